@@ -1,0 +1,41 @@
+import type { Money } from './money.ts'
+import type { LivePayment } from './payment.ts'
+import type { Refusal } from './refusal.ts'
+
+/** `pending -> processing -> paid`; `processing -> pending` after a decline or a cancelled payment; `pending -> cancelled`. */
+export type OrderState = 'pending' | 'processing' | 'paid' | 'cancelled'
+
+export interface Order extends Money {
+  readonly id: string
+  readonly accountId: string
+  readonly customerId: string
+  readonly state: OrderState
+  /** Grows by one with every change of the row. A writer names the version it read and loses if it is no longer there. */
+  readonly version: number
+  readonly createdAt: Date
+}
+
+/** A client that polls faster than this learns nothing: an unanswered gateway request takes about as long. */
+export const inProgressRetryAfterSeconds = 1
+
+/** May this order be paid now? `live` is its payment that counts as live, if it has one. */
+export function decideToPay(order: Order, live: LivePayment | null): Refusal | { readonly code: 'pay' } {
+  switch (order.state) {
+    case 'pending':
+      return { code: 'pay' }
+    case 'processing':
+      return { code: 'payment-in-progress', orderId: order.id, retryAfterSeconds: inProgressRetryAfterSeconds }
+    case 'paid':
+      return { code: 'order-already-paid', orderId: order.id, paymentId: live?.id ?? null }
+    case 'cancelled':
+      return { code: 'order-cancelled', orderId: order.id }
+    default:
+      return order.state satisfies never
+  }
+}
+
+/** May this order be cancelled now? Only while nobody is paying: what is on its way to the gateway cannot be called back. */
+export function decideToCancel(order: Order, live: LivePayment | null): Refusal | { readonly code: 'cancel' } {
+  const decision = decideToPay(order, live)
+  return decision.code === 'pay' ? { code: 'cancel' } : decision
+}
