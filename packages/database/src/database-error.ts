@@ -1,0 +1,136 @@
+/**
+ * The one reader of database errors. Nobody else looks at a Prisma code, an SQLSTATE or a driver's message.
+ *
+ * Prisma reports one and the same SQLSTATE under different codes of its own (P2002 from the ORM, P2010 from raw SQL,
+ * a bare driver error from COMMIT), and the driver has faults without any code; here they become five classes.
+ */
+
+/** The database cannot be used now, and nothing of this transaction was committed. */
+export class DatabaseUnavailable extends Error {
+  readonly code = 'database-unavailable'
+}
+
+/** COMMIT was sent and no answer came: the transaction is either whole or absent, and only reading tells. */
+export class CommitUnknown extends Error {
+  readonly code = 'commit-unknown'
+}
+
+/** A lock was not granted within `lock_timeout`; the transaction was rolled back. */
+export class LockNotAvailable extends Error {
+  readonly code = 'lock-not-available'
+}
+
+/** A unique index refused a row; the transaction was rolled back. `constraint` is the index's name. */
+export class UniqueViolation extends Error {
+  readonly code = 'unique-violation'
+  readonly constraint: string | null
+  constructor(constraint: string | null, options: ErrorOptions) {
+    super(`a row for ${constraint ?? 'a unique index'} exists already`, options)
+    this.constraint = constraint
+  }
+}
+
+/** PostgreSQL chose this transaction as the victim of a deadlock or a conflict; it was rolled back and may be tried anew. */
+export class TransactionConflict extends Error {
+  readonly code = 'transaction-conflict'
+}
+
+/** The same fault in this house's terms; what is no database fault comes back as it was. */
+export function readDatabaseError(error: unknown): unknown {
+  if (isHouseError(error)) return error
+  const { sqlState, constraint, unreachable } = anatomy(error)
+  const options = { cause: error }
+  switch (sqlState) {
+    case '55P03': // lock_not_available: lock_timeout passed
+      return new LockNotAvailable('a lock was not granted in time', options)
+    case '23505': // unique_violation
+      return new UniqueViolation(constraint, options)
+    case '40001': // serialization_failure
+    case '40P01': // deadlock_detected
+      return new TransactionConflict('the transaction was chosen as the victim of a conflict', options)
+    case '53300': // too_many_connections
+    case '57014': // query_canceled: statement_timeout passed
+    case '57P01': // admin_shutdown: the server is stopping, or somebody terminated the connection
+    case '57P02': // crash_shutdown
+    case '57P03': // cannot_connect_now: the server is starting
+    case '25P03': // idle_in_transaction_session_timeout: this process was paused inside a transaction
+      return new DatabaseUnavailable(`the database refused (${sqlState})`, options)
+    default:
+      if (sqlState?.startsWith('08') || unreachable)
+        return new DatabaseUnavailable('the database is out of reach', options)
+      return error
+  }
+}
+
+/**
+ * The same for a fault that came after the transaction's work was done, when COMMIT may have been sent.
+ *
+ * An SQLSTATE of the classes 23 (a deferred constraint) and 40 is PostgreSQL's own word that it rolled back, and a
+ * driver that found its connection broken before it wrote has sent nothing. Everything else is unknown.
+ */
+export function readCommitError(error: unknown): unknown {
+  const { sqlState } = anatomy(error)
+  const refused = sqlState?.startsWith('23') || sqlState?.startsWith('40')
+  if (refused || neverSent(error)) return readDatabaseError(error)
+  return new CommitUnknown('COMMIT was sent, and its answer did not arrive', { cause: error })
+}
+
+function isHouseError(error: unknown): boolean {
+  return (
+    error instanceof DatabaseUnavailable ||
+    error instanceof CommitUnknown ||
+    error instanceof LockNotAvailable ||
+    error instanceof UniqueViolation ||
+    error instanceof TransactionConflict
+  )
+}
+
+interface Anatomy {
+  readonly sqlState: string | null
+  readonly constraint: string | null
+  readonly unreachable: boolean
+}
+
+/** Prisma's own codes for a database that it could not reach, or whose pool had no connection left. */
+const unreachablePrismaCodes = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028'])
+const unreachableKinds = new Set(['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections'])
+/** The driver's faults that carry no code at all. */
+const brokenConnectionMessages = ['Connection terminated', 'Query read timeout', 'Connection terminated due to']
+const unsentMessages = [
+  'timeout exceeded when trying to connect',
+  'Client has encountered a connection error and is not queryable',
+  'Client was closed and is not queryable',
+  'Cannot use a pool after calling end on the pool',
+]
+
+function anatomy(error: unknown): Anatomy {
+  const record = asRecord(error)
+  // A known request error of Prisma carries the driver's under `meta`; a bare driver error carries it as its cause.
+  const driver = asRecord(asRecord(asRecord(record.meta).driverAdapterError).cause ?? record.cause)
+  const sqlState = [driver.originalCode, record.code].find(isSqlState) ?? null
+  const index = asRecord(driver.constraint).index
+  const message = error instanceof Error ? error.message : ''
+  return {
+    sqlState,
+    constraint: typeof index === 'string' ? index : null,
+    unreachable:
+      unreachablePrismaCodes.has(String(record.code)) ||
+      unreachableKinds.has(String(driver.kind)) ||
+      /^E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND)/.test(String(record.code)) ||
+      brokenConnectionMessages.some((text) => message.startsWith(text)) ||
+      neverSent(error),
+  }
+}
+
+function neverSent(error: unknown): boolean {
+  return error instanceof Error && unsentMessages.includes(error.message)
+}
+
+function isSqlState(value: unknown): value is string {
+  // Prisma's own codes have the same length and begin with P; the only SQLSTATE class with that letter is PL/pgSQL's.
+  return typeof value === 'string' && /^[0-9A-Z]{5}$/.test(value) && !/^P[1-6]/.test(value)
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,21 @@
+export {
+  createDatabase,
+  type Database,
+  type DatabaseOptions,
+  lockTimeoutMs,
+  type RollBack,
+  type Tx,
+} from './database.ts'
+export {
+  CommitUnknown,
+  DatabaseUnavailable,
+  LockNotAvailable,
+  readDatabaseError,
+  TransactionConflict,
+  UniqueViolation,
+} from './database-error.ts'
+export { describeSchema } from './describe-schema.ts'
+export type { IdempotencyKey, Order, Payment, PaymentEvent } from './generated/client.ts'
+export { Prisma } from './generated/client.ts'
+export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
+export { developmentAccounts, developmentKeyPrefix, seedDevelopment } from './seed-development.ts'

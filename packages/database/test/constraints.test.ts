@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto'
+import { freshDatabase } from '@seatbelt/testing'
+import pg from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+
+/** What the database refuses from anybody, as it would from a person in psql. */
+let fresh: Awaited<ReturnType<typeof freshDatabase>>
+let client: pg.Client
+const ids = { account: randomUUID(), other: randomUUID(), order: '', payment: '' }
+
+beforeAll(async () => {
+  fresh = await freshDatabase()
+  client = new pg.Client({ connectionString: fresh.url })
+  await client.connect()
+  await client.query("INSERT INTO accounts (id, name) VALUES ($1, 'one'), ($2, 'two')", [ids.account, ids.other])
+})
+afterAll(async () => {
+  await client?.end()
+  await fresh?.close()
+})
+beforeEach(async () => {
+  ids.order = randomUUID()
+  ids.payment = randomUUID()
+  await insertOrder(ids.order)
+})
+
+function insertOrder(id: string, { amount = 500, currency = 'EUR' } = {}) {
+  return client.query(
+    "INSERT INTO orders (id, account_id, customer_id, amount_minor, currency) VALUES ($1, $2, 'c', $3, $4)",
+    [id, ids.account, amount, currency],
+  )
+}
+
+function insertPayment(overrides: Record<string, unknown> = {}) {
+  const row = {
+    ...{ id: ids.payment, account_id: ids.account, order_id: ids.order, amount_minor: 500, currency: 'EUR' },
+    ...{ payment_method: 'pm', intent_parameters: '{}', look_at: new Date(), wanted_until: new Date() },
+    ...overrides,
+  }
+  const columns = Object.keys(row)
+  const values = columns.map((_, at) => `$${at + 1}`)
+  return client.query(`INSERT INTO payments (${columns}) VALUES (${values})`, Object.values(row))
+}
+
+async function refusalOf(query: Promise<unknown>): Promise<string | undefined> {
+  return query.then(
+    () => undefined,
+    (error: pg.DatabaseError) => error.constraint ?? error.message,
+  )
+}
+
+describe('orders', () => {
+  it.each([{ amount: 0 }, { amount: -1 }, { amount: 100_000_000 }])(
+    'of $amount minor units are refused',
+    async ({ amount }) => {
+      expect(await refusalOf(insertOrder(randomUUID(), { amount }))).toBe('orders_amount_is_chargeable')
+    },
+  )
+
+  it('in a currency that is no upper-case code are refused', async () => {
+    expect(await refusalOf(insertOrder(randomUUID(), { currency: 'eur' }))).toBe('orders_currency_is_a_code')
+  })
+
+  it('do not change without the next version', async () => {
+    const change = (sql: string) => refusalOf(client.query(`UPDATE orders SET ${sql} WHERE id = $1`, [ids.order]))
+    expect(await change("state = 'paid'")).toBe('orders_version_grows')
+    expect(await change("state = 'paid', version = version + 2")).toBe('orders_version_grows')
+    expect(await change("state = 'paid', version = version + 1")).toBeUndefined()
+  })
+})
+
+describe('payments', () => {
+  it('of one order: one at a time may be live, any number may have ended', async () => {
+    const declined = { state: 'declined', decline_code: 'x', settled_at: new Date() }
+    await insertPayment({ id: randomUUID(), ...declined })
+    await insertPayment({ id: randomUUID(), ...declined })
+    await insertPayment()
+    expect(await refusalOf(insertPayment({ id: randomUUID() }))).toBe('payments_one_live_per_order')
+    const succeeded = {
+      state: 'succeeded',
+      settled_at: new Date(),
+      gateway_intent_id: randomUUID(),
+      gateway_charge_id: 'ch',
+    }
+    expect(await refusalOf(insertPayment({ id: randomUUID(), ...succeeded }))).toBe('payments_one_live_per_order')
+  })
+
+  it.each([
+    { what: 'another amount than the order', row: { amount_minor: 499 }, by: 'payments_take_the_orders_amount' },
+    { what: 'another currency than the order', row: { currency: 'USD' }, by: 'payments_take_the_orders_amount' },
+    {
+      what: 'success without a charge',
+      row: { state: 'succeeded', settled_at: new Date() },
+      by: 'payments_succeeded_has_charge',
+    },
+    {
+      what: 'a charge without an intent',
+      row: { state: 'succeeded', settled_at: new Date(), gateway_charge_id: 'ch' },
+      by: 'payments_charge_has_intent',
+    },
+    {
+      what: 'a decline without evidence',
+      row: { state: 'declined', settled_at: new Date() },
+      by: 'payments_declined_has_code',
+    },
+    { what: 'an end without its time', row: { state: 'cancelled' }, by: 'payments_settled_when_final' },
+    {
+      what: 'a lease on what has ended',
+      row: { state: 'cancelled', settled_at: new Date(), leased_until: new Date() },
+      by: 'payments_leased_only_while_open',
+    },
+  ])('with $what are refused', async ({ row, by }) => {
+    expect(await refusalOf(insertPayment(row))).toBe(by)
+  })
+
+  it("for another account's order are refused", async () => {
+    expect(await refusalOf(insertPayment({ account_id: ids.other }))).toBe('payments_account_id_order_id_fkey')
+  })
+
+  it('share no gateway intent', async () => {
+    const intent = randomUUID()
+    await insertPayment({ gateway_intent_id: intent })
+    const order = randomUUID()
+    await insertOrder(order)
+    const second = insertPayment({ id: randomUUID(), order_id: order, gateway_intent_id: intent })
+    expect(await refusalOf(second)).toBe('payments_gateway_intent_id_key')
+  })
+
+  it('that have ended never change, and no stored intent, amount or generation is taken back', async () => {
+    const change = (sql: string) => refusalOf(client.query(`UPDATE payments SET ${sql} WHERE id = $1`, [ids.payment]))
+    await insertPayment({ gateway_intent_id: randomUUID(), generation: 3 })
+    for (const rewrite of ["gateway_intent_id = 'x'", 'generation = 2', 'amount_minor = 1', 'gateway_intent_id = NULL'])
+      expect(await change(rewrite), rewrite).toBe('payments_final_stays_final')
+    expect(await change("state = 'cancelled', settled_at = now()")).toBeUndefined()
+    expect(await change("state = 'processing', settled_at = NULL")).toBe('payments_final_stays_final')
+  })
+})
+
+describe('idempotency keys', () => {
+  const insertKey = (key: string, columns = 'answer_status, answer_body', values = "201, '{}'") =>
+    client.query(
+      `INSERT INTO idempotency_keys (account_id, key, fingerprint, ${columns}) VALUES ($1, $2, sha256('x'), ${values})`,
+      [ids.account, key],
+    )
+
+  it('have a whole answer or none, and without one an intent', async () => {
+    expect(await refusalOf(insertKey(randomUUID(), 'answer_status', '201'))).toBe('idempotency_keys_answer_is_whole')
+    expect(await refusalOf(insertKey(randomUUID(), 'answer_body', 'NULL'))).toBe('idempotency_keys_intent_or_answer')
+  })
+
+  it('keep the answer that was recorded', async () => {
+    const key = randomUUID()
+    await insertKey(key)
+    const rewrite = client.query("UPDATE idempotency_keys SET answer_body = 'other' WHERE key = $1", [key])
+    expect(await refusalOf(rewrite)).toBe('idempotency_keys_answer_stays')
+  })
+
+  it('are each written once per account', async () => {
+    const key = randomUUID()
+    await insertKey(key)
+    expect(await refusalOf(insertKey(key))).toBe('idempotency_keys_pkey')
+  })
+})
+
+describe('transfers and histories', () => {
+  const insertTransfer = (debit: string, credit: string, amount = 500) =>
+    client.query(
+      `INSERT INTO transfers (id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
+       VALUES (gen_random_uuid(), $1, 'charge', $2, $3, $4, 'EUR')`,
+      [ids.payment, debit, credit, amount],
+    )
+
+  it('move a positive amount between two accounts, once per payment', async () => {
+    await insertPayment()
+    expect(await refusalOf(insertTransfer('a', 'b', 0))).toBe('transfers_amount_is_positive')
+    expect(await refusalOf(insertTransfer('a', 'a'))).toBe('transfers_between_two_accounts')
+    await insertTransfer('a', 'b')
+    expect(await refusalOf(insertTransfer('a', 'b'))).toBe('transfers_payment_id_kind_key')
+  })
+
+  it('are never rewritten', async () => {
+    await insertPayment()
+    await insertTransfer('a', 'b')
+    await client.query("INSERT INTO payment_events (payment_id, event, by, generation) VALUES ($1, 'e', 'b', 1)", [
+      ids.payment,
+    ])
+    const where = `WHERE payment_id = '${ids.payment}'`
+    expect(await refusalOf(client.query(`UPDATE transfers SET amount_minor = 1 ${where}`))).toBe(
+      'transfers_append_only',
+    )
+    expect(await refusalOf(client.query(`DELETE FROM transfers ${where}`))).toBe('transfers_append_only')
+    expect(await refusalOf(client.query(`DELETE FROM payment_events ${where}`))).toBe('payment_events_append_only')
+  })
+})

@@ -1,0 +1,64 @@
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freshDatabase } from '@seatbelt/testing'
+import pg from 'pg'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { migrate, migrationsDirectory } from '../src/index.ts'
+
+let fresh: Awaited<ReturnType<typeof freshDatabase>>
+let folder: string
+beforeEach(async () => {
+  fresh = await freshDatabase({ template: 'template0' })
+  folder = await mkdtemp(join(tmpdir(), 'seatbelt-migrations-'))
+  await cp(migrationsDirectory(), folder, { recursive: true })
+})
+afterEach(async () => {
+  await fresh.close()
+  await rm(folder, { recursive: true })
+})
+
+const first = '20261120000000_payments'
+
+async function query<T extends object>(sql: string): Promise<T[]> {
+  const client = new pg.Client({ connectionString: fresh.url })
+  await client.connect()
+  const { rows } = await client.query<T>(sql)
+  await client.end()
+  return rows
+}
+
+describe('migrate', () => {
+  it('brings an empty database up, once, however many processes start at the same time', async () => {
+    const applied = await Promise.all([1, 2, 3].map(() => migrate(fresh.url, folder)))
+    expect(applied.flat()).toEqual([first])
+    expect(await query('SELECT migration_name, applied_steps_count FROM _prisma_migrations')).toEqual([
+      { migration_name: first, applied_steps_count: 1 },
+    ])
+  })
+
+  it('leaves nothing of a migration that fails, and says which', async () => {
+    await writeMigration('20990101000000_bad', 'CREATE TABLE half (id int); SELECT 1 / 0;')
+    await expect(migrate(fresh.url, folder)).rejects.toThrow('20990101000000_bad failed')
+    expect(await query("SELECT to_regclass('half') AS half")).toEqual([{ half: null }])
+  })
+
+  it('refuses a database whose migrations it does not know, or knows differently', async () => {
+    await migrate(fresh.url, folder)
+    await writeFile(join(folder, first, 'migration.sql'), '-- changed')
+    await expect(migrate(fresh.url, folder)).rejects.toMatchObject({ code: 'migration-refused' })
+    await rm(join(folder, first), { recursive: true })
+    await expect(migrate(fresh.url, folder)).rejects.toThrow('run a newer one')
+  })
+
+  it('refuses a database that another tool left half migrated', async () => {
+    await migrate(fresh.url, folder)
+    await query('UPDATE _prisma_migrations SET finished_at = NULL')
+    await expect(migrate(fresh.url, folder)).rejects.toThrow('left unfinished')
+  })
+})
+
+async function writeMigration(name: string, sql: string): Promise<void> {
+  await cp(join(folder, first), join(folder, name), { recursive: true })
+  await writeFile(join(folder, name, 'migration.sql'), sql)
+}
