@@ -1,0 +1,22 @@
+/** Often enough that a test loses no time, seldom enough that eight test files leave the processor alone. */
+const pollEveryMs = 10
+
+/**
+ * Resolves with the first value of `look` that is neither `undefined`, `null` nor `false`; rejects after `boundMs`.
+ *
+ * For what can only be watched from outside (another process, a server's table). Where the thing can be held instead, use a
+ * latch or the proxy: polling shows that something happens, never that it happens in between.
+ */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined | null | false> | T | undefined | null | false,
+  { boundMs = 4_000 }: { boundMs?: number } = {},
+): Promise<T> {
+  const deadline = performance.now() + boundMs
+  for (;;) {
+    const seen = await look()
+    if (seen !== undefined && seen !== null && seen !== false) return seen
+    if (performance.now() >= deadline) throw new Error(`not within ${boundMs} ms: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, pollEveryMs))
+  }
+}

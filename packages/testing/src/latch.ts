@@ -1,0 +1,45 @@
+export interface Latch {
+  readonly isOpen: boolean
+  /** Lets everybody through who waits now or will wait. Opening twice is the same as once. */
+  open(): void
+  /**
+   * Resolves when the latch is open.
+   *
+   * Rejects after `boundMs`, with the latch's name: a test whose interleaving never happens must say so, not hang.
+   */
+  wait(): Promise<void>
+}
+
+/** Longer than anything on a busy machine takes, shorter than a test's own time-out, so that the latch names itself. */
+const defaultBoundMs = 4_000
+
+/** A gate that a test opens when what it waits for has happened. It replaces every sleep. */
+export function createLatch(name: string, { boundMs = defaultBoundMs }: { boundMs?: number } = {}): Latch {
+  const waiting = new Set<() => void>()
+  let isOpen = false
+
+  return {
+    get isOpen() {
+      return isOpen
+    },
+    open() {
+      isOpen = true
+      for (const letThrough of waiting) letThrough()
+    },
+    wait() {
+      if (isOpen) return Promise.resolve()
+      return new Promise((resolve, reject) => {
+        const letThrough = () => {
+          clearTimeout(timer)
+          waiting.delete(letThrough)
+          resolve()
+        }
+        const timer = setTimeout(() => {
+          waiting.delete(letThrough)
+          reject(new Error(`latch '${name}' was not opened within ${boundMs} ms`))
+        }, boundMs)
+        waiting.add(letThrough)
+      })
+    },
+  }
+}
