@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import { type BoundedCache, createBoundedCache } from './bounded-cache.ts'
+import type { TokenBuckets } from './token-buckets.ts'
+
+export interface AuthenticationOptions {
+  /** Asks the database, by the SHA-256 of the key (32 bytes). Null for a key that is unknown or revoked. May throw. */
+  readonly findAccountByKeyHash: (hash: Uint8Array) => Promise<{ readonly accountId: string } | null>
+  /** Refuses development keys, which are published in this repository. */
+  readonly production: boolean
+  /** Guesses a second and address; a key that was good before does not count. */
+  readonly strangers: TokenBuckets
+  /** Monotonic milliseconds. */
+  readonly now?: () => number
+}
+
+export type Authenticated =
+  | { readonly kind: 'account'; readonly accountId: string }
+  | { readonly kind: 'stranger' }
+  | { readonly kind: 'too-many'; readonly retryAfterSeconds: number }
+
+export type Authenticate = (authorization: string | undefined, address: string) => Promise<Authenticated>
+
+/** A revoked key works for at most this long. It spares the database a look-up per request. */
+const knownKeyFreshMs = 5_000
+/** Long enough to absorb a client that tries in a loop; short, because a key may be made just after it was tried. */
+const unknownKeyFreshMs = 1_000
+/** One entry is about 200 bytes. Guesses have a cache of their own, so that they cannot drive good keys out. */
+const maxKnownKeys = 10_000
+const maxUnknownKeys = 1_000
+
+const developmentKeyPrefix = 'sb_dev_only_'
+
+/** RFC 6750. The bound keeps a header full of rubbish from being hashed. */
+const bearer = /^Bearer +([A-Za-z0-9._~+/-]{1,200}=*)$/i
+
+/**
+ * Finds the account of a bearer key. The key is hashed at once and never kept, logged or compared.
+ *
+ * No comparison in constant time is needed: what is looked up is the key's SHA-256. Whoever measured how far a look-up
+ * got would learn a prefix of a hash that he computed himself, and can choose no key whose hash starts with it. Keys are
+ * random, so that a slow password hash would protect nothing either.
+ *
+ * One look-up at a time for a key, however many requests carry it. A fault of the look-up is thrown to all of them and
+ * is not cached.
+ */
+export function createAuthenticate(options: AuthenticationOptions): Authenticate {
+  const now = options.now ?? (() => performance.now())
+  const known = createBoundedCache<string>({ maxEntries: maxKnownKeys, now })
+  const unknown = createBoundedCache<null>({ maxEntries: maxUnknownKeys, now })
+  const lookUp = createLookUp({ ...options, now, known, unknown })
+
+  return async (authorization, address) => {
+    const key = bearer.exec(authorization ?? '')?.[1]
+    const usable = key !== undefined && !(options.production && key.startsWith(developmentKeyPrefix))
+    if (!usable) return stranger(options.strangers, address)
+
+    const hash = createHash('sha256').update(key).digest()
+    const name = hash.toString('base64')
+    const remembered = known.get(name)
+    if (remembered?.fresh) return { kind: 'account', accountId: remembered.value }
+    // A key that was good is looked up again without counting: others' guesses from its address cannot lock it out.
+    const counted = remembered === null ? stranger(options.strangers, address) : { kind: 'stranger' as const }
+    if (counted.kind === 'too-many' || unknown.get(name)?.fresh) return counted
+
+    const accountId = await lookUp(name, hash)
+    return accountId === null ? { kind: 'stranger' } : { kind: 'account', accountId }
+  }
+}
+
+function stranger(strangers: TokenBuckets, address: string): Authenticated {
+  const taken = strangers.take(address)
+  return taken.allowed ? { kind: 'stranger' } : { kind: 'too-many', retryAfterSeconds: taken.retryAfterSeconds }
+}
+
+interface LookUp {
+  readonly findAccountByKeyHash: AuthenticationOptions['findAccountByKeyHash']
+  readonly now: () => number
+  readonly known: BoundedCache<string>
+  readonly unknown: BoundedCache<null>
+}
+
+function createLookUp({ findAccountByKeyHash, now, known, unknown }: LookUp) {
+  const running = new Map<string, Promise<string | null>>()
+
+  async function ask(name: string, hash: Uint8Array): Promise<string | null> {
+    // Counted from before the question: a key revoked while it is under way is refused in time as well.
+    const askedAtMs = now()
+    const account = await findAccountByKeyHash(hash)
+    if (account === null) {
+      known.delete(name)
+      unknown.set(name, null, askedAtMs + unknownKeyFreshMs)
+      return null
+    }
+    known.set(name, account.accountId, askedAtMs + knownKeyFreshMs)
+    return account.accountId
+  }
+
+  return (name: string, hash: Uint8Array): Promise<string | null> => {
+    const asked = running.get(name) ?? ask(name, hash).finally(() => running.delete(name))
+    running.set(name, asked)
+    return asked
+  }
+}

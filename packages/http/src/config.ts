@@ -1,0 +1,94 @@
+import { z } from 'zod'
+import { logLevels } from './logger.ts'
+
+/** A whole number within bounds; an environment has only text. */
+export function integerField(bounds: { min: number; max: number }) {
+  return z
+    .string()
+    .regex(/^\d{1,12}$/, 'must be a whole number')
+    .pipe(z.coerce.number<string>().int().min(bounds.min).max(bounds.max))
+}
+
+/** What every process of the house reads. Descriptions are shown to whoever has to set a missing variable. */
+export function processFields(defaults: { instance: string; port: number }) {
+  return {
+    HOST: z.string().default('127.0.0.1').describe('the address to listen on'),
+    PORT: integerField({ min: 0, max: 65_535 })
+      .default(defaults.port)
+      .describe('the port to listen on; 0 takes a free one'),
+    INSTANCE: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes')
+      .default(defaults.instance)
+      .describe('the name of this replica, told in answers, logs and payment histories'),
+    LOG_LEVEL: z.enum(logLevels).default('info').describe('how much to log'),
+    NODE_ENV: z
+      .enum(['development', 'test', 'production'])
+      .default('development')
+      .describe('production refuses development keys'),
+    EXIT_WITH_PARENT: z
+      .enum(['0', '1'])
+      .default('0')
+      .transform((value) => value === '1')
+      .describe('1: end when stdin closes'),
+  }
+}
+
+/** What every process reads that runs the payment operations. The lease is compared with the deadline where both are read. */
+export function operationFields(defaults: { poolSize: number }) {
+  return {
+    DATABASE_URL: urlField('postgres', 'postgresql').describe(
+      'the PostgreSQL to keep payments in, such as postgresql://user:password@host:5432/name',
+    ),
+    DATABASE_POOL_SIZE: integerField({ min: 1, max: 100 }).default(defaults.poolSize).describe('connections at most'),
+    REDIS_URLS: z
+      .string()
+      .transform((urls) => urls.split(','))
+      .pipe(z.tuple([urlField('redis', 'rediss')], urlField('redis', 'rediss')))
+      .describe('the Redis servers, separated by commas; the first serves the lock, such as redis://host:6379'),
+    GATEWAY_URL: urlField('http', 'https').describe('the payment gateway, such as https://api.stripe.com'),
+    GATEWAY_API_KEY: z.string().describe("the gateway's secret key, such as sk_test_..."),
+    GATEWAY_DEADLINE_MS: integerField({ min: 100, max: 60_000 })
+      .default(8_000)
+      .describe('how long one request to the gateway may take as a whole'),
+    LEASE_MS: integerField({ min: 1_000, max: 600_000 })
+      .default(60_000)
+      .describe('how long the process that claimed a payment may work on it before another may take it over'),
+  }
+}
+
+function urlField(...protocols: string[]) {
+  return z.url({
+    protocol: new RegExp(`^(${protocols.join('|')})$`),
+    error: `must be a URL of ${protocols.join(' or ')}`,
+  })
+}
+
+/**
+ * Reads the environment, or says on stderr, one line a variable, what is missing or wrong and what it is for, and exits
+ * with code 1. A value is never printed: it may be a secret. A variable that is set to nothing counts as not set.
+ */
+export function readConfig<Schema extends z.ZodObject>(schema: Schema, environment = process.env): z.output<Schema> {
+  const config = parseConfig(schema, environment)
+  if ('value' in config) return config.value
+  for (const complaint of config.complaints) process.stderr.write(`${complaint}\n`)
+  process.exit(1)
+}
+
+/** As `readConfig`, for tests and for callers who want to go on. */
+export function parseConfig<Schema extends z.ZodObject>(
+  schema: Schema,
+  environment: Readonly<Record<string, string | undefined>>,
+): { readonly value: z.output<Schema> } | { readonly complaints: readonly string[] } {
+  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
+  const result = schema.safeParse(set)
+  if (result.success) return { value: result.data }
+  return { complaints: result.error.issues.map((issue) => complaint(issue, schema, set)) }
+}
+
+function complaint(issue: z.core.$ZodIssue, schema: z.ZodObject, set: Readonly<Record<string, unknown>>): string {
+  const name = String(issue.path[0] ?? 'the configuration')
+  if (!(name in schema.shape)) return `${name}: ${issue.message}`
+  const purpose = z.globalRegistry.get(schema.shape[name] as z.ZodType)?.description
+  return [`${name} ${name in set ? `is wrong (${issue.message})` : 'is missing'}`, purpose].filter(Boolean).join(': ')
+}

@@ -1,0 +1,109 @@
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { withHealth } from './health.ts'
+
+export interface DrainingServerOptions {
+  readonly app: RequestListener
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly isReady: () => Promise<boolean>
+}
+
+export interface DrainingServer {
+  readonly port: number
+  /**
+   * Takes no more connections, answers what is in flight, and resolves when the last connection is gone, which is after
+   * `deadlineMs` at the latest. Resolves with the number of requests that were cut off then. Called again, the earlier
+   * deadline counts.
+   */
+  drain(deadlineMs: number): Promise<{ readonly cutOff: number }>
+}
+
+/** Longer than the 60 s that load balancers keep an idle connection: the balancer closes it, never we under its request. */
+const keepAliveMs = 65_000
+/** Headers are a few hundred bytes. Who needs longer for them only holds a connection. */
+const headersMs = 5_000
+/** The whole request, with its 16 KiB. It does not limit the answer, which the operations bound themselves. */
+const requestMs = 10_000
+/** How often both are looked at, thus how late they may act. */
+const checkMs = 1_000
+const maxHeaderBytes = 8 * 1024
+const maxHeaders = 64
+/** With its buffers a connection costs some 10 KiB, and what is in flight some more: well under 100 MB for all. */
+const maxConnections = 2_000
+
+/** Listens, with every bound set. Rejects with the error of `listen`, such as EADDRINUSE. */
+export async function startDrainingServer(options: DrainingServerOptions): Promise<DrainingServer> {
+  let draining = false
+  const inFlight = new Set<ServerResponse>()
+  const sockets = new Set<Socket>()
+
+  const app = withHealth({ isReady: options.isReady, isDraining: () => draining }, options.app)
+  const server = createBoundedServer((request, response) => {
+    inFlight.add(response)
+    response.once('close', () => {
+      inFlight.delete(response)
+      if (draining) server.closeIdleConnections()
+    })
+    if (draining) response.setHeader('Connection', 'close')
+    app(request, response)
+  })
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  await listening(server, options)
+
+  let closed: Promise<{ cutOff: number }> | undefined
+  let cutOff = 0
+  return {
+    port: portOf(server),
+    drain(deadlineMs) {
+      draining = true
+      closed ??= new Promise((resolve) => {
+        server.close(() => resolve({ cutOff }))
+        for (const response of inFlight) if (!response.headersSent) response.setHeader('Connection', 'close')
+        // Node counts a connection that never said anything as busy.
+        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      })
+      const deadline = setTimeout(() => {
+        cutOff += inFlight.size
+        server.closeAllConnections()
+      }, deadlineMs)
+      return closed.finally(() => clearTimeout(deadline))
+    },
+  }
+}
+
+function createBoundedServer(app: RequestListener): Server {
+  const server = createServer(
+    {
+      keepAliveTimeout: keepAliveMs,
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: checkMs,
+      maxHeaderSize: maxHeaderBytes,
+    },
+    app,
+  )
+  server.maxHeadersCount = maxHeaders
+  server.maxConnections = maxConnections
+  return server
+}
+
+function listening(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+function portOf(server: Server): number {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The server listens on no port.')
+  return address.port
+}

@@ -1,0 +1,208 @@
+import { z } from 'zod'
+import type { Operation } from './operation.ts'
+import { type ProblemCode, problemKinds, problemType } from './problem.ts'
+
+export interface OpenApiOptions {
+  readonly title: string
+  readonly version: string
+  readonly description: string
+  readonly operations: readonly Operation[]
+  /** Named ones become components, and are referred to wherever they occur. */
+  readonly schemas: Readonly<Record<string, z.ZodType>>
+}
+
+type Json = Record<string, unknown>
+
+/** What any operation can answer, whatever it does. */
+const problemsOfAll: readonly ProblemCode[] = [
+  'unauthenticated',
+  'invalid-request',
+  'too-many-requests',
+  'internal',
+  'temporarily-unavailable',
+]
+
+/** What any operation that takes a key and a body can answer besides. */
+const problemsOfCommands: readonly ProblemCode[] = [
+  'idempotency-key-missing',
+  'idempotency-key-malformed',
+  'idempotency-key-reused',
+  'request-in-progress',
+  'malformed-json',
+  'body-too-large',
+  'unsupported-media-type',
+]
+
+/** An OpenAPI 3.1 document, made from the operations that are mounted and the schemas that validate. */
+export function openApiDocument(options: OpenApiOptions): Json {
+  const components = componentSchemas(options.schemas)
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: options.title,
+      version: options.version,
+      description: options.description,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ apiKey: [] }],
+    paths: paths(options),
+    components: {
+      schemas: { ...components, Problem: jsonSchema(problemSchema, 'output') },
+      securitySchemes: { apiKey: { type: 'http', scheme: 'bearer' } },
+      headers: commonHeaders,
+    },
+  }
+}
+
+/** RFC 9457, with our `code`. Further members depend on the code. */
+const problemSchema = z.looseObject({
+  type: z.string().describe('urn:seatbelt:problem:<code>'),
+  title: z.string().describe('The same for every problem of this code'),
+  status: z.int(),
+  code: z.enum(Object.keys(problemKinds)).describe('What to compare'),
+  detail: z.string().describe('For people; may change'),
+  errors: z
+    .array(z.object({ path: z.string(), message: z.string() }))
+    .optional()
+    .describe('Of invalid-request'),
+  retryAfterSeconds: z.int().optional().describe('As in the Retry-After header'),
+})
+
+const commonHeaders = {
+  RequestId: { description: 'Names this request in the logs', schema: { type: 'string' } },
+  Instance: { description: 'The replica that answered', schema: { type: 'string' } },
+  Replayed: {
+    description: '"true" when this is the recorded answer of an earlier request',
+    schema: { type: 'string' },
+  },
+  Location: { description: 'Where to look', schema: { type: 'string' } },
+  RetryAfter: { description: 'Seconds', schema: { type: 'integer' } },
+}
+
+function paths({ operations, schemas }: OpenApiOptions): Json {
+  const byPath: Record<string, Json> = {}
+  for (const operation of operations) {
+    const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
+    byPath[path] = { ...byPath[path], [operation.method]: describe(operation, schemas) }
+  }
+  return byPath
+}
+
+function describe(operation: Operation, schemas: OpenApiOptions['schemas']): Json {
+  return {
+    operationId: operation.operationId,
+    tags: [operation.tag],
+    summary: operation.summary,
+    ...(operation.description === undefined ? {} : { description: operation.description }),
+    parameters: [
+      ...parameters('path', operation.params),
+      ...parameters('query', operation.query),
+      ...(operation.method === 'post' ? [idempotencyKeyParameter] : []),
+    ],
+    ...(operation.body === null ? {} : { requestBody: requestBody(operation.body, schemas) }),
+    responses: { ...answers(operation, schemas), ...problems(operation) },
+  }
+}
+
+const idempotencyKeyParameter = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: true,
+  description:
+    'A new one for each thing to be done, the same one for each try of it: a bare token or a quoted string (RFC 8941).',
+  schema: { type: 'string', minLength: 1, maxLength: 512 },
+}
+
+function parameters(place: 'path' | 'query', schema: z.ZodObject): Json[] {
+  const described = jsonSchema(schema, 'output')
+  const required = jsonSchema(schema, 'input').required ?? []
+  return Object.entries(described.properties ?? {}).map(([name, property]) => ({
+    name,
+    in: place,
+    required: required.includes(name),
+    schema: property,
+  }))
+}
+
+function requestBody(schema: z.ZodObject, schemas: OpenApiOptions['schemas']): Json {
+  const mayBeEmpty = schema.safeParse({}).success
+  return { required: !mayBeEmpty, content: { 'application/json': { schema: reference(schema, schemas, 'input') } } }
+}
+
+function answers(operation: Operation, schemas: OpenApiOptions['schemas']): Json {
+  return Object.fromEntries(
+    Object.entries(operation.answers).map(([status, { description, schema }]) => [
+      status,
+      {
+        description,
+        headers: responseHeaders(operation, Number(status)),
+        content: { 'application/json': { schema: reference(schema, schemas, 'output') } },
+      },
+    ]),
+  )
+}
+
+function problems(operation: Operation): Json {
+  const codes = [...problemsOfAll, ...(operation.method === 'post' ? problemsOfCommands : []), ...operation.problems]
+  const statuses = [...new Set(codes.map((code) => problemKinds[code].status))].sort()
+  return Object.fromEntries(
+    statuses.map((status) => {
+      const sameStatus = codes.filter((code) => problemKinds[code].status === status)
+      return [
+        status,
+        {
+          description: sameStatus.map((code) => `\`${code}\`: ${problemKinds[code].title}.`).join('\n\n'),
+          headers: responseHeaders(operation, status),
+          content: { 'application/problem+json': { schema: problemReference(sameStatus) } },
+        },
+      ]
+    }),
+  )
+}
+
+function problemReference(codes: readonly ProblemCode[]): Json {
+  return {
+    allOf: [
+      { $ref: '#/components/schemas/Problem' },
+      { properties: { code: { enum: codes }, type: { enum: codes.map(problemType) } } },
+    ],
+  }
+}
+
+function responseHeaders(operation: Operation, status: number): Json {
+  const header = (name: keyof typeof commonHeaders) => ({ $ref: `#/components/headers/${name}` })
+  const recorded = operation.method === 'post' && [200, 201, 402].includes(status)
+  return {
+    'X-Request-Id': header('RequestId'),
+    'Seatbelt-Instance': header('Instance'),
+    ...(recorded ? { 'Idempotent-Replayed': header('Replayed') } : {}),
+    ...(status === 201 || status === 202 ? { Location: header('Location') } : {}),
+    ...([202, 409, 429, 503].includes(status) ? { 'Retry-After': header('RetryAfter') } : {}),
+  }
+}
+
+function reference(schema: z.ZodType, schemas: OpenApiOptions['schemas'], io: 'input' | 'output'): Json {
+  const name = Object.entries(schemas).find(([, known]) => known === schema)?.[0]
+  return name === undefined ? jsonSchema(schema, io) : { $ref: componentUri(name) }
+}
+
+function componentSchemas(schemas: OpenApiOptions['schemas']): Json {
+  const registry = z.registry<{ id: string }>()
+  for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id })
+  const made = z.toJSONSchema(registry, { uri: componentUri })
+  return Object.fromEntries(Object.entries(made.schemas).map(([name, schema]) => [name, withoutIds(schema)]))
+}
+
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): z.core.JSONSchema.BaseSchema {
+  return withoutIds(z.toJSONSchema(schema, { io }))
+}
+
+/** The document says once which dialect it has, and components are found by their place. */
+function withoutIds({ $schema: _dialect, $id: _id, ...schema }: z.core.JSONSchema.BaseSchema) {
+  return schema
+}
+
+function componentUri(name: string): string {
+  return `#/components/schemas/${name}`
+}

@@ -1,0 +1,70 @@
+import type { Refusal, RefusalCode } from '@seatbelt/domain'
+
+/** What a code means, always in the same words. The detail of one occurrence is said beside it. */
+export interface ProblemKind {
+  readonly status: number
+  readonly title: string
+}
+
+/** `members` names what of the refusal is told to the client: a field added to a refusal stays inside until it is named. */
+export interface RefusalRow<Code extends RefusalCode = RefusalCode> extends ProblemKind {
+  readonly detail: string
+  readonly members: readonly Exclude<keyof Extract<Refusal, { code: Code }>, 'code'>[]
+}
+
+/**
+ * The one place where a refusal becomes an HTTP status. A refusal added to the domain does not compile until it has its row.
+ *
+ * `retryAfterSeconds`, where a row names it, is sent as the Retry-After header too.
+ */
+export const refusalTable = {
+  'order-not-found': {
+    status: 404,
+    title: 'There is no such order',
+    detail: 'No order of your account has this id.',
+    members: ['orderId'],
+  },
+  'payment-not-found': {
+    status: 404,
+    title: 'There is no such payment',
+    detail: 'No payment of your account has this id.',
+    members: ['paymentId'],
+  },
+  'order-already-paid': {
+    status: 409,
+    title: 'The order is paid already',
+    detail: 'This order was paid by an earlier request. It is not charged again.',
+    members: ['orderId', 'paymentId'],
+  },
+  'order-cancelled': {
+    status: 409,
+    title: 'The order was cancelled',
+    detail: 'A cancelled order can be neither paid nor cancelled again.',
+    members: ['orderId'],
+  },
+  'payment-in-progress': {
+    status: 409,
+    title: 'The order is being paid',
+    detail: 'Another request is paying or deciding about this order right now. Look at it again shortly.',
+    members: ['orderId', 'retryAfterSeconds'],
+  },
+  'request-in-progress': {
+    status: 409,
+    title: 'The first request with this key is still running',
+    detail: 'Send the same request again shortly: it will get the answer of the first.',
+    members: ['retryAfterSeconds'],
+  },
+  'idempotency-key-reused': {
+    status: 422,
+    title: 'This key was used for another request',
+    detail:
+      'A key stands for one method, path and body. Send the first request unchanged, or use a new key for a new one.',
+    members: [],
+  },
+  'temporarily-unavailable': {
+    status: 503,
+    title: 'Temporarily unavailable',
+    detail: 'Nothing of this request was done. Send it again, with the same key.',
+    members: ['retryAfterSeconds'],
+  },
+} as const satisfies { readonly [Code in RefusalCode]: RefusalRow<Code> }

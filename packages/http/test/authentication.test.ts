@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { createLatch } from '@seatbelt/testing'
+import { expect, it } from 'vitest'
+import { createAuthenticate, createTokenBuckets } from '../src/index.ts'
+
+const accountId = '0192f000-0000-7000-8000-000000000001'
+const account = { kind: 'account', accountId }
+const stranger = { kind: 'stranger' }
+
+/** Keys in a map instead of a database, and a clock that moves when told. */
+function setUp({ burst = 1_000, production = false, hold = async () => {} } = {}) {
+  const valid = new Set(['good', 'other', 'sb_dev_only_0000000000000000'])
+  const asked: string[] = []
+  const clock = { nowMs: 0 }
+  const now = () => clock.nowMs
+  const byHash = (hash: Uint8Array) => [...valid].find((key) => sha256(key).equals(hash))
+  const authenticate = createAuthenticate({
+    production,
+    now,
+    strangers: createTokenBuckets({ perSecond: 0.1, burst, now }),
+    findAccountByKeyHash: async (hash) => {
+      const key = byHash(hash)
+      asked.push(key ?? 'unknown')
+      await hold()
+      return key === undefined ? null : { accountId }
+    },
+  })
+  const withKey = (key: string, address = 'here') => authenticate(`Bearer ${key}`, address)
+  return { authenticate, withKey, valid, asked, clock }
+}
+
+function sha256(key: string): Buffer {
+  return createHash('sha256').update(key).digest()
+}
+
+it('a valid key is looked up by its SHA-256 once, and then known for five seconds', async () => {
+  const { withKey, asked, clock } = setUp()
+  expect(await withKey('good')).toEqual(account)
+  clock.nowMs = 4_999
+  expect(await withKey('good')).toEqual(account)
+  expect(asked).toEqual(['good'])
+  clock.nowMs = 5_000
+  expect(await withKey('good')).toEqual(account)
+  expect(asked).toEqual(['good', 'good'])
+})
+
+it('a revoked key is refused five seconds later at most, counted from before the look-up that found it', async () => {
+  const found = createLatch('the look-up found the key')
+  const { withKey, valid, clock } = setUp({ hold: () => found.wait() })
+  const first = withKey('good')
+  valid.delete('good')
+  clock.nowMs = 4_000
+  found.open()
+  expect(await first).toEqual(account)
+  clock.nowMs = 4_999
+  expect(await withKey('good')).toEqual(account)
+  clock.nowMs = 5_000
+  expect(await withKey('good')).toEqual(stranger)
+})
+
+it('an unknown key is not looked up again for a second, and works a second after it was made', async () => {
+  const { withKey, valid, asked, clock } = setUp()
+  expect(await withKey('new')).toEqual(stranger)
+  valid.add('new')
+  clock.nowMs = 999
+  expect(await withKey('new')).toEqual(stranger)
+  expect(asked).toEqual(['unknown'])
+  clock.nowMs = 1_000
+  expect(await withKey('new')).toEqual(account)
+})
+
+it('many requests with one key cost one look-up at a time', async () => {
+  const released = createLatch('the look-up may end')
+  const { withKey, asked } = setUp({ hold: () => released.wait() })
+  const all = Array.from({ length: 50 }, () => withKey('good'))
+  released.open()
+  expect(await Promise.all(all)).toEqual(Array(50).fill(account))
+  expect(asked).toEqual(['good'])
+})
+
+it('a fault of the look-up reaches the request and is not remembered', async () => {
+  const faults = [new Error('down')]
+  const { withKey } = setUp({
+    hold: async () => {
+      const fault = faults.pop()
+      if (fault) throw fault
+    },
+  })
+  await expect(withKey('good')).rejects.toThrow('down')
+  expect(await withKey('good')).toEqual(account)
+})
+
+it.each([
+  ['nothing', undefined],
+  ['another scheme', 'Basic Z29vZA=='],
+  ['no key', 'Bearer '],
+  ['two keys', 'Bearer good good'],
+  ['a key longer than 200 characters', `Bearer ${'k'.repeat(201)}`],
+])('%s in the header is a stranger, without a look-up', async (_what, header) => {
+  const { authenticate, asked } = setUp()
+  expect(await authenticate(header, 'here')).toEqual(stranger)
+  expect(asked).toEqual([])
+})
+
+it('the scheme is read in any case', async () => {
+  const { authenticate } = setUp()
+  expect(await authenticate('bearer good', 'here')).toEqual(account)
+})
+
+it('a development key is refused in production, without a look-up', async () => {
+  const key = 'sb_dev_only_0000000000000000'
+  const production = setUp({ production: true })
+  expect(await production.withKey(key)).toEqual(stranger)
+  expect(production.asked).toEqual([])
+  expect(await setUp().withKey(key)).toEqual(account)
+})
+
+it('an address that guesses too often gets no look-ups; another address and a key that was good do', async () => {
+  const { withKey, asked, clock } = setUp({ burst: 3 })
+  expect(await withKey('good')).toEqual(account)
+  for (const guess of ['guess-1', 'guess-2']) expect(await withKey(guess)).toEqual(stranger)
+  expect(await withKey('guess-3')).toEqual({ kind: 'too-many', retryAfterSeconds: 10 })
+  expect(asked).toEqual(['good', 'unknown', 'unknown'])
+  expect(await withKey('guess-3', 'elsewhere')).toEqual(stranger)
+  clock.nowMs = 6_000
+  expect(await withKey('good')).toEqual(account)
+  expect(await withKey('other')).toMatchObject({ kind: 'too-many' })
+})
+
+it('guesses do not drive a good key out of the cache', async () => {
+  const { withKey, asked } = setUp({ burst: 100_000 })
+  await withKey('good')
+  for (let i = 0; i < 12_000; i++) await withKey(`guess-${i}`)
+  await withKey('good')
+  expect(asked.filter((key) => key === 'good')).toHaveLength(1)
+})

@@ -1,0 +1,48 @@
+import { expect, it } from 'vitest'
+import { z } from 'zod'
+import { integerField, parseConfig, processFields } from '../src/index.ts'
+
+const schema = z.object({
+  ...processFields({ instance: 'shop-1', port: 3000 }),
+  DATABASE_URL: z.url('must be a URL').describe('the PostgreSQL to use, such as postgresql://user@host/name'),
+  LEASE_MS: integerField({ min: 1_000, max: 60_000 }).default(10_000).describe('how long an owner is alone'),
+})
+
+it('fills in what has a default', () => {
+  expect(parseConfig(schema, { DATABASE_URL: 'postgresql://localhost/a' })).toEqual({
+    value: {
+      HOST: '127.0.0.1',
+      PORT: 3000,
+      INSTANCE: 'shop-1',
+      LOG_LEVEL: 'info',
+      NODE_ENV: 'development',
+      EXIT_WITH_PARENT: false,
+      DATABASE_URL: 'postgresql://localhost/a',
+      LEASE_MS: 10_000,
+    },
+  })
+})
+
+it('says in one line a variable what is missing or wrong and what it is for, and never its value', () => {
+  const result = parseConfig(schema, { DATABASE_URL: '', LEASE_MS: 'hunter2', PORT: '65536', EXIT_WITH_PARENT: 'yes' })
+  expect(result).toEqual({
+    complaints: [
+      expect.stringMatching(/^PORT is wrong \(.*65535.*\): the port to listen on/),
+      expect.stringMatching(/^EXIT_WITH_PARENT is wrong/),
+      'DATABASE_URL is missing: the PostgreSQL to use, such as postgresql://user@host/name',
+      'LEASE_MS is wrong (must be a whole number): how long an owner is alone',
+    ],
+  })
+  expect(JSON.stringify(result)).not.toMatch(/hunter2|\\n/)
+})
+
+it.each([['1e3'], ['-1'], ['1.5'], [' 1000'], ['0x10'], ['9999999999999']])('does not take %j for a number', (text) => {
+  expect(parseConfig(z.object({ N: integerField({ min: 0, max: 10_000 }) }), { N: text })).toHaveProperty('complaints')
+})
+
+it('a rule over several variables is told as it is', () => {
+  const ruled = schema.refine((config) => config.LEASE_MS > 5_000, 'LEASE_MS must be above all deadlines')
+  expect(parseConfig(ruled, { DATABASE_URL: 'postgresql://localhost/a', LEASE_MS: '1000' })).toEqual({
+    complaints: ['the configuration: LEASE_MS must be above all deadlines'],
+  })
+})

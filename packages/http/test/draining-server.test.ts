@@ -1,0 +1,151 @@
+import { once } from 'node:events'
+import type { RequestListener } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { createLatch, eventually } from '@seatbelt/testing'
+import { afterEach, expect, it } from 'vitest'
+import { type DrainingServer, startDrainingServer } from '../src/index.ts'
+
+const servers: DrainingServer[] = []
+const sockets: Socket[] = []
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy()
+  await Promise.all(servers.splice(0).map((server) => server.drain(0)))
+})
+
+/** Longer than any of these tests: a drain that ends did so by itself. */
+const farMs = 60_000
+
+async function start(app: RequestListener, isReady = async () => true): Promise<DrainingServer> {
+  const server = await startDrainingServer({ app, host: '127.0.0.1', port: 0, isReady })
+  servers.push(server)
+  return server
+}
+
+/** A raw connection: what clients of a library hide is what these tests are about. */
+async function dial(port: number) {
+  const socket = connect(port, '127.0.0.1')
+  sockets.push(socket)
+  let received = ''
+  socket.on('data', (data) => {
+    received += data
+  })
+  socket.on('error', () => {})
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  await once(socket, 'connect')
+  return {
+    send: (text: string) => socket.write(text),
+    received: () => received,
+    closed: async () => {
+      await closed
+      return received
+    },
+  }
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: here\r\n\r\n`
+
+it('a request in flight is answered, with Connection: close, while new connections are refused', async () => {
+  const arrived = createLatch('the request is in flight')
+  const finish = createLatch('the request may finish')
+  const server = await start(async (_request, response) => {
+    arrived.open()
+    await finish.wait()
+    response.end('done')
+  })
+  const client = await dial(server.port)
+  client.send(get('/slow'))
+  await arrived.wait()
+
+  const drained = server.drain(farMs)
+  await expect(dial(server.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  finish.open()
+  expect(await client.closed()).toMatch(/^HTTP\/1.1 200 OK\r\nConnection: close\r\n[\s\S]*done/)
+  expect(await drained).toEqual({ cutOff: 0 })
+})
+
+it('a connection whose answer had begun before the drain is closed once the answer is whole', async () => {
+  const finish = createLatch('the answer may end')
+  const server = await start(async (_request, response) => {
+    response.write('beg')
+    await finish.wait()
+    response.end('un')
+  })
+  const client = await dial(server.port)
+  client.send(get('/slow'))
+  await eventually('beg arrives', () => client.received().includes('beg'))
+  const drained = server.drain(farMs)
+  finish.open()
+  expect(await client.closed()).toContain('un')
+  expect(await drained).toEqual({ cutOff: 0 })
+})
+
+it('idle connections, and those that never said anything, do not hold a drain up', async () => {
+  const server = await start((_request, response) => void response.end('done'))
+  const idle = await dial(server.port)
+  const silent = await dial(server.port)
+  idle.send(get('/'))
+  await eventually('done arrives', () => idle.received().includes('done'))
+  expect(await server.drain(farMs)).toEqual({ cutOff: 0 })
+  expect(await silent.closed()).toBe('')
+})
+
+it('readiness is 503 from the first moment of a drain, also for a request that was half sent', async () => {
+  const server = await start((_request, response) => void response.end('app'))
+  const probe = await dial(server.port)
+  probe.send('GET /readyz HTTP/1.1\r\n')
+  const other = await dial(server.port)
+  other.send(get('/readyz'))
+  await eventually('the probe is answered', () => other.received().startsWith('HTTP/1.1 200 '))
+  const drained = server.drain(farMs)
+  probe.send('Host: here\r\n\r\n')
+  expect(await probe.closed()).toMatch(/^HTTP\/1.1 503[\s\S]*Connection: close[\s\S]*draining/)
+  await drained
+})
+
+it('a request that outlasts the deadline is cut off, and counted', async () => {
+  const arrived = createLatch('the request is in flight')
+  const server = await start(() => arrived.open())
+  const client = await dial(server.port)
+  client.send(get('/never'))
+  await arrived.wait()
+  expect(await server.drain(20)).toEqual({ cutOff: 1 })
+  expect(await client.closed()).toBe('')
+})
+
+it('a second drain with an earlier deadline shortens the first', async () => {
+  const arrived = createLatch('the request is in flight')
+  const server = await start(() => arrived.open())
+  const client = await dial(server.port)
+  client.send(get('/never'))
+  await arrived.wait()
+  const first = server.drain(farMs)
+  await server.drain(20)
+  expect(await first).toEqual({ cutOff: 1 })
+})
+
+it('readiness follows the app, and what fails or does not answer in time is not ready', async () => {
+  let isReady: () => Promise<boolean> = async () => true
+  const server = await start(
+    (_request, response) => void response.end('app'),
+    () => isReady(),
+  )
+  const status = async (path: string) => (await fetch(`http://127.0.0.1:${server.port}${path}`)).status
+  expect(await status('/readyz')).toBe(200)
+  isReady = async () => false
+  expect(await status('/readyz')).toBe(503)
+  isReady = () => Promise.reject(new Error('the database is down'))
+  expect(await status('/readyz')).toBe(503)
+  isReady = () => new Promise(() => {})
+  expect(await status('/readyz')).toBe(503)
+  expect(await status('/healthz')).toBe(200)
+})
+
+it.each([
+  ['a header beyond 8 KiB', `GET / HTTP/1.1\r\nHost: here\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`, 431],
+  ['no HTTP', 'hello\r\n\r\n', 400],
+])('%s is refused before the app sees it', async (_what, text, status) => {
+  const server = await start((_request, response) => void response.end('app'))
+  const client = await dial(server.port)
+  client.send(text)
+  expect(await client.closed()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+})

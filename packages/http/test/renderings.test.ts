@@ -1,0 +1,107 @@
+import type { Order, Payment } from '@seatbelt/domain'
+import { expect, it } from 'vitest'
+import { problemKinds, recordedAnswer, refusalAnswer, renderings } from '../src/index.ts'
+
+const order: Order = {
+  id: '0192f000-0000-7000-8000-00000000000a',
+  accountId: '0192f000-0000-7000-8000-000000000001',
+  customerId: 'customer-1',
+  amountMinor: 1999,
+  currency: 'EUR',
+  state: 'pending',
+  version: 3,
+  createdAt: new Date('2026-11-20T10:00:00.000Z'),
+}
+
+const payment: Payment = {
+  id: '0192f000-0000-7000-8000-00000000000b',
+  accountId: order.accountId,
+  orderId: order.id,
+  amountMinor: 1999,
+  currency: 'EUR',
+  paymentMethod: 'pm_card_visa',
+  state: 'processing',
+  declineCode: null,
+  gatewayIntentId: 'pi_1',
+  createdAt: new Date('2026-11-20T10:00:01.000Z'),
+  settledAt: new Date('2026-11-20T10:00:02.000Z'),
+}
+
+it('an order is recorded without what is inside: no account, no version', () => {
+  expect(renderings.orderCreated(order)).toEqual({
+    status: 201,
+    location: '/v1/orders/0192f000-0000-7000-8000-00000000000a',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000a","customerId":"customer-1","amountMinor":1999,"currency":"EUR","state":"pending","createdAt":"2026-11-20T10:00:00.000Z"}',
+  })
+})
+
+it('a cancelled order is a 200 without a place of its own', () => {
+  const { status, location, body } = renderings.orderCancelled({ ...order, state: 'cancelled' })
+  expect([status, location, JSON.parse(body).state]).toEqual([200, null, 'cancelled'])
+})
+
+it('a payment that succeeded is a 201 in the state of its outcome, without the ids that the gateway knows it by', () => {
+  expect(renderings.paymentSettled(payment, { state: 'succeeded', gatewayChargeId: 'ch_1' })).toEqual({
+    status: 201,
+    location: '/v1/payments/0192f000-0000-7000-8000-00000000000b',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"createdAt":"2026-11-20T10:00:01.000Z","settledAt":"2026-11-20T10:00:02.000Z"}',
+  })
+})
+
+it('a declined payment is a 402 with the reason', () => {
+  const recorded = renderings.paymentSettled(payment, { state: 'declined', declineCode: 'insufficient_funds' })
+  expect([recorded.status, recorded.location]).toEqual([402, null])
+  expect(JSON.parse(recorded.body)).toEqual({
+    type: 'urn:seatbelt:problem:payment-declined',
+    title: expect.any(String),
+    status: 402,
+    code: 'payment-declined',
+    detail: expect.any(String),
+    declineCode: 'insufficient_funds',
+    paymentId: payment.id,
+    orderId: order.id,
+  })
+})
+
+it('a cancelled payment is a 402 of its own', () => {
+  const recorded = renderings.paymentSettled(payment, { state: 'cancelled' })
+  expect(JSON.parse(recorded.body)).toMatchObject({ status: 402, code: 'payment-cancelled', paymentId: payment.id })
+})
+
+it('a recorded answer is sent with the same bytes, as a problem where it is one, and says when it is a replay', () => {
+  const body = '{ "spaces":  "kept" }'
+  expect(recordedAnswer({ status: 201, body, location: '/v1/x' }, true)).toEqual({
+    status: 201,
+    contentType: 'application/json',
+    headers: { Location: '/v1/x', 'Idempotent-Replayed': 'true' },
+    body,
+  })
+  expect(recordedAnswer({ status: 402, body, location: null }, false)).toEqual({
+    status: 402,
+    contentType: 'application/problem+json',
+    headers: {},
+    body,
+  })
+})
+
+it('a refusal tells its members, and when to come again', () => {
+  const answer = refusalAnswer({ code: 'payment-in-progress', orderId: order.id, retryAfterSeconds: 2 })
+  expect([answer.status, answer.headers]).toEqual([409, { 'Retry-After': '2' }])
+  expect(JSON.parse(answer.body)).toMatchObject({
+    code: 'payment-in-progress',
+    orderId: order.id,
+    retryAfterSeconds: 2,
+  })
+})
+
+it('what a refusal carries besides its named members stays inside', () => {
+  const refusal = { code: 'order-cancelled', orderId: order.id, cancelledBy: 'somebody' } as const
+  expect(JSON.parse(refusalAnswer(refusal).body)).not.toHaveProperty('cancelledBy')
+})
+
+it('every problem has a status that says whose mistake it is, and a title', () => {
+  for (const [code, { status, title }] of Object.entries(problemKinds)) {
+    expect(status, code).toBeGreaterThanOrEqual(400)
+    expect(title, code).not.toBe('')
+  }
+})
