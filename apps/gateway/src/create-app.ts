@@ -1,0 +1,99 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import express, { type ErrorRequestHandler, type Express, type RequestHandler, Router } from 'express'
+import { authenticate } from './authenticate.ts'
+import { cancelPaymentIntent } from './endpoints/cancel-payment-intent.ts'
+import { confirmPaymentIntent } from './endpoints/confirm-payment-intent.ts'
+import { controlEndpoints } from './endpoints/control.ts'
+import { createPaymentIntent } from './endpoints/create-payment-intent.ts'
+import { ledgerEndpoints } from './endpoints/ledger.ts'
+import { listPaymentIntents } from './endpoints/list-payment-intents.ts'
+import { retrievePaymentIntent } from './endpoints/retrieve-payment-intent.ts'
+import { performChange } from './perform-change.ts'
+import { performReading } from './perform-reading.ts'
+import type { Simulator } from './simulator.ts'
+import { errorAnswer, invalidRequest, somethingWentWrong } from './wire/answer.ts'
+import { giveRequestId, transmit } from './wire/transmit.ts'
+
+export interface AppOptions {
+  /** Told of what should never happen. The answer is a 500 without any detail. */
+  readonly onError?: ((error: unknown) => void) | undefined
+}
+
+/** The simulator as an Express app: Stripe's endpoints under /v1, its witness under /_ledger, its faults under /_control. */
+export function createApp(simulator: Simulator, options: AppOptions = {}): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  // Stripe's `expand[]` and `created[gte]`.
+  app.set('query parser', 'extended')
+
+  app.use('/v1', stripeEndpoints(simulator))
+  app.use('/_ledger', ledgerEndpoints(simulator.books))
+  app.use('/_control', controlEndpoints(simulator))
+  app.use(answerFailure(options.onError ?? (() => {})))
+  return app
+}
+
+function stripeEndpoints(simulator: Simulator): Router {
+  const v1 = Router()
+  v1.use((_request, response, next) => {
+    giveRequestId(response)
+    next()
+  })
+  v1.use(authenticate(simulator.apiKey))
+  // Stripe's own limits lie far above what payments need: 50 metadata entries of 540 characters and a few fields.
+  v1.use(express.urlencoded({ extended: true, limit: '64kb', parameterLimit: 200 }), refuseOtherBodies, echoHeaders)
+
+  v1.post('/payment_intents', performChange(simulator, createPaymentIntent))
+  v1.post('/payment_intents/:id/confirm', performChange(simulator, confirmPaymentIntent))
+  v1.post('/payment_intents/:id/cancel', performChange(simulator, cancelPaymentIntent))
+  v1.get('/payment_intents', performReading(simulator, listPaymentIntents))
+  v1.get('/payment_intents/:id', performReading(simulator, retrievePaymentIntent))
+
+  v1.use((request, response) => {
+    const message = `Unrecognized request URL (${request.method}: ${request.originalUrl}).`
+    transmit(response, errorAnswer(404, { type: 'invalid_request_error', message }), null)
+  })
+  return v1
+}
+
+const refuseOtherBodies: RequestHandler = (request, response, next) => {
+  if (request.body !== undefined || request.method !== 'POST' || hasNoBody(request.headers)) return next()
+  const message = 'Invalid request (check that your POST content type is application/x-www-form-urlencoded).'
+  transmit(response, invalidRequest(message), null)
+}
+
+function hasNoBody(headers: IncomingHttpHeaders): boolean {
+  return (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined
+}
+
+const echoHeaders: RequestHandler = (request, response, next) => {
+  const version = request.get('stripe-version')
+  if (version !== undefined) response.setHeader('Stripe-Version', version)
+  const key = request.get('idempotency-key')
+  if (key !== undefined && request.method === 'POST') response.setHeader('Idempotency-Key', key)
+  next()
+}
+
+function answerFailure(onError: (error: unknown) => void): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    if (response.headersSent) return next(error)
+    const status = clientErrorStatus(error)
+    if (status !== null) {
+      transmit(
+        response,
+        errorAnswer(status, { type: 'invalid_request_error', message: 'The body cannot be read.' }),
+        null,
+      )
+      return
+    }
+    onError(error)
+    transmit(response, somethingWentWrong, null)
+  }
+}
+
+/** The body parsers' errors carry the status that they mean. */
+function clientErrorStatus(error: unknown): number | null {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : null
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : null
+}

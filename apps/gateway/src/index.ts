@@ -1,0 +1,7 @@
+export type { CapturedCharge, OrderTally } from './books.ts'
+export { type AppOptions, createApp } from './create-app.ts'
+export type { LedgerEntry, LedgerEntryType } from './facts.ts'
+export type { FaultKind, FaultRule, Operation } from './faults.ts'
+export { createSimulator, developmentApiKey, type Simulator, type SimulatorOptions } from './simulator.ts'
+export { type RunningGateway, type StartOptions, start } from './start.ts'
+export { testPaymentMethods } from './test-payment-methods.ts'

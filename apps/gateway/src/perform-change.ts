@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto'
+import type { Request, RequestHandler, Response } from 'express'
+import type { ChangingEndpoint, Execution } from './endpoint.ts'
+import type { FactDraft, KeyRecorded } from './facts.ts'
+import type { Fault, FaultKind } from './faults.ts'
+import type { PaymentIntent } from './payment-intent.ts'
+import type { Simulator } from './simulator.ts'
+import { type Answer, booksAreFull, errorAnswer, invalidRequest, somethingWentWrong } from './wire/answer.ts'
+import { parseParameters } from './wire/parameters.ts'
+import { readRequestId, transmit } from './wire/transmit.ts'
+
+/**
+ * A POST, from its arrival to its answer, with Stripe's published idempotency behaviour
+ * (https://docs.stripe.com/api/idempotent_requests, https://docs.stripe.com/error-low-level#idempotency):
+ *
+ * - the first answer of a key is recorded from the moment when its execution begins, whatever it is, also a 500, and
+ *   replayed with `Idempotent-Replayed: true`;
+ * - not recorded, so that the key stays free: 401, 429, parameters that do not pass, an intent that does not exist, a
+ *   conflict with a request that is still running;
+ * - the same key with another path or other parameters: 400 `idempotency_error`; while in use: 409.
+ *
+ * The effect and its recorded answer reach the disk in one write, between two halves of the latency. Whoever kills the
+ * simulator, or gives up waiting, finds either both or none.
+ */
+export function performChange<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>): RequestHandler {
+  return async (request, response) => {
+    const key = request.get('idempotency-key') ?? null
+    if (key !== null && (key === '' || key.length > maxKeyLength)) {
+      return transmit(response, invalidRequest('Idempotency keys have 1 to 255 characters.'), null)
+    }
+    const fingerprint = key === null ? '' : fingerprintOf(request)
+    const earlier = key === null ? null : meetEarlierRequest(simulator, key, fingerprint)
+    if (earlier?.kind === 'refused') return transmit(response, earlier.answer, null)
+    if (earlier?.kind === 'recorded') return replay(simulator, endpoint, earlier.record, request, response)
+
+    const parsed = parseParameters(endpoint.parameters, request.body ?? {})
+    if (!parsed.ok) return transmit(response, parsed.refusal, null)
+    const change: Change<P> = {
+      endpoint,
+      parameters: parsed.parameters,
+      intentId: intentIdOf(request),
+      key,
+      fingerprint,
+    }
+    return change.key === null
+      ? await execute(simulator, change, response)
+      : await withKeyInUse(simulator, change.key, fingerprint, () => execute(simulator, change, response))
+  }
+}
+
+/** As Stripe documents. */
+const maxKeyLength = 255
+
+interface Change<P> {
+  readonly endpoint: ChangingEndpoint<P>
+  readonly parameters: P
+  readonly intentId: string
+  readonly key: string | null
+  readonly fingerprint: string
+}
+
+type Earlier =
+  | { readonly kind: 'refused'; readonly answer: Answer }
+  | { readonly kind: 'recorded'; readonly record: KeyRecorded }
+
+function meetEarlierRequest(simulator: Simulator, key: string, fingerprint: string): Earlier | null {
+  const running = simulator.keysInUse.get(key)
+  const record = running === undefined ? simulator.books.findRecordedKey(key) : undefined
+  const known = running ?? record?.fingerprint
+  if (known === undefined) return null
+  if (known !== fingerprint) {
+    const message = `Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a key other than '${key}' if you meant to execute a different request.`
+    return { kind: 'refused', answer: errorAnswer(400, { type: 'idempotency_error', message }) }
+  }
+  if (record) return { kind: 'recorded', record }
+  const message = `There is currently another in-progress request using this Idempotent Key (that probably means you submitted twice, and the other request is still going through): ${key}. Please try again later.`
+  const code = 'idempotency_key_in_use'
+  return { kind: 'refused', answer: errorAnswer(409, { type: 'idempotency_error', code, message }) }
+}
+
+async function withKeyInUse(
+  simulator: Simulator,
+  key: string,
+  fingerprint: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  simulator.keysInUse.set(key, fingerprint)
+  try {
+    await work()
+  } finally {
+    simulator.keysInUse.delete(key)
+  }
+}
+
+async function execute<P>(simulator: Simulator, change: Change<P>, response: Response): Promise<void> {
+  const { endpoint, parameters, intentId } = change
+  const intent = simulator.books.findIntent(intentId)
+  const concern = endpoint.concerns(parameters, intent, intentId)
+  if (!concern.ok) return transmit(response, concern.refusal, null)
+  if (simulator.books.isFull()) return transmit(response, booksAreFull, null)
+
+  const requestId = readRequestId(response)
+  const fault = simulator.faults.choose({
+    operation: endpoint.operation,
+    metadata: concern.metadata,
+    subject: intent?.id ?? change.key ?? requestId,
+    canShow: (kind) => kind !== 'decline' || endpoint.charges(parameters, intent),
+  })
+  if (fault?.kind === 'rate-limit') return transmit(response, null, fault)
+
+  const latencyMs = simulator.drawLatencyMs()
+  await simulator.sleep(latencyMs / 2 + (fault?.kind === 'delay-before' ? fault.delayMs : 0))
+  if (fault?.kind === 'drop-before') return transmit(response, null, fault)
+  const answer = changeBooks(simulator, change, fault, requestId)
+  await simulator.sleep(latencyMs / 2 + (fault?.kind === 'delay' ? fault.delayMs : 0))
+  transmit(response, answer, fault)
+}
+
+/** Nothing in here waits: what it reads still holds when it writes. */
+function changeBooks<P>(simulator: Simulator, change: Change<P>, fault: Fault | null, requestId: string): Answer {
+  const { endpoint, parameters, intentId, key, fingerprint } = change
+  const at = simulator.now().toISOString()
+  const circumstances = { at, requestId, idempotencyKey: key, bankRefuses: fault?.kind === 'decline' }
+  const { facts, answer }: Execution =
+    fault?.kind === 'error-before'
+      ? { facts: [], answer: somethingWentWrong }
+      : endpoint.execute(parameters, simulator.books.findIntent(intentId), circumstances)
+  const given = fault?.kind === 'error-after' ? somethingWentWrong : answer
+
+  const recorded: FactDraft[] = []
+  if (key !== null) {
+    const body = JSON.stringify(given.body)
+    recorded.push({ type: 'key.recorded', at, key, fingerprint, status: given.status, body, requestId })
+  }
+  simulator.books.commit([...facts, ...recorded])
+  return given
+}
+
+/** What can befall an answer that was given before: only what lies between the simulator and who asks. */
+const faultsOfAReplay: ReadonlySet<FaultKind> = new Set([
+  'delay',
+  'delay-before',
+  'drop-after',
+  'drop-before',
+  'garbage',
+  'rate-limit',
+])
+
+async function replay<P>(
+  simulator: Simulator,
+  endpoint: ChangingEndpoint<P>,
+  record: KeyRecorded,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const intent: PaymentIntent | undefined = simulator.books.findIntent(intentIdOf(request))
+  const fault = simulator.faults.choose({
+    operation: endpoint.operation,
+    metadata: intent?.metadata ?? {},
+    subject: intent?.id ?? record.key,
+    canShow: (kind) => faultsOfAReplay.has(kind),
+  })
+  if (fault?.kind !== 'rate-limit') {
+    await simulator.sleep(simulator.drawLatencyMs() + (fault?.kind.startsWith('delay') ? fault.delayMs : 0))
+  }
+  response.setHeader('Idempotent-Replayed', 'true')
+  response.setHeader('Original-Request', record.requestId)
+  transmit(response, record, fault)
+}
+
+function intentIdOf(request: Request): string {
+  const { id } = request.params
+  return typeof id === 'string' ? id : ''
+}
+
+function fingerprintOf(request: Request): string {
+  const text = `${request.method} ${request.path}\n${JSON.stringify(request.body ?? {}, sortKeys)}`
+  return createHash('sha256').update(text).digest('base64')
+}
+
+/** The order in which form fields stand does not matter. */
+function sortKeys(_name: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
+  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
+}

@@ -1,0 +1,34 @@
+import type { RequestHandler } from 'express'
+import type { ReadingEndpoint } from './endpoint.ts'
+import type { Simulator } from './simulator.ts'
+import { somethingWentWrong } from './wire/answer.ts'
+import { parseParameters } from './wire/parameters.ts'
+import { readRequestId, transmit } from './wire/transmit.ts'
+
+/**
+ * A GET. It shows what was the case in the middle of its latency. Idempotency keys mean nothing here. The `before` and
+ * `after` of a fault are the same, because there is nothing to do.
+ */
+export function performReading<P>(simulator: Simulator, endpoint: ReadingEndpoint<P>): RequestHandler {
+  return async (request, response) => {
+    const parsed = parseParameters(endpoint.parameters, request.query)
+    if (!parsed.ok) return transmit(response, parsed.refusal, null)
+    const id = typeof request.params.id === 'string' ? request.params.id : ''
+    const concerned = endpoint.read(parsed.parameters, simulator.books, id).intent
+
+    const fault = simulator.faults.choose({
+      operation: endpoint.operation,
+      metadata: concerned?.metadata ?? {},
+      subject: concerned?.id ?? readRequestId(response),
+      canShow: (kind) => kind !== 'decline',
+    })
+    if (fault?.kind === 'rate-limit') return transmit(response, null, fault)
+
+    const latencyMs = simulator.drawLatencyMs()
+    await simulator.sleep(latencyMs / 2 + (fault?.kind === 'delay-before' ? fault.delayMs : 0))
+    const { answer } = endpoint.read(parsed.parameters, simulator.books, id)
+    await simulator.sleep(latencyMs / 2 + (fault?.kind === 'delay' ? fault.delayMs : 0))
+    const fails = fault?.kind === 'error-before' || fault?.kind === 'error-after'
+    transmit(response, fails ? somethingWentWrong : answer, fault)
+  }
+}

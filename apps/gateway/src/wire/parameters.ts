@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { testPaymentMethods } from '../test-payment-methods.ts'
+import { type Answer, invalidRequest } from './answer.ts'
+
+/**
+ * Parameters come as forms: every value is text. What is not known here is refused as Stripe refuses an unknown
+ * parameter, so that nobody relies on something that the simulator silently leaves out.
+ */
+export type Parsed<P> = { readonly ok: true; readonly parameters: P } | { readonly ok: false; readonly refusal: Answer }
+
+export function parseParameters<P>(schema: z.ZodType<P>, raw: unknown): Parsed<P> {
+  const result = schema.safeParse(raw)
+  if (result.success) return { ok: true, parameters: result.data }
+  return { ok: false, refusal: refusalFor(result.error.issues[0], raw) }
+}
+
+function refusalFor(issue: z.core.$ZodIssue | undefined, raw: unknown): Answer {
+  if (!issue) return invalidRequest('Invalid request.')
+  if (issue.code === 'unrecognized_keys') {
+    const param = inBrackets([...issue.path, issue.keys[0] ?? ''])
+    return invalidRequest(`Received unknown parameter: ${param}`, { code: 'parameter_unknown', param })
+  }
+  const param = inBrackets(issue.path)
+  if (valueAt(raw, issue.path) === undefined) {
+    return invalidRequest(`Missing required param: ${param}.`, { code: 'parameter_missing', param })
+  }
+  const code: unknown = issue.code === 'custom' ? issue.params?.stripeCode : undefined
+  return invalidRequest(issue.message, { ...(typeof code === 'string' && { code }), param })
+}
+
+function inBrackets([first, ...rest]: readonly PropertyKey[]): string {
+  return `${String(first ?? '')}${rest.map((name) => `[${String(name)}]`).join('')}`
+}
+
+function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, name) =>
+      typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[name] : undefined,
+    raw,
+  )
+}
+
+/** Eight digits, as Stripe documents. Its minimum (about half a dollar, by currency) is not simulated. */
+const maxAmount = 99_999_999
+
+export const amountParameter = z.string().transform((text, context) => {
+  const amount = Number(text)
+  const problem = !/^-?\d+$/.test(text)
+    ? { message: `Invalid integer: ${text}`, stripeCode: 'parameter_invalid_integer' }
+    : amount < 1
+      ? { message: 'This value must be greater than or equal to 1.', stripeCode: 'parameter_invalid_integer' }
+      : amount > maxAmount
+        ? { message: 'Amount must be no more than 99999999.', stripeCode: 'amount_too_large' }
+        : null
+  if (!problem) return amount
+  context.addIssue({ code: 'custom', message: problem.message, params: { stripeCode: problem.stripeCode } })
+  return z.NEVER
+})
+
+const knownCurrencies = new Set(Intl.supportedValuesOf('currency'))
+
+/** Upper case inside. */
+export const currencyParameter = z.string().transform((text, context) => {
+  const currency = text.toUpperCase()
+  if (knownCurrencies.has(currency)) return currency
+  context.addIssue({ code: 'custom', message: `Invalid currency: ${text}.` })
+  return z.NEVER
+})
+
+export const booleanParameter = z.enum(['true', 'false']).transform((text) => text === 'true')
+
+export const paymentMethodParameter = z.string().refine((id) => testPaymentMethods.has(id), {
+  error: (issue) => `No such PaymentMethod: '${String(issue.input)}'`,
+  params: { stripeCode: 'resource_missing' },
+})
+
+/** Stripe's limits: 50 names of 40 characters, values of 500. An empty value means none. */
+export const metadataParameter = z
+  .record(z.string().max(40), z.string().max(500))
+  .refine((metadata) => Object.keys(metadata).length <= 50, { error: 'Metadata can have up to 50 keys.' })
+  .transform((metadata) => Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== '')))
+
+/** What can be expanded in an intent. */
+export const expandParameter = z.array(z.literal('latest_charge'))
+
+/** In a list, what is expanded stands below `data`. */
+export const expandInListParameter = z.array(z.literal('data.latest_charge'))
+
+/** Unix seconds. */
+export const secondsParameter = z
+  .string()
+  .regex(/^\d{1,11}$/, { error: 'Invalid timestamp' })
+  .transform(Number)
