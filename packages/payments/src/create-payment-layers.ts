@@ -1,0 +1,38 @@
+import type { Database } from '@seatbelt/database'
+import type { Lock, LockMetrics } from '@seatbelt/locks'
+import {
+  compareAndSet,
+  createAdvisoryLockLayer,
+  createGatewayIntentLayer,
+  createIdempotencyKeyLayer,
+  createRedisLockLayer,
+  type Gateway,
+  insertOnce,
+} from '@seatbelt/safety'
+import type { PaymentLayers } from './payment-deps.ts'
+
+export interface LayerParts {
+  readonly database: Database
+  readonly gateway: Gateway
+  /** The lock of layer 2, and for how long it outlives a process that was killed. */
+  readonly lock: Lock
+  readonly lockTtlMs: number
+  readonly metrics: LockMetrics
+  readonly by: string
+  readonly reportFault: (fault: unknown) => void
+}
+
+/** All layers, as they run in production. The API and the worker are made of the same ones. */
+export function createPaymentLayers(parts: LayerParts): PaymentLayers {
+  const { database, gateway, lock, lockTtlMs, metrics, by, reportFault } = parts
+  return {
+    idempotencyKey: createIdempotencyKeyLayer(database),
+    redisLock: createRedisLockLayer({ lock, ttlMs: lockTtlMs, metrics }),
+    transaction: database.transaction,
+    advisoryLock: createAdvisoryLockLayer(metrics),
+    compareAndSet,
+    insertOnce,
+    gatewayIntent: createGatewayIntentLayer({ gateway, database, compareAndSet, by }),
+    reportFault,
+  }
+}

@@ -1,0 +1,123 @@
+import type { CompareAndSet } from '@seatbelt/safety'
+import { createLatch, freePort, raceCopies, startRedisServer, valuesOf } from '@seatbelt/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { PaymentLayers } from '../src/index.ts'
+import { brief, openShop, type Replica, type Shop } from './shop.ts'
+
+/**
+ * Each layer is taken away in turn, from the outside in, and the next one is seen to hold alone. At the end none is left,
+ * and the same race charges twice: so the races above were real.
+ */
+const contenders = 4
+
+let shop: Shop
+beforeEach(async () => {
+  shop = await openShop()
+})
+afterEach(() => shop.close())
+
+const withoutRedisLock: Partial<PaymentLayers> = { redisLock: (_, work) => work() }
+const withoutAdvisoryLock: Partial<PaymentLayers> = { advisoryLock: (_, __, work) => work() }
+
+/** All contenders have read the order before the first of them writes it. */
+function meetBeforeWriting(real: CompareAndSet): CompareAndSet {
+  const allHaveRead = createLatch('all contenders have read the order')
+  let arrived = 0
+  return {
+    ...real,
+    order: async (tx, read, state) => {
+      if (state === 'processing') {
+        if (++arrived === contenders) allHaveRead.open()
+        await allHaveRead.wait()
+      }
+      return real.order(tx, read, state)
+    },
+  }
+}
+
+/** Writes whatever the version is: the lost update that layer 4 is there for. */
+function withoutVersion(real: CompareAndSet): CompareAndSet {
+  return {
+    ...real,
+    order: async (tx, { id }, state) => {
+      await tx.$executeRaw`UPDATE orders SET state = ${state}::order_state, version = version + 1 WHERE id = ${id}::uuid`
+      return true
+    },
+  }
+}
+
+async function raceFor(orderId: string, replica: Replica): Promise<string[]> {
+  return valuesOf(await raceCopies(contenders, () => replica.pay(orderId)))
+    .map(brief)
+    .sort()
+}
+
+const onePaid = ['answered 201', ...Array.from({ length: contenders - 1 }, () => 'refused payment-in-progress')]
+
+describe('layer 3, the advisory lock', () => {
+  it('holds when Redis is not there at all', async () => {
+    const replica = await shop.replica('api-1', { redisUrl: `redis://127.0.0.1:${await freePort()}` })
+    const orderId = await replica.createOrder()
+    expect(await raceFor(orderId, replica)).toEqual(onePaid)
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+
+  it('holds when Redis hangs, and then costs a bounded time', async () => {
+    const redis = await startRedisServer()
+    try {
+      const replica = await shop.replica('api-1', { redisUrl: redis.url })
+      const orderId = await replica.createOrder()
+      redis.pause()
+      expect(await raceFor(orderId, replica)).toEqual(onePaid)
+      expect(await shop.charges(orderId)).toHaveLength(1)
+    } finally {
+      await redis.close()
+    }
+  })
+})
+
+describe('layer 4, compare-and-set', () => {
+  it('holds without any lock: of all who read the same version, one writes', async () => {
+    const replica = await shop.replica('api-1', {
+      layers: (real) => ({
+        ...withoutRedisLock,
+        ...withoutAdvisoryLock,
+        compareAndSet: meetBeforeWriting(real.compareAndSet),
+      }),
+    })
+    const orderId = await replica.createOrder()
+    expect(await raceFor(orderId, replica)).toEqual(onePaid)
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+})
+
+describe('layer 5, the unique index', () => {
+  it('holds without any lock and without versions: an order has one live payment', async () => {
+    const replica = await shop.replica('api-1', {
+      layers: (real) => ({
+        ...withoutRedisLock,
+        ...withoutAdvisoryLock,
+        compareAndSet: meetBeforeWriting(withoutVersion(real.compareAndSet)),
+      }),
+    })
+    const orderId = await replica.createOrder()
+    expect(await raceFor(orderId, replica)).toEqual(onePaid)
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+})
+
+describe('without any of these layers', () => {
+  it('the same race charges the same order several times', async () => {
+    await shop.sql('DROP INDEX payments_one_live_per_order')
+    const replica = await shop.replica('api-1', {
+      layers: (real) => ({
+        ...withoutRedisLock,
+        ...withoutAdvisoryLock,
+        compareAndSet: meetBeforeWriting(withoutVersion(real.compareAndSet)),
+      }),
+    })
+    const orderId = await replica.createOrder()
+    await raceFor(orderId, replica)
+    expect((await shop.charges(orderId)).length).toBe(contenders)
+  })
+})

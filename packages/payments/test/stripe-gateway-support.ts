@@ -1,0 +1,80 @@
+import { createServer, type Socket } from 'node:net'
+import { onTestFinished } from 'vitest'
+import { createStripeGateway, type StripeGatewayOptions } from '../src/gateway/stripe-gateway.ts'
+
+export const apiKey = 'sk_test_not_to_be_seen_anywhere'
+
+/** Far longer than anything here takes, so that it is never what ends a request by chance. */
+export const amplyMs = 10_000
+
+export function connectTo(url: string, more: Partial<StripeGatewayOptions> = {}) {
+  const gateway = createStripeGateway({ url, apiKey, deadlineMs: amplyMs, maxConnections: 4, ...more })
+  onTestFinished(() => gateway.close())
+  return gateway
+}
+
+export interface RawServer {
+  readonly url: string
+  /** Every request that arrived whole, as text. */
+  readonly requests: string[]
+}
+
+/**
+ * A server that speaks no HTTP of its own: it collects whole requests and hands each to `answer`, which writes whatever
+ * bytes it likes, or resets.
+ */
+export async function startRawServer(answer: (socket: Socket, requestNumber: number) => void): Promise<RawServer> {
+  const requests: string[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    let received = ''
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('data', (chunk) => {
+      received += chunk.toString('utf8')
+      const request = wholeRequestIn(received)
+      if (request === null) return
+      received = received.slice(request.length)
+      requests.push(request)
+      answer(socket, requests.length)
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('The server listens on no port')
+  return { url: `http://127.0.0.1:${address.port}`, requests }
+}
+
+function wholeRequestIn(text: string): string | null {
+  const endOfHead = text.indexOf('\r\n\r\n')
+  if (endOfHead === -1) return null
+  const bodyLength = Number(/content-length: (\d+)/i.exec(text)?.[1] ?? 0)
+  const length = endOfHead + 4 + bodyLength
+  return text.length < length ? null : text.slice(0, length)
+}
+
+export function httpAnswer(status: number, body: string, contentType = 'application/json'): string {
+  const head = [
+    `HTTP/1.1 ${status} Whatever`,
+    `Content-Type: ${contentType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Request-Id: req_raw',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${body}`
+}
+
+export const intentOnTheWire = {
+  id: 'pi_raw',
+  object: 'payment_intent',
+  amount: 1999,
+  currency: 'eur',
+  status: 'succeeded',
+  latest_charge: 'ch_raw',
+  last_payment_error: null,
+  metadata: { orderId: 'o1' },
+}

@@ -1,0 +1,233 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createApp, createSimulator, type FaultRule } from '@seatbelt/gateway'
+import type { GatewayAnswer, IntentParameters } from '@seatbelt/safety'
+import { createLatch } from '@seatbelt/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { apiKey, connectTo } from './stripe-gateway-support.ts'
+
+const parameters: IntentParameters = {
+  amountMinor: 1999,
+  currency: 'EUR',
+  paymentMethod: 'pm_card_visa',
+  metadata: { paymentId: 'p1', orderId: 'o1', accountId: 'a1' },
+}
+
+/** The real simulator, in front of which every request is counted. */
+async function startSimulator(options: { sleep?: (delayMs: number) => Promise<void> } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'seatbelt-stripe-gateway-'))
+  const simulator = createSimulator({ ledgerPath: folder, apiKey, latencyMs: 0, ...options })
+  const app = createApp(simulator)
+  const arrived: string[] = []
+  const server = createServer((request, response) => {
+    arrived.push(`${request.method} ${request.url?.replace(/pi_\w+/, ':id')}`)
+    app(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(async () => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    simulator.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('The server listens on no port')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    arrived,
+    setFault: (fault: Omit<FaultRule, 'rate'>) => simulator.faults.replace([{ rate: 1, ...fault }], 1),
+    heal: () => simulator.faults.replace([], 1),
+    types: () => simulator.books.entriesAfter(0, 100).entries.map((entry) => entry.type),
+  }
+}
+
+async function created(gateway: ReturnType<typeof connectTo>, more: Partial<IntentParameters> = {}): Promise<string> {
+  return intentIn(await gateway.createIntent({ ...parameters, ...more }, 'p1:create:1')).id
+}
+
+function intentIn(answer: GatewayAnswer) {
+  if (answer.kind !== 'intent') throw new Error(`An intent was expected, not ${JSON.stringify(answer)}`)
+  return answer.intent
+}
+
+describe('when all is well', () => {
+  it('creates without moving money, then charges once', async () => {
+    const simulator = await startSimulator()
+    const gateway = connectTo(simulator.url)
+    const unconfirmed = await gateway.createIntent(parameters, 'p1:create:1')
+    expect(unconfirmed).toEqual({
+      kind: 'intent',
+      requestId: expect.stringMatching(/^req_/),
+      intent: {
+        id: expect.stringMatching(/^pi_/),
+        status: 'requires_confirmation',
+        amountMinor: 1999,
+        currency: 'EUR',
+        chargeId: null,
+        declineCode: null,
+        metadata: parameters.metadata,
+      },
+    })
+    const { id } = intentIn(unconfirmed)
+    const succeeded = intentIn(await gateway.confirmIntent(id, 'p1:confirm:1'))
+    expect(succeeded).toMatchObject({ status: 'succeeded', chargeId: expect.stringMatching(/^ch_/) })
+    expect(intentIn(await gateway.retrieveIntent(id))).toEqual(succeeded)
+    expect(simulator.types()).toEqual(['intent.created', 'charge.captured'])
+    expect(simulator.arrived).toEqual([
+      'POST /v1/payment_intents',
+      'POST /v1/payment_intents/:id/confirm',
+      'GET /v1/payment_intents/:id',
+    ])
+  })
+
+  it('gives the same answer to the same key', async () => {
+    const gateway = connectTo((await startSimulator()).url)
+    const id = await created(gateway)
+    expect(await created(gateway)).toBe(id)
+  })
+
+  it('cancels, after which a confirm is rejected', async () => {
+    const simulator = await startSimulator()
+    const gateway = connectTo(simulator.url)
+    const id = await created(gateway)
+    expect(intentIn(await gateway.cancelIntent(id, 'p1:cancel:1')).status).toBe('canceled')
+    expect(await gateway.confirmIntent(id, 'p1:confirm:1')).toMatchObject({
+      kind: 'rejected',
+      status: 400,
+      errorCode: 'payment_intent_unexpected_state',
+    })
+    expect(simulator.types()).toEqual(['intent.created', 'intent.canceled'])
+  })
+})
+
+describe('evidence that no money moved', () => {
+  it.each([
+    ['pm_card_visa_chargeDeclined', 'generic_decline'],
+    ['pm_card_visa_chargeDeclinedInsufficientFunds', 'insufficient_funds'],
+    ['pm_card_chargeDeclinedExpiredCard', 'expired_card'],
+    ['pm_card_chargeDeclinedIncorrectCvc', 'incorrect_cvc'],
+    ['pm_card_authenticationRequired', 'authentication_required'],
+  ])('%s: declined, %s, and the intent looked at later says the same', async (paymentMethod, declineCode) => {
+    const gateway = connectTo((await startSimulator()).url)
+    const id = await created(gateway, { paymentMethod })
+    const answer = await gateway.confirmIntent(id, 'p1:confirm:1')
+    expect(answer).toEqual({ kind: 'declined', declineCode, requestId: expect.stringMatching(/^req_/) })
+    // The failed try has a charge, but it is not one that holds money.
+    expect(intentIn(await gateway.retrieveIntent(id))).toMatchObject({
+      status: 'requires_payment_method',
+      chargeId: null,
+      declineCode,
+    })
+  })
+
+  it('rejected: parameters that the gateway does not take', async () => {
+    const gateway = connectTo((await startSimulator()).url)
+    expect(await gateway.createIntent({ ...parameters, paymentMethod: 'pm_unheard_of' }, 'k')).toEqual({
+      kind: 'rejected',
+      status: 400,
+      errorCode: 'resource_missing',
+      requestId: expect.stringMatching(/^req_/),
+    })
+    expect(await gateway.retrieveIntent('pi_none')).toMatchObject({
+      kind: 'rejected',
+      status: 404,
+      errorCode: 'resource_missing',
+    })
+  })
+})
+
+describe('each misbehaviour leaves the outcome unknown, and is met by one request', () => {
+  it.each<[Omit<FaultRule, 'rate'>, Partial<Extract<GatewayAnswer, { kind: 'unknown' }>>, boolean]>([
+    [{ on: 'confirm', kind: 'drop-after' }, { reason: 'connection', status: null, requestId: null }, true],
+    [{ on: 'confirm', kind: 'drop-before' }, { reason: 'connection', status: null, requestId: null }, false],
+    [{ on: 'confirm', kind: 'error-after' }, { reason: 'server-error', status: 500 }, true],
+    [{ on: 'confirm', kind: 'error-before' }, { reason: 'server-error', status: 500 }, false],
+    [{ on: 'confirm', kind: 'garbage', status: 200 }, { reason: 'unreadable', status: 200 }, true],
+    [{ on: 'confirm', kind: 'garbage', status: 502 }, { reason: 'unreadable', status: 502 }, true],
+    [{ on: 'confirm', kind: 'rate-limit' }, { reason: 'rate-limited', status: 429 }, false],
+  ])('%o', async (fault, expected, hasCharged) => {
+    const simulator = await startSimulator()
+    const gateway = connectTo(simulator.url)
+    const id = await created(gateway)
+    simulator.setFault(fault)
+    const answer = await gateway.confirmIntent(id, 'p1:confirm:1')
+    expect(answer).toMatchObject({ kind: 'unknown', ...expected })
+    if (expected.status !== null) expect(answer.requestId).toMatch(/^req_/)
+
+    expect(simulator.arrived.slice(1)).toEqual(['POST /v1/payment_intents/:id/confirm'])
+    expect(simulator.types().includes('charge.captured')).toBe(hasCharged)
+    simulator.heal()
+    expect(intentIn(await gateway.retrieveIntent(id)).status).toBe(hasCharged ? 'succeeded' : 'requires_confirmation')
+  })
+
+  it.each(['delay', 'delay-before'] as const)('%s beyond the deadline', async (kind) => {
+    const release = createLatch('the test is over')
+    onTestFinished(() => release.open())
+    const simulator = await startSimulator({
+      sleep: async (delayMs) => {
+        if (delayMs > 0) await release.wait()
+      },
+    })
+    const gateway = connectTo(simulator.url, { deadlineMs: 200 })
+    const id = await created(gateway)
+    simulator.setFault({ on: 'confirm', kind, delayMs: 60_000 })
+    expect(await gateway.confirmIntent(id, 'p1:confirm:1')).toEqual({
+      kind: 'unknown',
+      reason: 'deadline',
+      status: null,
+      requestId: null,
+    })
+    expect(simulator.arrived).toHaveLength(2)
+    expect(simulator.types()).toHaveLength(kind === 'delay' ? 2 : 1)
+  })
+
+  it('a decline that the bank made up is a decline', async () => {
+    const simulator = await startSimulator()
+    const gateway = connectTo(simulator.url)
+    const id = await created(gateway)
+    simulator.setFault({ on: 'any', kind: 'decline' })
+    expect(await gateway.confirmIntent(id, 'k')).toMatchObject({ kind: 'declined', declineCode: 'generic_decline' })
+  })
+})
+
+describe('refusals that say nothing about the effect', () => {
+  it('a key in use, and a key used for something else', async () => {
+    const [arrived, go] = [createLatch('the first confirm arrived'), createLatch('the first confirm may go on')]
+    let isHolding = false
+    const simulator = await startSimulator({
+      sleep: async () => {
+        if (!isHolding) return
+        arrived.open()
+        await go.wait()
+      },
+    })
+    const gateway = connectTo(simulator.url)
+    const id = await created(gateway)
+    isHolding = true
+    const first = gateway.confirmIntent(id, 'p1:confirm:1')
+    await arrived.wait()
+    expect(await gateway.confirmIntent(id, 'p1:confirm:1')).toMatchObject({
+      kind: 'unknown',
+      reason: 'key-in-use',
+      status: 409,
+    })
+    expect(await gateway.cancelIntent(id, 'p1:confirm:1')).toMatchObject({
+      kind: 'unknown',
+      reason: 'key-reused',
+      status: 400,
+    })
+    go.open()
+    expect(intentIn(await first).status).toBe('succeeded')
+  })
+
+  it('a wrong key for the gateway, which is told nowhere', async () => {
+    const simulator = await startSimulator()
+    const wrongKey = 'sk_test_wrong_and_not_to_be_seen'
+    const gateway = connectTo(simulator.url, { apiKey: wrongKey })
+    const answer = await gateway.createIntent(parameters, 'k')
+    expect(answer).toMatchObject({ kind: 'unknown', reason: 'unauthorized', status: 401 })
+    expect(JSON.stringify(answer)).not.toContain('sk_test')
+  })
+})

@@ -1,0 +1,221 @@
+import { type Database, LockNotAvailable, type RollBack, type Tx } from '@seatbelt/database'
+import type { Refusal } from '@seatbelt/domain'
+import { isLockTimeout } from '@seatbelt/locks'
+import type { AdvisoryLockLayer } from './advisory-lock.ts'
+import type { Call, IdempotencyKeyLayer, KeySeen, RecordedAnswer } from './idempotency-key.ts'
+import type { Contended, RedisLockLayer } from './redis-lock.ts'
+
+/**
+ * THE ORDER OF THE LAYERS. This file is the one place where it can be seen, and the nesting is the order.
+ *
+ *   1 idempotency key   was this very request answered before?
+ *   2   Redis lock      is somebody at this resource now? (a hint that saves transactions)
+ *         transaction
+ *   3       advisory lock   one decider at a time
+ *   4         claim: read, decide, compare-and-set,
+ *   5         insert the intent once,
+ *   1         bind the key to it (or find that it was taken while we waited for the locks)
+ *         COMMIT            from here on the intent survives any crash
+ *   6     effect: the gateway, with no transaction open
+ *         transaction
+ *   3       advisory lock
+ *   4, 5      settle: the outcome, its bookings
+ *   1         and the answer for the key
+ *         COMMIT
+ *
+ * Only what is nested inside a transaction is given its `tx`, so that the compiler keeps the effect out of it.
+ */
+
+/** The layers that are brackets. Those that are statements (4, 5, 6) are handed to the operations that use them. */
+export interface Layers {
+  readonly idempotencyKey: IdempotencyKeyLayer
+  readonly redisLock: RedisLockLayer
+  readonly advisoryLock: AdvisoryLockLayer
+  readonly transaction: Database['transaction']
+  /** Told of every fault after a commit, which the caller is answered without. */
+  readonly reportFault: (fault: unknown) => void
+}
+
+export type Guarded<Unsettled> =
+  | { readonly kind: 'answered'; readonly answer: RecordedAnswer; readonly replayed: boolean }
+  | { readonly kind: 'unsettled'; readonly payment: Unsettled }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+
+/** Ends a claim without its writes, because the key turned out to be bound to something else. */
+export interface KeyTaken {
+  readonly kind: 'key-taken'
+}
+
+type Refused = { readonly kind: 'refused'; readonly refusal: Refusal }
+
+export interface Effectful<Claimed, Evidence, Unsettled> {
+  readonly resource: string
+  /** What a caller hears who meets another one at the resource. */
+  readonly contended: Refusal
+  /** Decides and writes the intent and the key's row, or refuses and writes nothing. */
+  readonly claim: (
+    tx: Tx,
+    rollBack: RollBack<KeyTaken | Contended>,
+  ) => Promise<{ readonly kind: 'claimed'; readonly claimed: Claimed } | Refused>
+  readonly effect: (claimed: Claimed) => Promise<Evidence>
+  readonly settle: (tx: Tx, claimed: Claimed, evidence: Evidence) => Promise<Guarded<Unsettled>>
+  /** What can be said of an intent whose outcome this process could not learn or write down. */
+  readonly unsettled: (claimed: Claimed) => Unsettled
+  /** The key is bound to an intent that has no answer yet. */
+  readonly resume: (paymentId: string) => Promise<Guarded<Unsettled>>
+}
+
+/**
+ * An operation with an effect outside of the database.
+ *
+ * Guarantees: after a claim was committed, the caller hears the outcome or `unsettled`, whatever fails; before it, a
+ * refusal or a fault, and nothing was changed. The one exception is a claim whose COMMIT got no answer: that fault says so.
+ */
+export async function guardEffect<Claimed, Evidence, Unsettled>(
+  layers: Layers,
+  call: Call,
+  steps: Effectful<Claimed, Evidence, Unsettled>,
+): Promise<Guarded<Unsettled>> {
+  const { resource } = steps
+  return judgeKey(layers, call, steps, () =>
+    layers.redisLock(resource, async () => {
+      const claim = await layers.transaction<Claim<Claimed>, KeyTaken | Contended>((tx, rollBack) =>
+        layers.advisoryLock(tx, resource, async () =>
+          unlessKeyTaken(layers, call, tx, await steps.claim(tx, rollBack)),
+        ),
+      )
+      if (claim.kind !== 'claimed') return claim
+
+      return afterCommit(layers, steps.unsettled(claim.claimed), async () => {
+        const evidence = await steps.effect(claim.claimed)
+        return layers.transaction((tx) =>
+          layers.advisoryLock(tx, resource, () => steps.settle(tx, claim.claimed, evidence)),
+        )
+      })
+    }),
+  )
+}
+
+export interface Transactional {
+  /** Null where nothing exists yet that two requests could meet at. */
+  readonly resource: string | null
+  readonly contended: Refusal
+  /** Decides and writes, or refuses and writes nothing. */
+  readonly work: (tx: Tx) => Promise<{ readonly kind: 'done'; readonly answer: RecordedAnswer } | Refused>
+}
+
+/** An operation that is one transaction: its key is bound to its answer in the same commit. */
+export async function guardTransaction(layers: Layers, call: Call, steps: Transactional): Promise<Guarded<never>> {
+  const { resource } = steps
+  const redisLock: RedisLockLayer = resource === null ? (_, work) => work() : layers.redisLock
+  const advisoryLock: AdvisoryLockLayer = resource === null ? (_, __, work) => work() : layers.advisoryLock
+  return judgeKey(layers, call, { ...steps, resume: neverAnIntent }, () =>
+    redisLock(resource ?? '', () =>
+      layers.transaction<Guarded<never> | KeyTaken, KeyTaken>((tx, rollBack) =>
+        advisoryLock(tx, resource ?? '', async () => {
+          const result = await unlessKeyTaken(layers, call, tx, await steps.work(tx))
+          if (result.kind !== 'done') return result
+          if (!(await layers.idempotencyKey.bindToAnswer(tx, call, result.answer))) rollBack({ kind: 'key-taken' })
+          return { kind: 'answered', answer: result.answer, replayed: false }
+        }),
+      ),
+    ),
+  )
+}
+
+/** For settling without a request, as recovery does: the same inner half, under the same lock. */
+export function guardSettle<T>(layers: Layers, resource: string, settle: (tx: Tx) => Promise<T>): Promise<T> {
+  return layers.transaction((tx) => layers.advisoryLock(tx, resource, () => settle(tx)))
+}
+
+/** The name of an order's lock, in Redis and in PostgreSQL alike. The account is in it: a stranger contends with nobody. */
+export function orderLockName({
+  accountId,
+  orderId,
+}: {
+  readonly accountId: string
+  readonly orderId: string
+}): string {
+  return `order:${accountId}:${orderId}`
+}
+
+type Claim<Claimed> = { readonly kind: 'claimed'; readonly claimed: Claimed } | Refused | KeyTaken
+
+/**
+ * A refusal holds only for a key that is still free: a copy of this request may have been answered while this one waited
+ * for the locks, and then that is its answer too. Whoever is not refused learns the same by binding the key.
+ */
+async function unlessKeyTaken<R extends { readonly kind: string }>(
+  { idempotencyKey }: Layers,
+  call: Call,
+  tx: Tx,
+  result: R,
+): Promise<R | KeyTaken> {
+  if (result.kind !== 'refused') return result
+  const seen = await idempotencyKey.find(call, tx)
+  return seen.kind === 'unseen' ? result : { kind: 'key-taken' }
+}
+
+/** Layer 1 around all others: first by one read, and again where the layers below found the key taken meanwhile. */
+async function judgeKey<Unsettled>(
+  layers: Layers,
+  call: Call,
+  steps: Pick<Effectful<unknown, unknown, Unsettled>, 'contended' | 'resume'>,
+  operate: () => Promise<Guarded<Unsettled> | KeyTaken | Contended>,
+): Promise<Guarded<Unsettled>> {
+  const before = await layers.idempotencyKey.find(call)
+  if (before.kind !== 'unseen') return answerForKey(before, steps.resume)
+
+  const result = await contendedWhenLocked(operate)
+  if (result.kind === 'contended') return { kind: 'refused', refusal: steps.contended }
+  if (result.kind !== 'key-taken') return result
+
+  const after = await layers.idempotencyKey.find(call)
+  // The transaction that took the key may have been rolled back since: then the next request finds it free.
+  if (after.kind === 'unseen') return { kind: 'refused', refusal: steps.contended }
+  return answerForKey(after, steps.resume)
+}
+
+async function answerForKey<Unsettled>(
+  seen: Exclude<KeySeen, { kind: 'unseen' }>,
+  resume: (paymentId: string) => Promise<Guarded<Unsettled>>,
+): Promise<Guarded<Unsettled>> {
+  switch (seen.kind) {
+    case 'reused':
+      return { kind: 'refused', refusal: { code: 'idempotency-key-reused' } }
+    case 'answered':
+      return { kind: 'answered', answer: seen.answer, replayed: true }
+    case 'unanswered':
+      return resume(seen.paymentId)
+    default:
+      return seen satisfies never
+  }
+}
+
+/** A lock that is not had in time was somebody else's all the while; PostgreSQL has rolled our transaction back. */
+async function contendedWhenLocked<T>(operate: () => Promise<T>): Promise<T | Contended> {
+  try {
+    return await operate()
+  } catch (error) {
+    if (isLockTimeout(error) || error instanceof LockNotAvailable) return { kind: 'contended' }
+    throw error
+  }
+}
+
+/** The claim is committed: no fault may tell the caller that nothing happened. Recovery will finish what is open. */
+async function afterCommit<Unsettled>(
+  layers: Layers,
+  payment: Unsettled,
+  finish: () => Promise<Guarded<Unsettled>>,
+): Promise<Guarded<Unsettled>> {
+  try {
+    return await finish()
+  } catch (fault) {
+    layers.reportFault(fault)
+    return { kind: 'unsettled', payment }
+  }
+}
+
+function neverAnIntent(): never {
+  throw new Error('the key of an operation without an effect is bound to an intent')
+}

@@ -1,0 +1,69 @@
+import type { Tx } from '@seatbelt/database'
+import type { Money } from '@seatbelt/domain'
+import type { IntentParameters } from './gateway.ts'
+import type { HistoryLine } from './history-line.ts'
+
+/**
+ * Layer 5: unique indexes, asked with ON CONFLICT DO NOTHING.
+ *
+ * Guarantees: an order never has two live payments and a payment is never booked twice, whoever inserts, with or without
+ * any lock; of two transactions at once, the second waits for the first and then sees that it lost.
+ * Does not guarantee: anything about a side effect outside of the database; layer 6 is for that.
+ * Fails with: `null` or `false`, in which case nothing was inserted; a wait longer than `lock_timeout` fails as a fault.
+ * Source: PostgreSQL's manual, "Unique Indexes" and "INSERT ... ON CONFLICT"; the indexes stand in prisma/schema.sql.
+ */
+export interface InsertOnce {
+  /** The intent to pay, with the first line of its history. The times are the database's, so that all processes agree. */
+  payment(tx: Tx, payment: NewPayment, line: HistoryLine): Promise<{ readonly createdAt: Date } | null>
+  /** One booking of one kind per payment. */
+  transfer(tx: Tx, transfer: NewTransfer): Promise<boolean>
+}
+
+export interface NewPayment extends Money {
+  readonly id: string
+  readonly accountId: string
+  readonly orderId: string
+  readonly paymentMethod: string
+  readonly intentParameters: IntentParameters
+  /** How long its first owner may ask the gateway before anybody else may. */
+  readonly leaseMs: number
+  /** How long recovery goes on asking for the money. */
+  readonly wantedMs: number
+}
+
+export interface NewTransfer extends Money {
+  readonly id: string
+  readonly paymentId: string
+  readonly kind: 'charge'
+  readonly debitAccount: string
+  readonly creditAccount: string
+}
+
+export const insertOnce: InsertOnce = {
+  payment: async (tx, payment, { event, by, gatewayRequestId }) => {
+    const rows = await tx.$queryRaw<{ createdAt: Date }[]>`
+      WITH inserted AS (
+      INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, intent_parameters,
+                            leased_until, look_at, wanted_until)
+      VALUES (${payment.id}::uuid, ${payment.accountId}::uuid, ${payment.orderId}::uuid, ${payment.amountMinor},
+              ${payment.currency}, ${payment.paymentMethod}, ${JSON.stringify(payment.intentParameters)}::jsonb,
+              clock_timestamp() + make_interval(secs => ${payment.leaseMs / 1000}::float8), clock_timestamp(),
+              clock_timestamp() + make_interval(secs => ${payment.wantedMs / 1000}::float8))
+      ON CONFLICT DO NOTHING
+      RETURNING id, generation, created_at),
+      noted AS (
+      INSERT INTO payment_events (payment_id, event, by, generation, gateway_request_id)
+      SELECT id, ${event}, ${by}, generation, ${gatewayRequestId} FROM inserted)
+      SELECT created_at AS "createdAt" FROM inserted`
+    return rows[0] ?? null
+  },
+
+  transfer: async (tx, transfer) => {
+    const count = await tx.$executeRaw`
+      INSERT INTO transfers (id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
+      VALUES (${transfer.id}::uuid, ${transfer.paymentId}::uuid, ${transfer.kind}, ${transfer.debitAccount},
+              ${transfer.creditAccount}, ${transfer.amountMinor}, ${transfer.currency})
+      ON CONFLICT DO NOTHING`
+    return count === 1
+  },
+}
