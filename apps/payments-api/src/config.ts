@@ -1,0 +1,28 @@
+import { integerField, operationFields, processFields } from '@seatbelt/http'
+import { leaseProblem } from '@seatbelt/payments'
+import { z } from 'zod'
+
+/** For `readConfig` of packages/http. */
+export const configSchema = z
+  .object({
+    ...processFields({ instance: 'payments-api-1', port: 4001 }),
+    // No connection is held while the gateway is asked, so that ten serve some hundred requests in flight.
+    ...operationFields({ poolSize: 10 }),
+    RATE_LIMIT_PER_SECOND: integerField({ min: 1, max: 1_000_000 })
+      .default(2_000)
+      .describe('requests a second that this replica takes from one account; twice as many at once'),
+    STRANGER_LIMIT_PER_SECOND: integerField({ min: 1, max: 1_000_000 })
+      .default(20)
+      .describe(
+        'requests a second without a known key that this replica takes from one address; five times as many at once',
+      ),
+    TRUSTED_PROXY_HOPS: integerField({ min: 0, max: 10 })
+      .default(0)
+      .describe('how many proxies of ours stand before this process, whose X-Forwarded-For is believed'),
+  })
+  .superRefine(({ GATEWAY_DEADLINE_MS: gatewayDeadlineMs, LEASE_MS: leaseMs }, context) => {
+    const message = leaseProblem({ gatewayDeadlineMs, leaseMs })
+    if (message) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message })
+  })
+
+export type Config = z.output<typeof configSchema>

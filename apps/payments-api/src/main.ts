@@ -1,0 +1,57 @@
+import {
+  createAuthenticate,
+  createLogger,
+  createMetrics,
+  createTokenBuckets,
+  listen,
+  readConfig,
+  renderings,
+} from '@seatbelt/http'
+import { createPaymentOperations, openPayments } from '@seatbelt/payments'
+import { configSchema } from './config.ts'
+import { createApp } from './create-app.ts'
+import { findAccountByKeyHash } from './find-account-by-key-hash.ts'
+
+const config = readConfig(configSchema)
+const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
+const metrics = createMetrics()
+
+const payments = openPayments({
+  databaseUrl: config.DATABASE_URL,
+  databasePoolSize: config.DATABASE_POOL_SIZE,
+  redisUrl: config.REDIS_URLS[0],
+  gatewayUrl: config.GATEWAY_URL,
+  gatewayApiKey: config.GATEWAY_API_KEY,
+  gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
+  leaseMs: config.LEASE_MS,
+  by: config.INSTANCE,
+  registry: metrics.registry,
+  renderings,
+  log: logger,
+})
+
+await listen({
+  app: createApp({
+    operations: createPaymentOperations(payments.deps),
+    authenticate: createAuthenticate({
+      findAccountByKeyHash: findAccountByKeyHash(payments.database),
+      production: config.NODE_ENV === 'production',
+      strangers: createTokenBuckets({
+        perSecond: config.STRANGER_LIMIT_PER_SECOND,
+        burst: 5 * config.STRANGER_LIMIT_PER_SECOND,
+      }),
+    }),
+    accounts: createTokenBuckets({ perSecond: config.RATE_LIMIT_PER_SECOND, burst: 2 * config.RATE_LIMIT_PER_SECOND }),
+    metrics,
+    logger,
+    instance: config.INSTANCE,
+    trustedProxyHops: config.TRUSTED_PROXY_HOPS,
+  }),
+  host: config.HOST,
+  port: config.PORT,
+  // Neither Redis nor the gateway: without the one payments are slower under contention, without the other they are 202.
+  isReady: payments.database.isReady,
+  logger,
+  exitWithParent: config.EXIT_WITH_PARENT,
+  onDrained: payments.close,
+})

@@ -1,0 +1,99 @@
+import { problemKinds } from '@seatbelt/http'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { expect, it } from 'vitest'
+import { testApp } from './test-app.ts'
+
+type Json = Record<string, unknown>
+
+const { client } = testApp()
+const { body: document } = await client.get('/openapi.json')
+
+/** Every object anywhere in the document. */
+function objectsIn(value: unknown): Json[] {
+  if (typeof value !== 'object' || value === null) return []
+  return [value as Json, ...Object.values(value).flatMap(objectsIn)]
+}
+
+/** The codes that one status of one operation is documented with. */
+function codesOf(response: unknown): string[] {
+  return objectsIn(response).flatMap((schema) => {
+    const code = (schema.properties as { code?: { enum?: string[] } } | undefined)?.code
+    return code?.enum ?? []
+  })
+}
+
+const operations = Object.entries<Record<string, Json & { responses: Record<string, Json> }>>(document.paths).flatMap(
+  ([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+)
+
+it('the document is valid OpenAPI 3.1', async () => {
+  const validator = new Validator()
+  const result = await validator.validate(structuredClone(document))
+  expect(result).toMatchObject({ valid: true })
+  expect(validator.version).toBe('3.1')
+})
+
+it('every reference leads somewhere', () => {
+  const references = objectsIn(document).flatMap((object) => (typeof object.$ref === 'string' ? [object.$ref] : []))
+  expect(references.length).toBeGreaterThan(10)
+  for (const reference of references) {
+    const found = reference
+      .split('/')
+      .slice(1)
+      .reduce((inner: unknown, name) => (inner as Json | undefined)?.[name], document)
+    expect(found, reference).toBeTypeOf('object')
+  }
+})
+
+it('it has the operations of the contract, and no others', () => {
+  expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([
+    'get /v1/orders',
+    'get /v1/orders/{orderId}',
+    'get /v1/payments',
+    'get /v1/payments/{paymentId}',
+    'post /v1/orders',
+    'post /v1/orders/{orderId}/cancellation',
+    'post /v1/orders/{orderId}/payments',
+  ])
+})
+
+it('each documented problem exists, with the status that it is documented under', () => {
+  for (const { path, method, operation } of operations) {
+    for (const [status, response] of Object.entries(operation.responses)) {
+      for (const code of codesOf(response)) {
+        const kind = problemKinds[code as keyof typeof problemKinds]
+        expect(kind?.status, `${method} ${path} ${status} ${code}`).toBe(Number(status))
+      }
+    }
+  }
+})
+
+it('each problem that exists is documented somewhere, besides those of paths that are not in the document', () => {
+  const documented = new Set(operations.flatMap(({ operation }) => codesOf(operation.responses)))
+  const missing = Object.keys(problemKinds).filter((code) => !documented.has(code))
+  expect(missing.sort()).toEqual(['method-not-allowed', 'not-found'])
+})
+
+it('paying an order documents what can come of it', () => {
+  const pay = operations.find(({ operation }) => operation.operationId === 'payOrder')?.operation
+  expect(Object.keys(pay?.responses ?? {})).toEqual('201 202 400 401 402 404 409 413 415 422 429 500 503'.split(' '))
+  expect(codesOf(pay?.responses['402'])).toEqual(['payment-declined', 'payment-cancelled'])
+})
+
+it('what is sent and what is answered is described strictly', () => {
+  expect(document.components.schemas.NewOrder).toMatchObject({
+    type: 'object',
+    additionalProperties: false,
+    required: ['customerId', 'amountMinor', 'currency'],
+    properties: { amountMinor: { type: 'integer', minimum: 1, maximum: 99_999_999 } },
+  })
+})
+
+it('the documentation page takes everything from here, and may take nothing from elsewhere', async () => {
+  const page = await client.get('/docs')
+  expect([page.status, page.type]).toEqual([200, 'text/html'])
+  expect(page.headers['content-security-policy']).toContain("default-src 'none'")
+  const links = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map((match) => match[1] ?? '')
+  expect(links.length).toBeGreaterThanOrEqual(4)
+  for (const link of links) expect([link, (await client.get(link)).status]).toEqual([link, 200])
+})

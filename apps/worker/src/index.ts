@@ -1,0 +1,1 @@
+export { type RecoveryOptions, runRecovery } from './run-recovery.ts'
