@@ -1,0 +1,62 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { identify } from '../../../../scripts/process-groups.mjs'
+import type { Stack } from './start-stack.ts'
+
+const schema = z.object({
+  /** Who supervises it, so that the note of a killed stack is not believed. */
+  pid: z.int(),
+  identity: z.string(),
+  replicas: z.array(z.url()),
+  gatewayUrl: z.url(),
+  auditorUrl: z.url(),
+  databaseUrl: z.string(),
+  redisUrls: z.array(z.string()),
+})
+
+/** Where the stack that runs for use by hand can be reached. */
+export type CurrentStack = z.infer<typeof schema>
+
+/** What a load test needs to know of a stack; that of this process and that of another one both have it. */
+export interface StackAddresses {
+  readonly replicas: readonly string[]
+  readonly gatewayUrl: string
+  readonly auditorUrl: string
+}
+
+/** Notes the stack, so that `npm run load` in another terminal finds it. The last one that was started wins. */
+export function noteCurrentStack(root: string, stack: Stack): void {
+  const { replicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls } = stack
+  const note = {
+    pid: process.pid,
+    identity: identify(process.pid),
+    replicas,
+    gatewayUrl,
+    auditorUrl,
+    databaseUrl,
+    redisUrls,
+  }
+  // It holds the database's password.
+  writeFileSync(`${notePath(root)}.new`, `${JSON.stringify(note, null, 2)}\n`, { mode: 0o600 })
+  renameSync(`${notePath(root)}.new`, notePath(root))
+}
+
+/** Removes the note if it is still about the stack of this process. */
+export function forgetCurrentStack(root: string): void {
+  if (findCurrentStack(root)?.pid === process.pid) rmSync(notePath(root), { force: true })
+}
+
+/** The stack that is running by hand, or null. */
+export function findCurrentStack(root: string): CurrentStack | null {
+  try {
+    const note = schema.parse(JSON.parse(readFileSync(notePath(root), 'utf8')))
+    return identify(note.pid) === note.identity ? note : null
+  } catch {
+    return null
+  }
+}
+
+function notePath(root: string): string {
+  return join(root, '.seatbelt/current.json')
+}

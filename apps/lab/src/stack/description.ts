@@ -1,0 +1,95 @@
+/**
+ * The stack, described once: what runs, how often, where, with which environment, after what. The native stack is started from it, and
+ * a test compares docker-compose.yml with it.
+ *
+ * Values of `environment` may name addresses in braces: `{database}`, `{redis}`, the base URL of a service that has one
+ * instance (`{gateway}`), and `{state}`, a folder of the run's own that survives restarts of the process.
+ */
+export interface Service {
+  readonly name: string
+  /** The bundle, from the root of the checkout. */
+  readonly program: string
+  readonly instances: readonly Instance[]
+  readonly environment: Readonly<Record<string, string>>
+  /** Services that must be ready before this one is started. */
+  readonly startsAfter: readonly string[]
+  /** Answers 200 when the process can work. */
+  readonly readinessPath: string
+  /**
+   * The most that its JavaScript may keep. Without a bound Node lets garbage pile up to half a gigabyte before it collects;
+   * this is several times what is alive under load.
+   */
+  readonly heapMb: number
+}
+
+export interface Instance {
+  readonly name: string
+  /** Where a person finds it: taken when it is free, else any other. Containers always have it. */
+  readonly port: number
+}
+
+/** Works against the development account alone; refused where NODE_ENV is production. */
+export const developmentApiKey = 'sb_dev_only_0000000000000000'
+
+const gatewayApiKey = 'sk_test_dev_only'
+
+export const postgresPort = 4050
+export const redisPort = 4060
+
+/** What payments-api and worker have in common: both run the same operations. */
+const operations = {
+  DATABASE_URL: '{database}',
+  REDIS_URLS: '{redis}',
+  GATEWAY_URL: '{gateway}',
+  GATEWAY_API_KEY: gatewayApiKey,
+}
+
+export const gateway: Service = {
+  name: 'gateway',
+  program: 'apps/gateway/dist/main.js',
+  instances: [{ name: 'gateway', port: 4010 }],
+  environment: { GATEWAY_API_KEY: gatewayApiKey, GATEWAY_LEDGER_PATH: '{state}/ledger' },
+  startsAfter: [],
+  readinessPath: '/readyz',
+  heapMb: 512,
+}
+
+export const paymentsApi: Service = {
+  name: 'payments-api',
+  program: 'apps/payments-api/dist/main.js',
+  instances: [
+    { name: 'payments-api-1', port: 4001 },
+    { name: 'payments-api-2', port: 4002 },
+    { name: 'payments-api-3', port: 4003 },
+  ],
+  // No connection is held while the gateway is asked, so that ten serve some hundred requests in flight.
+  environment: { ...operations, DATABASE_POOL_SIZE: '10' },
+  startsAfter: ['gateway'],
+  readinessPath: '/readyz',
+  heapMb: 256,
+}
+
+export const worker: Service = {
+  name: 'worker',
+  program: 'apps/worker/dist/main.js',
+  instances: [
+    { name: 'worker-1', port: 4021 },
+    { name: 'worker-2', port: 4022 },
+  ],
+  environment: { ...operations, DATABASE_POOL_SIZE: '5' },
+  startsAfter: ['gateway'],
+  readinessPath: '/readyz',
+  heapMb: 256,
+}
+
+export const auditor: Service = {
+  name: 'auditor',
+  program: 'apps/lab/dist/auditor.js',
+  instances: [{ name: 'auditor', port: 4030 }],
+  environment: { DATABASE_URL: '{database}', GATEWAY_URL: '{gateway}' },
+  startsAfter: ['gateway'],
+  readinessPath: '/readyz',
+  heapMb: 768,
+}
+
+export const services: readonly Service[] = [gateway, auditor, paymentsApi, worker]
