@@ -1,4 +1,4 @@
--- The schema after all migrations, written from the catalog by `npm test -- schema -u`. Do not edit.
+-- The schema after all migrations, written from the catalog. Do not edit.
 
 CREATE TYPE order_state AS ENUM ('pending', 'processing', 'paid', 'cancelled');
 

@@ -3,7 +3,8 @@ import pg from 'pg'
 /**
  * The whole schema of a migrated database as one readable script, with the comment of each constraint above it.
  *
- * `prisma/schema.sql` is its output; a test compares the two, so that a reader may trust the file. It is written from
+ * `prisma/schema.sql` is its output: `npx vitest run packages/database/test/schema.test.ts -u` writes it, and without the
+ * last word compares it, so that a reader may trust the file. It is written from
  * the catalog because the PostgreSQL that this project brings along has no pg_dump. It is for reading: the migrations
  * are what is run.
  */
@@ -12,7 +13,7 @@ export async function describeSchema(url: string): Promise<string> {
   await client.connect()
   try {
     const parts = [
-      '-- The schema after all migrations, written from the catalog by `npm test -- schema -u`. Do not edit.\n',
+      '-- The schema after all migrations, written from the catalog. Do not edit.\n',
       ...(await lines(client, enums)),
       ...(await tables(client)),
       ...(await lines(client, functions)),

@@ -1,0 +1,56 @@
+import { z } from 'zod'
+
+/** As k6 writes them: a payment that an answer acknowledged, as the client read it. */
+const acknowledgedPayment = z.object({
+  id: z.string().max(64),
+  orderId: z.string().max(64),
+  amountMinor: z.number().int(),
+  currency: z.string().max(3),
+  state: z.string().max(32),
+})
+
+/**
+ * One request of a client and what became of it. loadtests/lib/attempts.ts writes these.
+ *
+ * `ok`: acknowledged. `fail`: it certainly did nothing. `info`: it cannot be known from this answer.
+ */
+export const attemptSchema = z.object({
+  orderId: z.string().min(1).max(64),
+  key: z.string().min(1).max(255),
+  amountMinor: z.number().int(),
+  currency: z.string().max(3),
+  sentAt: z.number(),
+  endedAt: z.number(),
+  inFlightMs: z.number().min(0),
+  outcome: z.enum(['ok', 'fail', 'info']),
+  status: z.number().int().min(0).max(599),
+  code: z.string().max(100).nullable(),
+  replayed: z.boolean(),
+  instance: z.string().max(100).nullable(),
+  bodySha256: z.string().length(64).nullable(),
+  location: z.string().max(200).nullable(),
+  payment: acknowledgedPayment.nullable(),
+})
+
+export type Attempt = z.infer<typeof attemptSchema>
+
+/** Attempts at most in one batch: one iteration of a load test makes some twenty. */
+export const batchLimit = 1_000
+
+export const batchSchema = z.object({
+  /** Each sender numbers its batches from 1, so that a repeated batch and a missing one can be seen. */
+  sender: z.string().min(1).max(64),
+  number: z.number().int().min(1),
+  attempts: z.array(attemptSchema).min(1).max(batchLimit),
+})
+
+export type AttemptBatch = z.infer<typeof batchSchema>
+
+/** Problems that are the final outcome of a claim and therefore recorded under its key; all other refusals are not. */
+const recordedProblems = ['payment-declined', 'payment-cancelled']
+
+/** Was this the recorded answer to its key, which every later request with that key must get too? */
+export function isRecordedAnswer(attempt: Attempt): boolean {
+  if (attempt.status === 201) return true
+  return attempt.status === 402 && attempt.code !== null && recordedProblems.includes(attempt.code)
+}

@@ -1,0 +1,85 @@
+import type { Attempt, AttemptBatch } from './attempt.ts'
+
+export interface Run {
+  readonly name: string
+  readonly attempts: readonly Attempt[]
+  readonly orderIds: ReadonlySet<string>
+  /** Senders of which a batch is missing. With holes in the history there can be no verdict. */
+  sendersWithGaps(): string[]
+}
+
+export interface RunStore {
+  find(name: string): Run | undefined
+  /** Adds a batch to its run, which begins with its first batch. A batch that is already there changes nothing. */
+  add(name: string, batch: AttemptBatch): 'added' | 'known' | 'full'
+}
+
+export interface RunStoreLimits {
+  readonly attempts: number
+  readonly runs: number
+}
+
+/**
+ * Attempts are kept in memory, because a verdict reads all of them and a run whose auditor died has none anyway. One
+ * takes some 700 bytes, so that these are less than 200 MB; the demo makes 45,000 of them.
+ */
+export const defaultLimits: RunStoreLimits = { attempts: 250_000, runs: 8 }
+
+/**
+ * Holds the histories of the latest runs. Where there is no room for another one, the oldest goes; a run that does not
+ * fit by itself is refused from then on, which its clients must take as a failure, not as an end.
+ */
+export function createRunStore(limits: RunStoreLimits = defaultLimits): RunStore {
+  const runs = new Map<string, MutableRun>()
+  let held = 0
+
+  function makeRoom(forName: string, attempts: number): boolean {
+    while (held + attempts > limits.attempts || (!runs.has(forName) && runs.size >= limits.runs)) {
+      const oldest = [...runs.values()].find((run) => run.name !== forName)
+      if (oldest === undefined) return false
+      runs.delete(oldest.name)
+      held -= oldest.attempts.length
+    }
+    return true
+  }
+
+  return {
+    find: (name) => runs.get(name),
+    add(name, batch) {
+      const known = runs.get(name)
+      if (known?.numbers.get(batch.sender)?.has(batch.number)) return 'known'
+      if (!makeRoom(name, batch.attempts.length)) return 'full'
+      const run = known ?? emptyRun(name)
+      runs.set(name, run)
+      append(run, batch)
+      held += batch.attempts.length
+      return 'added'
+    },
+  }
+}
+
+interface MutableRun extends Run {
+  readonly attempts: Attempt[]
+  readonly orderIds: Set<string>
+  readonly numbers: Map<string, Set<number>>
+}
+
+function emptyRun(name: string): MutableRun {
+  const numbers = new Map<string, Set<number>>()
+  return {
+    name,
+    attempts: [],
+    orderIds: new Set(),
+    numbers,
+    sendersWithGaps: () => [...numbers].filter(([, seen]) => Math.max(...seen) !== seen.size).map(([sender]) => sender),
+  }
+}
+
+function append(run: MutableRun, batch: AttemptBatch): void {
+  const numbers = run.numbers.get(batch.sender) ?? new Set()
+  run.numbers.set(batch.sender, numbers.add(batch.number))
+  for (const attempt of batch.attempts) {
+    run.attempts.push(attempt)
+    run.orderIds.add(attempt.orderId)
+  }
+}

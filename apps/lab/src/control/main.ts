@@ -1,0 +1,53 @@
+import { createDatabase } from '@seatbelt/database'
+import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, listen, renderings } from '@seatbelt/http'
+import { createStripeGateway } from '@seatbelt/payments'
+import { createApp } from '@seatbelt/payments-api'
+import { readControlConfig } from './config.ts'
+import { createNaiveOperations } from './naive-operations.ts'
+
+/** The load comes from one account and must not be slowed down: what is measured here is not the limit. */
+const unlimited = { perSecond: 1_000_000, burst: 1_000_000 }
+/** As many as the real operations have, so that the same load meets the same width. */
+const gatewayConnections = 200
+
+const config = readControlConfig()
+const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
+const database = createDatabase({
+  url: config.DATABASE_URL,
+  poolSize: config.DATABASE_POOL_SIZE,
+  applicationName: config.INSTANCE,
+})
+const gateway = createStripeGateway({
+  url: config.GATEWAY_URL,
+  apiKey: config.GATEWAY_API_KEY,
+  deadlineMs: config.GATEWAY_DEADLINE_MS,
+  maxConnections: gatewayConnections,
+})
+
+await listen({
+  app: createApp({
+    operations: createNaiveOperations({ database, gateway, renderings }),
+    authenticate: createAuthenticate({
+      findAccountByKeyHash: async (hash) => {
+        const key = await database.client.apiKey.findFirst({
+          where: { keySha256: Uint8Array.from(hash), revokedAt: null },
+        })
+        return key === null ? null : { accountId: key.accountId }
+      },
+      production: false,
+      strangers: createTokenBuckets(unlimited),
+    }),
+    accounts: createTokenBuckets(unlimited),
+    metrics: createMetrics(),
+    logger,
+    instance: config.INSTANCE,
+  }),
+  host: config.HOST,
+  port: config.PORT,
+  isReady: () => database.isReady(),
+  logger,
+  exitWithParent: config.EXIT_WITH_PARENT,
+  onDrained: async () => {
+    await Promise.all([database.close(), gateway.close()])
+  },
+})

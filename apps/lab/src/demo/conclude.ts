@@ -1,0 +1,62 @@
+import type { Verdict } from '../auditor/invariant.ts'
+import type { LoadResult } from './load-under-faults.ts'
+
+export interface Conclusion {
+  readonly verdict: Verdict
+  readonly reasons: readonly string[]
+}
+
+/** Metrics of the load test that count what the system did wrong. All its others are about whether the test was one. */
+const wrongs = ['orders_charged_wrong', 'audit_violations', 'answers_unexpected', 'copies_unsettled']
+
+/**
+ * `invalid`: the layers let something through. `unknown`: they did not, but the run does not prove it, because something
+ * that it must have met did not happen or was not measured, or because the control found nothing. Else `valid`.
+ */
+export function conclude(guarded: LoadResult | null, control: LoadResult | null): Conclusion {
+  const violations = guarded === null ? [] : violationsOf(guarded)
+  if (violations.length > 0) return { verdict: 'invalid', reasons: violations }
+  const doubts = [...doubtsAboutProtected(guarded), ...doubtsAboutControl(control)]
+  return { verdict: doubts.length > 0 ? 'unknown' : 'valid', reasons: doubts }
+}
+
+function violationsOf({ verdict, summary }: LoadResult): string[] {
+  const broken = (verdict?.invariants ?? []).filter((invariant) => invariant.verdict === 'invalid')
+  const crossed = (summary?.crossed ?? []).filter((metric) => wrongs.includes(metric))
+  return [
+    ...broken.map(({ id, claim, violations }) => `${id} is violated ${violations} times: ${claim}`),
+    ...crossed.map((metric) => `the load test counted ${metric}`),
+  ]
+}
+
+function doubtsAboutProtected(result: LoadResult | null): string[] {
+  if (result === null) return ['the protected system was not loaded to the end']
+  const { verdict, summary, outcome, lostAnswers, kills } = result
+  const figures = verdict?.figures ?? null
+  const coverage = {
+    'no two requests for one order were in flight at once': figures?.overlappingPairs,
+    'no answer was replayed': figures?.replays,
+    'no client was ever left in doubt': figures?.unknownOutcomes,
+    'no payment had to be recovered': figures?.recovered,
+    'no answer of the gateway was lost': lostAnswers,
+    'no replica was killed': kills.length,
+  }
+  return [
+    ...(verdict === null ? ['the auditor gave no verdict'] : []),
+    ...(verdict?.verdict === 'unknown' ? [`the auditor does not know: ${verdict.reason}`] : []),
+    ...(figures === null ? [] : Object.entries(coverage).flatMap(([what, times]) => (times === 0 ? [what] : []))),
+    ...(outcome === 'unknown' ? ['k6 did not come to its end'] : []),
+    ...(summary?.crossed ?? []).map((metric) => `the load test's threshold on ${metric} did not hold`),
+    ...(outcome === 'failed' && summary === null ? ['k6 left no summary'] : []),
+  ]
+}
+
+/** The load must find double charges where nothing prevents them; otherwise its finding none elsewhere means nothing. */
+function doubtsAboutControl(result: LoadResult | null): string[] {
+  const figures = result?.verdict?.figures ?? null
+  if (result === null || figures === null) return ['the control was not judged']
+  return [
+    ...(figures.doubleCharges === 0 ? ['the control was not charged twice, so that this load proves nothing'] : []),
+    ...(figures.overlappingPairs === 0 ? ['no two requests to the control were in flight at once'] : []),
+  ]
+}

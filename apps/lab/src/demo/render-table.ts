@@ -1,0 +1,74 @@
+import type { DemoReport } from './demo-report.ts'
+
+interface Row {
+  readonly what: string
+  readonly layersOn: number | null
+  readonly layersOff: number | null
+}
+
+/** What a report says in figures: for the terminal and for the page. */
+export function rowsOf(report: DemoReport): Row[] {
+  const { protected: on, control: off } = report
+  return [
+    { what: 'orders paid for', layersOn: on.orders, layersOff: off.orders },
+    { what: 'requests to pay, each order ten at once', layersOn: on.requests, layersOff: off.requests },
+    {
+      what: 'pairs of them certainly in flight together',
+      layersOn: on.overlappingPairs,
+      layersOff: off.overlappingPairs,
+    },
+    { what: 'orders charged more than once', layersOn: on.doubleCharges, layersOff: off.doubleCharges },
+    { what: 'payments acknowledged and then lost', layersOn: on.lostAcknowledgements, layersOff: null },
+    { what: 'orders left hanging', layersOn: on.stuck, layersOff: null },
+    { what: 'answers replayed, byte for byte', layersOn: on.replays, layersOff: null },
+    { what: 'requests whose outcome the client could not know', layersOn: on.unknownOutcomes, layersOff: null },
+    { what: 'payments finished by somebody else after a loss', layersOn: on.recovered, layersOff: null },
+  ]
+}
+
+export const verdictLines: Readonly<Record<DemoReport['verdict'], string>> = {
+  valid: 'VALID: each order was charged exactly once, and the same load charged twice as soon as the layers were off.',
+  invalid: 'INVALID: with all layers on, something happened that must never happen.',
+  unknown: 'UNKNOWN: nothing bad was seen, but this run does not prove anything.',
+}
+
+/** The result as a stranger can read it. */
+export function renderTable(report: DemoReport): string {
+  return [
+    '',
+    line('', 'layers on', 'layers off'),
+    ...rowsOf(report).map(({ what, layersOn, layersOff }) => line(what, figure(layersOn), figure(layersOff))),
+    '',
+    'Done to the system with the layers on:',
+    ...report.injections.map(({ what, firings }) => `  ${figure(firings)} x  ${what}`),
+    '',
+    "Checked afterwards, in the gateway's own ledger, in the database and in what the clients were told:",
+    ...report.invariants.map(
+      ({ id, claim, verdict, checked }) => `  ${verdict.padEnd(7)}  ${id}  ${claim} (${figure(checked)} checked)`,
+    ),
+    '',
+    speedLine(report),
+    '',
+    verdictLines[report.verdict],
+    ...report.reasons.map((reason) => `  - ${reason}`),
+    '',
+  ].join('\n')
+}
+
+function line(what: string, layersOn: string, layersOff: string): string {
+  return `  ${what.padEnd(52)}${layersOn.padStart(12)}${layersOff.padStart(12)}`
+}
+
+function speedLine({ timings }: DemoReport): string {
+  const { ordersPerSecond, requestsPerSecond, firstPayment, replay } = timings
+  return [
+    `${figure(ordersPerSecond)} orders and ${figure(requestsPerSecond)} requests to pay a second;`,
+    `first payments p50 ${figure(firstPayment.p50Ms)} ms, p99 ${figure(firstPayment.p99Ms)} ms;`,
+    `replays p50 ${figure(replay.p50Ms)} ms, p99 ${figure(replay.p99Ms)} ms`,
+  ].join(' ')
+}
+
+/** A figure that was not measured is a dash, never a zero. */
+export function figure(value: number | null): string {
+  return value === null ? '-' : value.toLocaleString('en-US', { maximumFractionDigits: 1 })
+}

@@ -1,0 +1,155 @@
+import { describe, expect, it } from 'vitest'
+import type { Books, LedgerEntry } from '../../src/auditor/evidence.ts'
+import { IncompleteRead } from '../../src/auditor/incomplete-read.ts'
+import { judgeRun, type Witnesses } from '../../src/auditor/judge-run.ts'
+import { createRunStore } from '../../src/auditor/run-store.ts'
+import { at, attempt, cleanHistory, ledgerEntry, type MutableEvidence, paidOrder } from './history.ts'
+
+const orders = [paidOrder(1), paidOrder(2)]
+const soon = { waitMs: 2_000, pollMs: 1 }
+
+describe('the verdict', () => {
+  it('is valid on a clean history, with the figures of the run', async () => {
+    const history = cleanHistory(orders)
+    history.attempts.push(attempt(at(orders, 0)), attempt(at(orders, 1), { status: 202 }))
+    history.books.takenOverPaymentIds.add('payment-1')
+    const verdict = await judgeRun(runOf(history), witnessesOf(history), soon)
+    expect(verdict).toMatchObject({ verdict: 'valid', reason: null })
+    expect(verdict.figures).toEqual({
+      orders: 2,
+      requests: 8,
+      overlappingPairs: 0,
+      replays: 4,
+      unknownOutcomes: 2,
+      recovered: 1,
+      doubleCharges: 0,
+      lostAcknowledgements: 0,
+      stuck: 0,
+    })
+  })
+
+  it('is invalid with a violation, also where attempts are missing', async () => {
+    const history = cleanHistory(orders)
+    history.ledger.push(ledgerEntry(at(orders, 0), { chargeId: 'ch_second' }))
+    const verdict = await judgeRun(runOf(history, { firstBatch: 2 }), witnessesOf(history), soon)
+    expect(verdict).toMatchObject({ verdict: 'invalid', figures: { doubleCharges: 1 } })
+  })
+
+  it('is unknown where attempts are missing', async () => {
+    const history = cleanHistory(orders)
+    const verdict = await judgeRun(runOf(history, { firstBatch: 2 }), witnessesOf(history), soon)
+    expect(verdict).toMatchObject({ verdict: 'unknown', reason: 'attempts are missing from vu-1' })
+  })
+
+  it('is unknown where an invariant had nothing to look at', async () => {
+    const history = cleanHistory(orders)
+    history.attempts = [attempt(at(orders, 0))]
+    const verdict = await judgeRun(runOf(history), witnessesOf(history), soon)
+    expect(verdict).toMatchObject({ verdict: 'unknown', reason: 'nothing to check for I2, I8' })
+  })
+
+  it.each(['catchUp', 'countUnsettled', 'readBooks'] as const)('is unknown where %s failed', async (part) => {
+    const history = cleanHistory(orders)
+    const witnesses = witnessesOf(history)
+    const broken = () => Promise.reject(new IncompleteRead('the wire was cut'))
+    const verdict = await judgeRun(
+      runOf(history),
+      part === 'catchUp'
+        ? { ...witnesses, ledger: { entries: [], catchUp: broken } }
+        : { ...witnesses, [part]: broken },
+      soon,
+    )
+    expect(verdict).toMatchObject({ verdict: 'unknown', reason: 'the wire was cut', invariants: [], figures: null })
+  })
+})
+
+describe('quiescence', () => {
+  it('is waited for: what settles in time is not stuck', async () => {
+    const history = cleanHistory(orders)
+    const last = at(history.books.orders, 0)
+    last.state = 'processing'
+    let looks = 0
+    const verdict = await judgeRun(
+      runOf(history),
+      witnessesOf(history, {
+        countUnsettled: () => {
+          looks += 1
+          if (looks === 3) last.state = 'paid'
+          return looks < 3 ? 1 : 0
+        },
+      }),
+      soon,
+    )
+    expect([verdict.verdict, looks]).toEqual(['valid', 3])
+  })
+
+  it('has a bound: what is still unsettled then is stuck, and a violation', async () => {
+    const history = cleanHistory(orders)
+    at(history.books.orders, 0).state = 'processing'
+    const verdict = await judgeRun(runOf(history), witnessesOf(history, { countUnsettled: () => 1 }), {
+      waitMs: 5,
+      pollMs: 1,
+    })
+    expect(verdict).toMatchObject({ verdict: 'invalid', figures: { stuck: 1 } })
+  })
+
+  it('is not reached while the ledger grows: a charge between the two reads would be judged against old books', async () => {
+    const history = cleanHistory(orders)
+    const growing = () => history.ledger.push(ledgerEntry(paidOrder(history.ledger.length)))
+    const verdict = await judgeRun(runOf(history), witnessesOf(history, { catchUp: () => growing() && 1 }), {
+      waitMs: 5,
+      pollMs: 1,
+    })
+    expect(verdict).toMatchObject({ verdict: 'unknown', invariants: [] })
+  })
+
+  it('reads the books again when the ledger grew while they were read', async () => {
+    const history = cleanHistory(orders)
+    const late = paidOrder(3)
+    const grown = cleanHistory([...orders, late])
+    let reads = 0
+    const verdict = await judgeRun(
+      runOf(history),
+      witnessesOf(history, {
+        readBooks: () => {
+          reads += 1
+          if (reads > 1) return grown.books
+          history.ledger.push(ledgerEntry(late))
+          return history.books
+        },
+      }),
+      soon,
+    )
+    expect([verdict.verdict, reads]).toEqual(['valid', 2])
+  })
+})
+
+function runOf(history: MutableEvidence, { firstBatch = 1 } = {}) {
+  const store = createRunStore()
+  store.add('run', { sender: 'vu-1', number: firstBatch, attempts: [...history.attempts] })
+  const run = store.find('run')
+  if (run === undefined) throw new Error('the store lost the run')
+  return run
+}
+
+/** Witnesses who say what the history holds at the moment of asking. */
+function witnessesOf(
+  history: MutableEvidence,
+  changes: { countUnsettled?: () => number; readBooks?: () => Books; catchUp?: () => number } = {},
+): Witnesses {
+  const entries: LedgerEntry[] = []
+  return {
+    since: new Date(0),
+    ledger: {
+      entries,
+      catchUp: async () => {
+        if (changes.catchUp !== undefined) return changes.catchUp()
+        const known = entries.length
+        entries.push(...history.ledger.slice(known))
+        return entries.length - known
+      },
+    },
+    countUnsettled: async () => changes.countUnsettled?.() ?? 0,
+    readBooks: async () => changes.readBooks?.() ?? history.books,
+  }
+}

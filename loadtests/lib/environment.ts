@@ -1,0 +1,67 @@
+/** What a load test is told from outside. `npm run load -- NAME` sets all of it. */
+export interface Environment {
+  /** Base addresses of the replicas. Copies of one request are spread over them. */
+  readonly replicas: readonly string[]
+  readonly gatewayUrl: string
+  readonly auditorUrl: string
+  /** Names this run: in the auditor, and as the beginning of every idempotency key. */
+  readonly run: string
+  readonly orders: number
+  /** How often one payment is sent at the same moment. */
+  readonly copies: number
+  /** Orders that are being paid for at the same time. */
+  readonly concurrency: number
+  readonly apiKey: string
+  /**
+   * How long a copy is repeated before it counts as unsettled. A killed replica's payment waits for its lease to end and for
+   * a worker to take it over; what takes longer than 45 seconds is stuck for a person in front of a screen.
+   */
+  readonly settleWithinMs: number
+  /** Where the summary goes as JSON; null: nowhere. */
+  readonly summaryPath: string | null
+}
+
+/** @throws with the name of the variable that is missing or out of its bounds. k6 then ends with exit code 107. */
+export const environment: Environment = {
+  replicas: list('REPLICAS'),
+  gatewayUrl: required('GATEWAY_URL'),
+  auditorUrl: required('AUDITOR_URL'),
+  run: required('RUN'),
+  // Setup hands the orders to every virtual user, so that more of them is mostly memory.
+  orders: whole('ORDERS', 200, 1, 100_000),
+  // One copy races with nobody. A hundred connections per order are more than two cores can keep in the air at once.
+  copies: whole('COPIES', 10, 2, 100),
+  // A virtual user costs some megabytes, and a quarter of the orders takes one for each copy.
+  concurrency: whole('CONCURRENCY', 16, 1, 64),
+  apiKey: required('API_KEY'),
+  settleWithinMs: whole('SETTLE_WITHIN_MS', 45_000, 100, 300_000),
+  summaryPath: __ENV.SUMMARY ?? null,
+}
+
+/** The replica that the given copy is sent to on its given try: another one each time. */
+export function replicaFor(copy: number, round: number): string {
+  const replica = environment.replicas[(copy + round) % environment.replicas.length]
+  if (replica === undefined) throw new Error('REPLICAS names no replica')
+  return replica
+}
+
+function required(name: string): string {
+  const value = __ENV[name]
+  if (value === undefined || value === '') throw new Error(`${name} is missing: npm run load -- NAME sets it`)
+  return value
+}
+
+function list(name: string): string[] {
+  return required(name)
+    .split(',')
+    .map((url) => url.trim().replace(/\/$/, ''))
+    .filter((url) => url !== '')
+}
+
+function whole(name: string, fallback: number, least: number, most: number): number {
+  const value = Number(__ENV[name] ?? fallback)
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new Error(`${name} must be a whole number from ${least} to ${most}`)
+  }
+  return value
+}

@@ -1,0 +1,39 @@
+import http from 'k6/http'
+import type { Order } from './client.ts'
+import { environment } from './environment.ts'
+import { ordersChargedWrong, ordersChecked } from './metrics.ts'
+
+export interface Charges {
+  readonly captured: readonly { chargeId: string; intentId: string; amountMinor: number; currency: string }[]
+  readonly intents: number
+  readonly declined: number
+}
+
+/** What the gateway did for this order, by its own ledger. @throws if it cannot be asked. */
+export function readCharges(order: Order): Charges {
+  const response = http.get(`${environment.gatewayUrl}/_ledger/orders/${order.id}`, {
+    timeout: '10s',
+    tags: { name: 'ledger' },
+  })
+  if (response.status !== 200) throw new Error(`the ledger could not be read: ${response.status} ${response.error}`)
+  return response.json() as unknown as Charges
+}
+
+/** Counts the order as checked, and as charged wrong unless there is exactly one capture, of its amount. */
+export function checkChargedOnce(order: Order): void {
+  const { captured } = readCharges(order)
+  ordersChecked.add(1)
+  const [first] = captured
+  const right =
+    captured.length === 1 && first?.amountMinor === order.amountMinor && first.currency.toUpperCase() === order.currency
+  if (!right) ordersChargedWrong.add(1, { charges: String(captured.length) })
+}
+
+/** Counts the order as checked, and as charged wrong if the gateway was asked for anything at all. */
+export function checkNeverCharged(order: Order): void {
+  const charges = readCharges(order)
+  ordersChecked.add(1)
+  if (charges.captured.length + charges.intents + charges.declined > 0) {
+    ordersChargedWrong.add(1, { charges: String(charges.captured.length) })
+  }
+}

@@ -1,0 +1,29 @@
+import { Counter, Trend } from 'k6/metrics'
+
+/** Time to the first answer that a payment gets: it waits for the gateway. */
+export const firstPayment = new Trend('first_payment', true)
+/** Time to an answer that was only read again. Mixed with the first, it would make payments look ten times as fast. */
+export const replay = new Trend('replay', true)
+
+/** Orders whose charges were looked up at the gateway: the coverage of `orders_charged_wrong`. */
+export const ordersChecked = new Counter('orders_checked')
+/** Orders without exactly one capture of the right amount. */
+export const ordersChargedWrong = new Counter('orders_charged_wrong')
+
+/** Copies that came to a final answer: the coverage of `copies_unsettled`. */
+export const copiesSettled = new Counter('copies_settled')
+/** Copies that had no final answer when their bound was reached. */
+export const copiesUnsettled = new Counter('copies_unsettled')
+/** Answers that the contract does not provide for. */
+export const answersUnexpected = new Counter('answers_unexpected')
+
+/** Iterations that ended with an exception. k6 alone would go on and exit with 0. */
+export const scriptErrors = new Counter('script_errors')
+
+/** What the auditor found at the end. */
+export const auditViolations = new Counter('audit_violations')
+/** Invariants that had something to look at and came to a verdict: the coverage of `audit_violations`. */
+export const auditInvariantsJudged = new Counter('audit_invariants_judged')
+export const auditInvariantsUnknown = new Counter('audit_invariants_unknown')
+/** Pairs of attempts with one key (or for one order) that were certainly in flight at once. Without them, a run proves nothing. */
+export const overlappingPairs = new Counter('overlapping_pairs')

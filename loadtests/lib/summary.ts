@@ -1,0 +1,43 @@
+import { environment } from './environment.ts'
+
+interface SummaryData {
+  readonly metrics: Record<
+    string,
+    { values: Record<string, number>; thresholds?: Record<string, { ok: boolean }> | undefined }
+  >
+  readonly state: { readonly testRunDurationMs: number }
+}
+
+/** For `handleSummary`: some lines for a person, and all figures as JSON where SUMMARY names a file. */
+export function summarize(name: string, data: SummaryData): Record<string, string> {
+  const json = JSON.stringify({
+    name,
+    run: environment.run,
+    durationMs: data.state.testRunDurationMs,
+    metrics: data.metrics,
+  })
+  return {
+    stdout: `${lines(name, data).join('\n')}\n`,
+    ...(environment.summaryPath === null ? {} : { [environment.summaryPath]: json }),
+  }
+}
+
+function lines(name: string, data: SummaryData): string[] {
+  const thresholds = Object.entries(data.metrics).flatMap(([metric, { values, thresholds: rules }]) =>
+    Object.entries(rules ?? {}).map(
+      ([rule, { ok }]) => `  ${ok ? 'ok  ' : 'FAIL'}  ${metric} ${rule} (${values.count})`,
+    ),
+  )
+  return [
+    `${name}: ${environment.orders} orders, ${environment.copies} copies, ${Math.round(data.state.testRunDurationMs / 1_000)} s`,
+    ...thresholds.sort(),
+    latency('first payments', data.metrics.first_payment?.values),
+    latency('replays', data.metrics.replay?.values),
+  ]
+}
+
+function latency(title: string, values: Record<string, number> | undefined): string {
+  if (values === undefined || values.count === 0) return `  ${title}: none`
+  const ms = (name: string) => `${Math.round(values[name] ?? 0)} ms`
+  return `  ${title}: ${values.count}, p50 ${ms('med')}, p99 ${ms('p(99)')}`
+}
