@@ -25,7 +25,7 @@ export async function main({ command, options, root, signal }: Command): Promise
   const say = (text: string) => console.log(text)
   switch (command) {
     case 'demo':
-      return runDemo({ root, signal, say, keep: options.keep === true, orders: options.orders })
+      return runDemo({ root, report: 'demo', signal, say, keep: options.keep === true, orders: options.orders })
     case 'start':
       return start({ root, signal, say })
     case 'load':

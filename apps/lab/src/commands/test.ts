@@ -135,6 +135,6 @@ function readJson(path: string): unknown {
 
 /** The demo, small: its verdict is valid only if the layers kept every invariant and the control, without them, did not. */
 async function runLoad({ root, say, signal }: TestOptions): Promise<Tally> {
-  const exitCode = await runDemo({ root, say, signal, keep: false, orders: ordersOfTheLoad })
+  const exitCode = await runDemo({ root, report: 'test-load', say, signal, keep: false, orders: ordersOfTheLoad })
   return asTally(exitCode === 0)
 }

@@ -10,42 +10,51 @@ export interface Kill {
 }
 
 export interface KillOptions {
-  readonly stack: Pick<Stack, 'kill' | 'startAgain'>
+  readonly stack: Pick<Stack, 'kill' | 'startAgain' | 'pid'>
   readonly instance: string
   /** How many payments the instance is working on right now; null: there is nothing that would tell. */
   readonly countPaymentsOf: ((instance: string) => Promise<number>) | null
+  /** Fires when the load is over: then there is nothing left to wait for. */
   readonly signal: AbortSignal
+  /** Stops and continues a process; a test's own in tests. */
+  readonly send?: (pid: number, signal: 'SIGSTOP' | 'SIGCONT') => void
 }
 
-/** In a few hundred milliseconds of load a replica begins some dozens of payments; this waits for two at once. */
+/** Two, because one of them may be in the hands of PostgreSQL already, as a COMMIT that needs nobody any more. */
 const wantedPayments = 2
-const waitAtMostMs = 3_000
-/** A payment takes some hundred milliseconds, most of them at the gateway, so that a look every five hits it. */
-const lookEveryMs = 5
-/** A replica that died between two payments has shown nothing; a third miss in a row is no bad luck any more. */
-const mostKills = 3
+/** A replica under load begins a payment every few dozen milliseconds: this many looks miss only one that has no load. */
+const mostLooks = 100
+const pauseBetweenLooksMs = 20
 
 /**
- * Kills a replica with SIGKILL while it is in the middle of payments, and starts it again. If the kill came a moment too
- * late to hit any, it is done again.
+ * Kills a replica with SIGKILL in the middle of payments, and starts it again.
+ *
+ * It is stopped first and looked at then: what a stopped process has begun, it cannot finish before it is killed. So the
+ * kill does not hit by luck.
  */
-export async function killInTheMiddle({ stack, instance, countPaymentsOf, signal }: KillOptions): Promise<Kill[]> {
-  const kills: Kill[] = []
-  while (kills.length < mostKills) {
-    if (countPaymentsOf !== null) await waitForPayments(() => countPaymentsOf(instance), signal)
-    const at = new Date()
-    await stack.kill(instance)
-    const payments = countPaymentsOf === null ? null : await countPaymentsOf(instance)
-    await stack.startAgain(instance)
-    kills.push({ instance, at, readyAgainAt: new Date(), payments })
-    if (payments !== 0) break
-  }
-  return kills
+export async function killInTheMiddle(options: KillOptions): Promise<Kill> {
+  const { stack, instance, countPaymentsOf } = options
+  if (countPaymentsOf !== null) await stopInTheMiddle({ ...options, countPaymentsOf })
+  const at = new Date()
+  await stack.kill(instance)
+  const payments = countPaymentsOf === null ? null : await countPaymentsOf(instance)
+  await stack.startAgain(instance)
+  return { instance, at, readyAgainAt: new Date(), payments }
 }
 
-async function waitForPayments(count: () => Promise<number>, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + waitAtMostMs
-  while ((await count()) < wantedPayments && performance.now() < deadline) {
-    await sleep(lookEveryMs, undefined, { signal })
+async function stopInTheMiddle({
+  stack,
+  instance,
+  countPaymentsOf,
+  signal,
+  send = process.kill,
+}: KillOptions & { readonly countPaymentsOf: (instance: string) => Promise<number> }): Promise<void> {
+  for (let looks = 0; looks < mostLooks && !signal.aborted; looks++) {
+    const pid = stack.pid(instance)
+    if (pid === null) return
+    send(pid, 'SIGSTOP')
+    if ((await countPaymentsOf(instance)) >= wantedPayments) return
+    send(pid, 'SIGCONT')
+    await sleep(pauseBetweenLooksMs, undefined, { signal }).catch(() => undefined)
   }
 }

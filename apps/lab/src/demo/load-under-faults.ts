@@ -118,8 +118,9 @@ async function watchAndKill(options: LoadUnderFaults, over: AbortSignal, onLook:
       )
     }
     if (kills.length === 0 && progress !== null && progress.orders >= orders * killAtShare) {
-      kills.push(...(await killInTheMiddle({ ...options, instance: victim, signal: over })))
-      for (const kill of kills) say(`fault       ${describeKill(kill)}`)
+      const kill = await killInTheMiddle({ ...options, instance: victim, signal: over })
+      kills.push(kill)
+      say(`fault       ${describeKill(kill)}`)
     }
     await sleep(lookEveryMs, undefined, { signal: over }).catch(() => undefined)
   }

@@ -19,6 +19,8 @@ export interface DemoOptions {
   readonly root: string
   /** Leaves the stack up until the signal is aborted. */
   readonly keep: boolean
+  /** What its report is called: `npm test` must not overwrite the one of `npm run demo`. */
+  readonly report: 'demo' | 'test-load'
   /** How many orders the protected run has; undefined: the demo's own choice. */
   readonly orders: number | undefined
   readonly say: (text: string) => void
@@ -80,7 +82,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     endedAt: new Date(),
     brokenOffBecause: failure === null ? null : describeFailure(failure, signal),
   })
-  tell(report, writeReport(root, report), say)
+  tell(report, writeReport(root, options.report, report), say)
   try {
     if (keep && failure === null && stack !== null) await keepUp(options, stack)
   } finally {

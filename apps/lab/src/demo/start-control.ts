@@ -65,6 +65,7 @@ function describeControl(databaseUrl: string): { gateway: Service; auditor: Serv
       },
       startsAfter: [],
       readinessPath: '/readyz',
+      heapMb: 256,
     },
   }
 }

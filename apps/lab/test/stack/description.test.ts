@@ -49,5 +49,5 @@ it('an address that nobody has is an error, not an empty text', () => {
 })
 
 function service(name: string, startsAfter: readonly string[]): Service {
-  return { name, program: '', instances: [], environment: {}, startsAfter, readinessPath: '/readyz' }
+  return { name, program: '', instances: [], environment: {}, startsAfter, readinessPath: '/readyz', heapMb: 256 }
 }
