@@ -46,8 +46,11 @@ const statementTimeoutMs = 5_000
 const idleInTransactionTimeoutMs = 5_000
 /** The client's own patience with a server that hangs; longer than the server's, so that an answer is preferred. */
 const queryTimeoutMs = 8_000
-/** Well above every bound inside it: Prisma's own time-out must never be the one that strikes, least of all at COMMIT. */
-const transactionTimeoutMs = 30_000
+/**
+ * Prisma's own bound must never be the one that strikes: when it does so during COMMIT, the process can end. Each statement
+ * inside has its own bounds, and of a process that was paused the server ends the transaction after 5 s.
+ */
+const transactionTimeoutMs = 600_000
 /** Two retries settle every deadlock of two; what still conflicts after them is a hot spot that waiting makes worse. */
 const transactionTries = 3
 
