@@ -89,6 +89,8 @@ CREATE TABLE payment_events (
 );
 -- History is never rewritten.
 CREATE TRIGGER payment_events_append_only BEFORE DELETE OR UPDATE ON public.payment_events FOR EACH ROW EXECUTE FUNCTION append_only();
+-- No history is ever lost.
+CREATE TRIGGER payment_events_never_emptied BEFORE TRUNCATE ON public.payment_events FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 -- One intent to take an order's money, written before the gateway hears of it.
 CREATE TABLE payments (
@@ -113,7 +115,7 @@ CREATE TABLE payments (
   -- Exactly what was sent: the gateway compares the parameters of requests that carry the same key.
   intent_parameters jsonb NOT NULL,
   create_attempt integer NOT NULL DEFAULT 1,
-  -- Number in the gateway's idempotency key; raised only after a 5xx whose effect was then seen to be absent.
+  -- Number in the gateway's idempotency key; raised only after the gateway ended the request and its effect was seen to be absent.
   confirm_attempt integer NOT NULL DEFAULT 1,
   cancel_attempt integer NOT NULL DEFAULT 1,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -174,6 +176,8 @@ CREATE TABLE transfers (
 CREATE UNIQUE INDEX transfers_payment_id_kind_key ON public.transfers USING btree (payment_id, kind);
 -- A booking is never rewritten.
 CREATE TRIGGER transfers_append_only BEFORE DELETE OR UPDATE ON public.transfers FOR EACH ROW EXECUTE FUNCTION append_only();
+-- No booking is ever lost.
+CREATE TRIGGER transfers_never_emptied BEFORE TRUNCATE ON public.transfers FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
 CREATE OR REPLACE FUNCTION public.append_only()
  RETURNS trigger

@@ -25,8 +25,8 @@ const pauseAfterFaultMs = 2_000
  */
 export async function runRecovery(options: RecoveryOptions): Promise<void> {
   const recovered = new Counter({
-    name: 'payments_recovered_total',
-    help: 'Payments whose first owner did not finish them, by what recovery found.',
+    name: 'payment_recoveries_total',
+    help: 'Passages of recovery over a payment whose owner did not finish it, by what came of them.',
     labelNames: ['result'],
     registers: [options.registry],
   })

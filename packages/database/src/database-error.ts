@@ -5,7 +5,7 @@
  * a bare driver error from COMMIT), and the driver has faults without any code; here they become five classes.
  */
 
-/** The database cannot be used now, and nothing of this transaction was committed. */
+/** The database cannot be used now, and nothing of this transaction was committed. Of a lone write see `statement()`. */
 export class DatabaseUnavailable extends Error {
   readonly code = 'database-unavailable'
 }
@@ -53,6 +53,9 @@ export function readDatabaseError(error: unknown): unknown {
     case '57P01': // admin_shutdown: the server is stopping, or somebody terminated the connection
     case '57P02': // crash_shutdown
     case '57P03': // cannot_connect_now: the server is starting
+    case '57P05': // idle_session_timeout: the server closed a connection that nobody used
+    case '25006': // read_only_sql_transaction: this server is a standby now, or still
+    case '25P04': // transaction_timeout
     case '25P03': // idle_in_transaction_session_timeout: this process was paused inside a transaction
       return new DatabaseUnavailable(`the database refused (${sqlState})`, options)
     default:
@@ -65,12 +68,13 @@ export function readDatabaseError(error: unknown): unknown {
 /**
  * The same for a fault that came after the transaction's work was done, when COMMIT may have been sent.
  *
- * An SQLSTATE of the classes 23 (a deferred constraint) and 40 is PostgreSQL's own word that it rolled back, and a
- * driver that found its connection broken before it wrote has sent nothing. Everything else is unknown.
+ * An SQLSTATE of the classes 23 (a deferred constraint) and 40 is PostgreSQL's own word that it rolled back (but 40003, by
+ * which servers that speak its protocol say that they do not know), and a driver that found its connection broken before
+ * it wrote has sent nothing. Everything else is unknown.
  */
 export function readCommitError(error: unknown): unknown {
   const { sqlState } = anatomy(error)
-  const refused = sqlState?.startsWith('23') || sqlState?.startsWith('40')
+  const refused = sqlState !== '40003' && (sqlState?.startsWith('23') || sqlState?.startsWith('40'))
   if (refused || neverSent(error)) return readDatabaseError(error)
   return new CommitUnknown('COMMIT was sent, and its answer did not arrive', { cause: error })
 }
@@ -95,7 +99,7 @@ interface Anatomy {
 const unreachablePrismaCodes = new Set(['P1001', 'P1002', 'P1008', 'P1017', 'P2024', 'P2028'])
 const unreachableKinds = new Set(['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout', 'TooManyConnections'])
 /** The driver's faults that carry no code at all. */
-const brokenConnectionMessages = ['Connection terminated', 'Query read timeout', 'Connection terminated due to']
+const brokenConnectionMessages = ['Connection terminated', 'Query read timeout']
 const unsentMessages = [
   'timeout exceeded when trying to connect',
   'Client has encountered a connection error and is not queryable',
@@ -116,7 +120,7 @@ function anatomy(error: unknown): Anatomy {
     unreachable:
       unreachablePrismaCodes.has(String(record.code)) ||
       unreachableKinds.has(String(driver.kind)) ||
-      /^E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND)/.test(String(record.code)) ||
+      /^E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)/.test(String(record.code)) ||
       brokenConnectionMessages.some((text) => message.startsWith(text)) ||
       neverSent(error),
   }

@@ -7,16 +7,20 @@ import { type Prisma, PrismaClient } from './generated/client.ts'
 export type Tx = Prisma.TransactionClient
 
 export interface Database {
-  /** For single statements. Its faults are read by `statement()`; use `transaction()` where more than one must agree. */
+  /** Bare: its faults are Prisma's. Prefer `statement()`, and `transaction()` where more than one statement must agree. */
   readonly client: PrismaClient
-  /** One statement, or several that need not agree, with the database's faults in this house's terms. */
+  /**
+   * One statement, or several that need not agree, with the database's faults in this house's terms. A write is a
+   * transaction of its own: if the connection breaks, it may have been committed although the fault says `unavailable`.
+   */
   statement<T>(work: (client: PrismaClient) => Promise<T>): Promise<T>
   /**
    * Runs `work` in one READ COMMITTED transaction.
    *
    * Guarantees: committed as a whole when it resolves (unless by `rollBack`); rolled back when it throws anything other
    * than `CommitUnknown`. `work` may run up to three times, after conflicts that PostgreSQL rolled back, so that it must
-   * have no effect outside of `tx`.
+   * have no effect outside of `tx`. It must let the faults of `tx` out: PostgreSQL answers the COMMIT of a failed
+   * transaction without an error, and rolls it back.
    * Fails with: the classes of `database-error.ts`, or whatever `work` threw.
    */
   transaction<T, R = never>(work: (tx: Tx, rollBack: RollBack<R>) => Promise<T>): Promise<T | R>
@@ -69,6 +73,7 @@ export function createDatabase({ url, poolSize, applicationName }: DatabaseOptio
   })
   // The pool drops a connection that breaks while idle; without a listener Node would take the process down for it.
   pool.on('error', () => undefined)
+  pool.on('release', dropUnfinished)
   const client = new PrismaClient({
     adapter: new PrismaPg(pool, { statementNameGenerator: statementNames() }),
     transactionOptions: { maxWait: connectTimeoutMs + 1_000, timeout: transactionTimeoutMs },
@@ -84,6 +89,16 @@ export function createDatabase({ url, poolSize, applicationName }: DatabaseOptio
       await pool.end()
     },
   }
+}
+
+/**
+ * Whoever got a connection whose transaction is still open would commit that one with his own.
+ *
+ * It is open when the server did not answer in time: the driver then takes ROLLBACK out of its queue, unsent, and Prisma
+ * gives the connection back as if it were well. PostgreSQL rolls back when the connection is gone.
+ */
+function dropUnfinished(_error: unknown, connection: pg.PoolClient): void {
+  if (connection.getTransactionStatus() !== 'I') void connection.end()
 }
 
 async function statement<T>(client: PrismaClient, work: (client: PrismaClient) => Promise<T>): Promise<T> {

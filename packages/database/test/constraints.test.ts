@@ -190,5 +190,6 @@ describe('transfers and histories', () => {
     )
     expect(await refusalOf(client.query(`DELETE FROM transfers ${where}`))).toBe('transfers_append_only')
     expect(await refusalOf(client.query(`DELETE FROM payment_events ${where}`))).toBe('payment_events_append_only')
+    expect(await refusalOf(client.query('TRUNCATE transfers'))).toBe('transfers_never_emptied')
   })
 })

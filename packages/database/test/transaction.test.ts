@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { createLatch, freshDatabase } from '@seatbelt/testing'
+import { createLatch, freshDatabase, startTcpProxy } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createDatabase, type Database } from '../src/index.ts'
+import { createDatabase, type Database, type Tx } from '../src/index.ts'
 
 let fresh: Awaited<ReturnType<typeof freshDatabase>>
 let database: Database
@@ -60,6 +60,34 @@ describe('transaction', () => {
     await expect(broken).rejects.toMatchObject({ code: 'database-unavailable' })
     expect(await accounts()).toEqual(before)
     expect(await database.transaction(async () => 'well again')).toBe('well again')
+  })
+
+  it('never lets the next one commit what a server that stood still did not roll back in time', async () => {
+    const before = await accounts()
+    const { hostname, port } = new URL(fresh.url)
+    const proxy = await startTcpProxy({ target: { host: hostname, port: Number(port) }, protocol: 'postgres' })
+    // The host of the server was paused: its own clocks, and with them its own bounds, stood still as well.
+    const url = new URL(proxy.through(fresh.url))
+    const bounds = { query_timeout: '200', statement_timeout: '0', idle_in_transaction_session_timeout: '0' }
+    for (const [name, value] of Object.entries(bounds)) url.searchParams.set(name, value)
+    const paused = createDatabase({ url: url.href, poolSize: 1, applicationName: 'paused' })
+    const create = (tx: Tx, name: string) => tx.account.create({ data: { id: randomUUID(), name } })
+    try {
+      const isInsert = ({ text }: { text: string }) => text.startsWith('INSERT INTO "public"."accounts"')
+      const second = proxy.intercept({ matches: isInsert, nth: 2, at: 'request' })
+      const broken = paused.transaction(async (tx) => {
+        await create(tx, 'never')
+        await create(tx, 'never')
+      })
+      await expect(broken).rejects.toMatchObject({ code: 'database-unavailable' })
+      await second.reached()
+      second.pass()
+      await paused.transaction((tx) => create(tx, 'next'))
+      expect(await accounts()).toEqual([...before, 'next'].sort())
+    } finally {
+      await paused.close()
+      await proxy.close()
+    }
   })
 
   it('tries a victim of a deadlock again, and both commit', async () => {

@@ -9,7 +9,6 @@ export const maxAmountMinor = 99_999_999
 export const currencies = [
   'AED',
   'AUD',
-  'BGN',
   'BRL',
   'CAD',
   'CHF',

@@ -42,7 +42,10 @@ export function orderStateAfter(outcome: PaymentOutcome): OrderState {
 /** One line of a payment's history: what was asked of the gateway, by whom, and what came back. */
 export interface PaymentEvent {
   readonly at: Date
-  /** `claimed`, `intent-created`, `confirmed`, `declined`, `unknown`, `taken-over`, `looked`, `cancelled`, `settled` ... */
+  /**
+   * Of the owner: `claimed`, `taken-over`, `settled`, `unknown`, `superseded`. What was asked of the gateway, with its
+   * answer as detail: `create`, `intent-created`, `confirm`, `look`, `cancel`.
+   */
   readonly event: string
   /** Who did it: the process's instance name, such as `payments-api-2` or `worker-1`. */
   readonly by: string

@@ -64,7 +64,7 @@ export const refusalTable = {
   'temporarily-unavailable': {
     status: 503,
     title: 'Temporarily unavailable',
-    detail: 'Nothing of this request was done. Send it again, with the same key.',
+    detail: 'This request changed nothing. Send it again, with the same key.',
     members: ['retryAfterSeconds'],
   },
 } as const satisfies { readonly [Code in RefusalCode]: RefusalRow<Code> }

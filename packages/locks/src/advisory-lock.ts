@@ -75,7 +75,7 @@ export const maxLockTimeoutMs = 60_000
  * (MATERIALIZED): the time-out is in force before the wait begins, in whatever order the planner likes to work. The cast is
  * there because Prisma cannot return `void`.
  */
-export const lockStatement = `
+const lockStatement = `
 WITH bounded AS MATERIALIZED (SELECT set_config('lock_timeout', $2::text, true) AS lock_timeout)
 SELECT pg_advisory_xact_lock(hashtextextended(CASE WHEN lock_timeout IS NOT NULL THEN $1::text END, 0))::text AS locked
 FROM bounded`.trim()

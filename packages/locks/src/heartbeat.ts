@@ -142,6 +142,6 @@ export function clockDriftMs(ttlMs: number): number {
  * How long before the deadline the signal fires: a tenth of the TTL, at most 250 ms. Timers of a loaded process are late by
  * some ms; and the holder needs a moment to stop.
  */
-export function abortLeadMs(ttlMs: number): number {
+function abortLeadMs(ttlMs: number): number {
   return Math.min(ttlMs / 10, 250)
 }

@@ -38,7 +38,10 @@ export interface Payments {
 const lockTtlMs = 5_000
 /** A healthy Redis answers in a millisecond. What costs more than this is not worth waiting for: the layers below decide. */
 const redisBudgetMs = 100
-/** A request holds one for 50 ms: enough for two thousand payments a second, and a bound for a gateway that hangs. */
+/**
+ * A request holds one for 50 ms, and a payment sends two: enough for a thousand payments a second, and a bound for a
+ * gateway that hangs.
+ */
 const gatewayConnections = 100
 
 /** Opens what the operations need and composes it by hand: the one place where production's parts are put together. */

@@ -1,7 +1,7 @@
 import type { Payment as PaymentRow } from '@seatbelt/database'
 import { Prisma } from '@seatbelt/database'
 import type { Payment } from '@seatbelt/domain'
-import { type ClaimedPayment, guardSettle, type IntentParameters, type OwnLease, orderLockName } from '@seatbelt/safety'
+import { type ClaimedPayment, guardSettle, type IntentParameters, orderLockName } from '@seatbelt/safety'
 import type { Result } from './operations.ts'
 import { type PaymentDeps, reviewAfterMs, startOwnLease } from './payment-deps.ts'
 import { toPayment } from './rows.ts'
@@ -25,7 +25,7 @@ export async function recoverPayment(deps: PaymentDeps, paymentId?: string): Pro
   const due = await takeDuePayment(deps, paymentId)
   if (!due) return null
   const { payment, claimed, looks, overdue } = due
-  const evidence = await deps.layers.gatewayIntent(claimed, lease satisfies OwnLease)
+  const evidence = await deps.layers.gatewayIntent(claimed, lease)
   const result = await guardSettle(deps.layers, orderLockName(payment), (tx) =>
     settlePayment(deps, tx, { payment, claimed, evidence, looks, overdue }),
   )
@@ -44,6 +44,7 @@ interface DuePayment {
  *
  * One payment at a time, so that none waits in a queue of its owner while its lease runs. MATERIALIZED, because a
  * subquery that locks must not be run twice; NO KEY UPDATE, because rows that refer to the payment must not hide it.
+ * `look_at` moves on, so that a payment whose recovery fails each time stands behind the others and not before them.
  */
 async function takeDuePayment({ database, policy, by }: PaymentDeps, paymentId?: string): Promise<DuePayment | null> {
   const only = paymentId === undefined ? Prisma.empty : Prisma.sql`AND id = ${paymentId}::uuid`
@@ -54,7 +55,9 @@ async function takeDuePayment({ database, policy, by }: PaymentDeps, paymentId?:
        WHERE state IN ('processing', 'needs_review') AND look_at <= now() AND (leased_until IS NULL OR leased_until < now()) ${only}
        ORDER BY look_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
     taken AS (
-      UPDATE payments SET generation = generation + 1, leased_until = clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8)
+      UPDATE payments
+         SET generation = generation + 1, look_at = clock_timestamp(),
+             leased_until = clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8)
         FROM due WHERE payments.id = due.id RETURNING payments.*),
     noted AS (
       INSERT INTO payment_events (payment_id, event, by, generation) SELECT id, 'taken-over', ${by}, generation FROM taken)

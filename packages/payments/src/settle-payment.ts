@@ -2,7 +2,7 @@ import type { Tx } from '@seatbelt/database'
 import { orderStateAfter, type Payment, type PaymentOutcome } from '@seatbelt/domain'
 import { backoffMs } from '@seatbelt/locks'
 import type { ClaimedPayment, Evidence, Settled } from '@seatbelt/safety'
-import { appendHistory, type HistoryEntry } from './append-history.ts'
+import { appendHistory } from './append-history.ts'
 import type { Result } from './operations.ts'
 import type { PaymentDeps } from './payment-deps.ts'
 import { toPayment } from './rows.ts'
@@ -86,20 +86,35 @@ async function giveUp(
   return { kind: 'unsettled', payment: needsReview ? { ...payment, state: 'needs_review' } : payment }
 }
 
-/** Another owner has taken over. What we learned is never thrown away, and what it recorded is what we answer. */
+/**
+ * The payment is not as it was claimed: another owner has taken over, or this settle was committed before without our
+ * hearing of it. What we learned is never thrown away, and what is recorded is what we answer.
+ */
 async function loseTo(deps: PaymentDeps, tx: Tx, { claimed, evidence, payment }: Settlement): Promise<Result> {
-  const learned = evidence.kind === 'outcome' ? evidence.outcome.state : evidence.reason
-  const superseded: HistoryEntry = { event: 'superseded', detail: learned }
-  await appendHistory(tx, line(deps, claimed), [...evidence.trail, superseded])
-  await tx.$executeRaw`
-    UPDATE payments SET look_at = clock_timestamp() WHERE id = ${payment.id}::uuid AND state IN ('processing', 'needs_review')`
-  const answer = await deps.layers.idempotencyKey.findAnswer(tx, {
-    accountId: payment.accountId,
-    paymentId: payment.id,
-  })
-  if (answer) return { kind: 'answered', answer, replayed: true }
   const row = await tx.payment.findUniqueOrThrow({ where: { id: payment.id } })
-  return { kind: 'unsettled', payment: toPayment(row) }
+  const isOurOwn = row.generation === claimed.generation && row.settledAt !== null
+  if (!isOurOwn) await leaveToTheOwner(deps, tx, claimed, evidence, row.state)
+  const { accountId, id: paymentId } = payment
+  const answer = await deps.layers.idempotencyKey.findAnswer(tx, { accountId, paymentId })
+  return answer ? { kind: 'answered', answer, replayed: !isOurOwn } : { kind: 'unsettled', payment: toPayment(row) }
+}
+
+/** Writes what a deposed owner knows into the history, and has recovery look at once if the payment is still open. */
+async function leaveToTheOwner(
+  deps: PaymentDeps,
+  tx: Tx,
+  claimed: ClaimedPayment,
+  evidence: Evidence,
+  state: Payment['state'],
+): Promise<void> {
+  const learned = evidence.kind === 'outcome' ? evidence.outcome.state : null
+  const detail = evidence.kind === 'outcome' ? evidence.outcome.state : evidence.reason
+  await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'superseded', detail }])
+  if (state === 'processing' || state === 'needs_review')
+    await tx.$executeRaw`UPDATE payments SET look_at = clock_timestamp() WHERE id = ${claimed.id}::uuid`
+  // Two owners saw the gateway say different things: one of them is wrong about money, and a person must hear of it.
+  else if (learned !== null && learned !== state)
+    deps.layers.reportFault(new Error(`payment ${claimed.id} is ${state}, and a deposed owner saw it ${learned}`))
 }
 
 function line({ by }: PaymentDeps, { id, generation }: ClaimedPayment) {

@@ -58,25 +58,43 @@ describe("the claim's COMMIT", () => {
 })
 
 describe("the settle's COMMIT", () => {
-  it.each([
-    { at: 'answer', retry: 'answered 201' },
-    { at: 'request', retry: 'refused request-in-progress' },
-  ] as const)(
-    'is lost as $at: the caller is told to look again, and the retry hears the one true answer',
-    async ({ at, retry }) => {
+  it.each(['answer', 'request'] as const)(
+    'is lost as %s: it is settled again or found settled, once, and the caller hears the one true answer',
+    async (at) => {
       const orderId = await other.createOrder()
       const key = randomUUID()
       const outcome = await cutAtCommit(2, at, () => api.pay(orderId, key))
-      expect(outcome).toMatchObject({ value: { kind: 'unsettled' } })
+      expect(outcome).toMatchObject({ value: { kind: 'answered', answer: { status: 201 }, replayed: false } })
       expect(api.faults).toMatchObject([{ code: 'commit-unknown' }])
-      expect(brief(await other.pay(orderId, key))).toBe(retry)
-
-      await letLeasesRunOut(shop)
-      expect(brief(await other.pay(orderId, key))).toBe('answered 201')
+      expect(await historyOf(orderId)).toEqual(['claimed', 'intent-created', 'confirm', 'settled'])
+      expect(await other.pay(orderId, key)).toMatchObject({ kind: 'answered', replayed: true })
       expect(await shop.charges(orderId)).toHaveLength(1)
     },
   )
+
+  it('cannot be sent for longer than the settle is tried: the caller is told to look again, and recovery finishes it', async () => {
+    const orderId = await other.createOrder()
+    const key = randomUUID()
+    const commit = proxy.intercept({ matches: isCommit, nth: 2, at: 'request' })
+    const paying = api.pay(orderId, key)
+    await commit.reached()
+    proxy.refuse()
+    expect(brief(await paying)).toBe('unsettled')
+    expect(brief(await other.pay(orderId, key))).toBe('refused request-in-progress')
+
+    await letLeasesRunOut(shop)
+    expect(brief(await other.pay(orderId, key))).toBe('answered 201')
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
 })
+
+async function historyOf(orderId: string): Promise<string[]> {
+  const rows = await shop.sql<{ event: string }>(
+    'SELECT event FROM payment_events e JOIN payments p ON p.id = e.payment_id WHERE p.order_id = $1 ORDER BY e.id',
+    [orderId],
+  )
+  return rows.map(({ event }) => event)
+}
 
 describe('a database that is gone', () => {
   it('before the claim: a fault that says so, and nothing happened', async () => {
@@ -86,5 +104,18 @@ describe('a database that is gone', () => {
     proxy.accept()
     expect(brief(await api.pay(orderId))).toBe('answered 201')
     expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+
+  it('after the key was seen to have started a payment: a fault, but never one that says that nothing happened', async () => {
+    const orderId = await other.createOrder()
+    const key = randomUUID()
+    await shop.faults({ on: 'confirm', kind: 'drop-after', rate: 1, times: 1, metadata: { orderId } })
+    expect(brief(await other.pay(orderId, key))).toBe('unsettled')
+
+    const owner = proxy.intercept({ matches: ({ text }) => text.includes('AS owner'), at: 'request' })
+    const retry = expect(api.pay(orderId, key)).rejects.toSatisfy((fault) => !('code' in fault))
+    await owner.reached()
+    owner.cut()
+    await retry
   })
 })

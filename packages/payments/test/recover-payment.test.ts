@@ -223,6 +223,36 @@ describe('two recoveries at once', () => {
   })
 })
 
+describe('a payment whose recovery fails each time', () => {
+  it('stands behind the others that are due, not before them', async () => {
+    const [poisoned, healthy] = [await api.createOrder(), await api.createOrder()]
+    for (const orderId of [poisoned, healthy]) {
+      await shop.faults({ on: 'confirm', kind: 'drop-after', rate: 1, times: 1, metadata: { orderId } })
+      await api.pay(orderId)
+    }
+    await shop.sql(
+      `UPDATE payments SET look_at = now() - CASE order_id WHEN $1 THEN interval '2 s' ELSE interval '1 s' END WHERE order_id IN ($1, $2)`,
+      [poisoned, healthy],
+    )
+    const failing = await shop.replica('worker-5', {
+      layers: ({ compareAndSet }) => ({
+        compareAndSet: {
+          ...compareAndSet,
+          settlePayment: async (tx, claimed, outcome, fenced) => {
+            const settled = await compareAndSet.settlePayment(tx, claimed, outcome, fenced)
+            if (settled?.order.id === poisoned) throw new Error('this one cannot be written down')
+            return settled
+          },
+        },
+      }),
+    })
+    await expect(recoverPayment(failing.deps)).rejects.toThrow('this one cannot be written down')
+    await shop.sql(`UPDATE payments SET leased_until = now() - interval '1 s' WHERE order_id = $1`, [poisoned])
+    expect((await recoverPayment(failing.deps))?.payment.orderId).toBe(healthy)
+    await recoverAll()
+  })
+})
+
 describe('a payment that no answer ever settles', () => {
   it('is shown to a person after a day and not before, is still looked at, and ends when the evidence comes', async () => {
     const orderId = await api.createOrder()

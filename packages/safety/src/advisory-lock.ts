@@ -1,4 +1,4 @@
-import type { Tx } from '@seatbelt/database'
+import { lockTimeoutMs, type Tx } from '@seatbelt/database'
 import { type LockMetrics, lockInTransaction } from '@seatbelt/locks'
 
 /**
@@ -13,13 +13,10 @@ import { type LockMetrics, lockInTransaction } from '@seatbelt/locks'
  */
 export type AdvisoryLockLayer = <T>(tx: Tx, resource: string, work: () => Promise<T>) => Promise<T>
 
-/** Holders need a few milliseconds. Who waits longer waits for a fault, and holds a connection meanwhile. */
-export const advisoryLockTimeoutMs = 2_000
-
 export function createAdvisoryLockLayer(metrics: LockMetrics): AdvisoryLockLayer {
   return async (tx, resource, work) => {
     const query = (sql: string, parameters: string[]) => tx.$queryRawUnsafe(sql, ...parameters)
-    await lockInTransaction(query, resource, { lockTimeoutMs: advisoryLockTimeoutMs, metrics })
+    await lockInTransaction(query, resource, { lockTimeoutMs, metrics })
     return work()
   }
 }

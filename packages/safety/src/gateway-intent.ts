@@ -27,7 +27,10 @@ export interface ClaimedPayment extends Claimed {
   readonly wanted: boolean
 }
 
-/** The owner's own view of its lease, by a monotonic clock started before the claim: never later than the database's. */
+/**
+ * The owner's own view of its lease, by a monotonic clock started before the claim: over before the database's is, unless
+ * that clock stood still (a suspended machine). Then the generation and the intent hold, as after any pause.
+ */
 export interface OwnLease {
   /** Is there time for one more whole request, and for settling after it? */
   readonly allowsRequest: () => boolean
@@ -270,8 +273,13 @@ function mayBeReplayed(answer: GatewayAnswer): boolean {
   return answer.kind === 'unknown' && (answer.reason === 'server-error' || answer.reason === 'key-reused')
 }
 
+/** Did the gateway answer at all? What it refuses for ever, as a wrong key of ours, only a person can mend. */
+function isReadable(answer: GatewayAnswer): boolean {
+  return mayBeReplayed(answer) || (answer.kind === 'unknown' && answer.reason === 'unauthorized')
+}
+
 function unknown(answer: GatewayAnswer): Seen {
-  return { kind: 'unknown', reason: describe(answer), readable: mayBeReplayed(answer) }
+  return { kind: 'unknown', reason: describe(answer), readable: isReadable(answer) }
 }
 
 function describe(answer: GatewayAnswer): string {

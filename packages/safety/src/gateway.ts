@@ -67,7 +67,7 @@ export type GatewayAnswer =
 export type UnknownReason =
   /** No whole answer within the deadline. */
   | 'deadline'
-  /** The connection was refused. The one reason that proves that the request was never sent. */
+  /** The connection was refused, or too many requests wait for one: proof, as is `lease-over`, that nothing was sent. */
   | 'not-sent'
   /** The connection broke after it was made. */
   | 'connection'

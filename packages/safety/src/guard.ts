@@ -1,6 +1,13 @@
-import { type Database, LockNotAvailable, type RollBack, type Tx } from '@seatbelt/database'
+import {
+  CommitUnknown,
+  type Database,
+  DatabaseUnavailable,
+  LockNotAvailable,
+  type RollBack,
+  type Tx,
+} from '@seatbelt/database'
 import type { Refusal } from '@seatbelt/domain'
-import { isLockTimeout } from '@seatbelt/locks'
+import { isLockTimeout, pause } from '@seatbelt/locks'
 import type { AdvisoryLockLayer } from './advisory-lock.ts'
 import type { Call, IdempotencyKeyLayer, KeySeen, RecordedAnswer } from './idempotency-key.ts'
 import type { Contended, RedisLockLayer } from './redis-lock.ts'
@@ -70,6 +77,7 @@ export interface Effectful<Claimed, Evidence, Unsettled> {
  *
  * Guarantees: after a claim was committed, the caller hears the outcome or `unsettled`, whatever fails; before it, a
  * refusal or a fault, and nothing was changed. The one exception is a claim whose COMMIT got no answer: that fault says so.
+ * A retry whose key is known to be taken never hears that nothing happened, even where the database is gone by then.
  */
 export async function guardEffect<Claimed, Evidence, Unsettled>(
   layers: Layers,
@@ -88,9 +96,7 @@ export async function guardEffect<Claimed, Evidence, Unsettled>(
 
       return afterCommit(layers, steps.unsettled(claim.claimed), async () => {
         const evidence = await steps.effect(claim.claimed)
-        return layers.transaction((tx) =>
-          layers.advisoryLock(tx, resource, () => steps.settle(tx, claim.claimed, evidence)),
-        )
+        return guardSettle(layers, resource, (tx) => steps.settle(tx, claim.claimed, evidence))
       })
     }),
   )
@@ -123,9 +129,36 @@ export async function guardTransaction(layers: Layers, call: Call, steps: Transa
   )
 }
 
-/** For settling without a request, as recovery does: the same inner half, under the same lock. */
-export function guardSettle<T>(layers: Layers, resource: string, settle: (tx: Tx) => Promise<T>): Promise<T> {
-  return layers.transaction((tx) => layers.advisoryLock(tx, resource, () => settle(tx)))
+/**
+ * The settling half: one transaction under the same lock, for requests and for recovery alike.
+ *
+ * It is tried again while the database is away, for some 5 s: what the gateway said is known here and nowhere else. A
+ * settle whose COMMIT was not answered may have happened; then the next one finds that, by the generation, and answers it.
+ */
+export async function guardSettle<T>(layers: Layers, resource: string, settle: (tx: Tx) => Promise<T>): Promise<T> {
+  const once = () => layers.transaction((tx) => layers.advisoryLock(tx, resource, () => settle(tx)))
+  for (const pauseMs of settlePausesMs) {
+    try {
+      return await once()
+    } catch (fault) {
+      if (!mayPass(fault)) throw fault
+      layers.reportFault(fault)
+      await pause(pauseMs)
+    }
+  }
+  return once()
+}
+
+/** Long enough for a PostgreSQL that restarts, and within what a lease leaves for writing down (`transactionBudgetMs`). */
+const settlePausesMs = [100, 400, 1_000, 1_500, 2_000]
+
+/** Faults of the moment: the database is away, or somebody held the lock for too long. */
+function mayPass(fault: unknown): boolean {
+  return fault instanceof DatabaseUnavailable || fault instanceof CommitUnknown || isContention(fault)
+}
+
+function isContention(fault: unknown): boolean {
+  return isLockTimeout(fault) || fault instanceof LockNotAvailable
 }
 
 /** The name of an order's lock, in Redis and in PostgreSQL alike. The account is in it: a stranger contends with nobody. */
@@ -170,7 +203,7 @@ async function judgeKey<Unsettled>(
   if (result.kind === 'contended') return { kind: 'refused', refusal: steps.contended }
   if (result.kind !== 'key-taken') return result
 
-  const after = await layers.idempotencyKey.find(call)
+  const after = await layers.idempotencyKey.find(call).catch(keyIsBound)
   // The transaction that took the key may have been rolled back since: then the next request finds it free.
   if (after.kind === 'unseen') return { kind: 'refused', refusal: steps.contended }
   return answerForKey(after, steps.resume)
@@ -186,7 +219,7 @@ async function answerForKey<Unsettled>(
     case 'answered':
       return { kind: 'answered', answer: seen.answer, replayed: true }
     case 'unanswered':
-      return resume(seen.paymentId)
+      return resume(seen.paymentId).catch(keyIsBound)
     default:
       return seen satisfies never
   }
@@ -197,7 +230,7 @@ async function contendedWhenLocked<T>(operate: () => Promise<T>): Promise<T | Co
   try {
     return await operate()
   } catch (error) {
-    if (isLockTimeout(error) || error instanceof LockNotAvailable) return { kind: 'contended' }
+    if (isContention(error)) return { kind: 'contended' }
     throw error
   }
 }
@@ -214,6 +247,11 @@ async function afterCommit<Unsettled>(
     layers.reportFault(fault)
     return { kind: 'unsettled', payment }
   }
+}
+
+/** What stands under the key is committed: a database that cannot be asked about it must not read as "nothing happened". */
+function keyIsBound(fault: unknown): never {
+  throw new Error('the key is taken, and what came of its request could not be read', { cause: fault })
 }
 
 function neverAnIntent(): never {

@@ -1,4 +1,4 @@
-export { type AdvisoryLockLayer, advisoryLockTimeoutMs, createAdvisoryLockLayer } from './advisory-lock.ts'
+export { type AdvisoryLockLayer, createAdvisoryLockLayer } from './advisory-lock.ts'
 export {
   type Claimed,
   type CompareAndSet,

@@ -110,7 +110,7 @@ COMMENT ON COLUMN payments.generation IS 'Raised whenever the intent changes han
 COMMENT ON COLUMN payments.leased_until IS 'Until when the present owner may ask the gateway; null: nobody owns it and recovery looks at look_at.';
 COMMENT ON COLUMN payments.wanted_until IS 'Until then recovery asks for the money; afterwards it makes sure that nobody can take it.';
 COMMENT ON COLUMN payments.intent_parameters IS 'Exactly what was sent: the gateway compares the parameters of requests that carry the same key.';
-COMMENT ON COLUMN payments.confirm_attempt IS 'Number in the gateway''s idempotency key; raised only after a 5xx whose effect was then seen to be absent.';
+COMMENT ON COLUMN payments.confirm_attempt IS 'Number in the gateway''s idempotency key; raised only after the gateway ended the request and its effect was seen to be absent.';
 COMMENT ON CONSTRAINT payments_account_id_order_id_fkey ON payments IS 'A payment pays an order of its own account.';
 COMMENT ON CONSTRAINT payments_amount_is_chargeable ON payments IS 'A payment takes a positive amount that fits into one charge.';
 COMMENT ON CONSTRAINT payments_settled_when_final ON payments IS 'A payment is final exactly when it was settled.';
@@ -236,5 +236,9 @@ BEGIN
 END $$;
 CREATE TRIGGER transfers_append_only BEFORE UPDATE OR DELETE ON transfers FOR EACH ROW EXECUTE FUNCTION append_only();
 CREATE TRIGGER payment_events_append_only BEFORE UPDATE OR DELETE ON payment_events FOR EACH ROW EXECUTE FUNCTION append_only();
+CREATE TRIGGER transfers_never_emptied BEFORE TRUNCATE ON transfers EXECUTE FUNCTION append_only();
+CREATE TRIGGER payment_events_never_emptied BEFORE TRUNCATE ON payment_events EXECUTE FUNCTION append_only();
+COMMENT ON TRIGGER transfers_never_emptied ON transfers IS 'No booking is ever lost.';
+COMMENT ON TRIGGER payment_events_never_emptied ON payment_events IS 'No history is ever lost.';
 COMMENT ON TRIGGER transfers_append_only ON transfers IS 'A booking is never rewritten.';
 COMMENT ON TRIGGER payment_events_append_only ON payment_events IS 'History is never rewritten.';
