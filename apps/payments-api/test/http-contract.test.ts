@@ -262,6 +262,7 @@ describe('the body', () => {
     ['text', 'text/plain', JSON.stringify(newOrder), 'unsupported-media-type'],
     ['a type that only begins like it', 'application/json-patch+json', '[]', 'unsupported-media-type'],
     ['an unknown charset', 'application/json; charset=latin1', JSON.stringify(newOrder), 'unsupported-media-type'],
+    ['UTF-16', 'application/json; charset=utf-16', JSON.stringify(newOrder), 'unsupported-media-type'],
     ['over the limit', json, JSON.stringify({ customerId: 'x'.repeat(16 * 1024) }), 'body-too-large'],
   ] as const)('%s is refused, and no operation is called', async (_what, type, body, code) => {
     const { post, calls } = testApp()

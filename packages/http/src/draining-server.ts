@@ -1,5 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { answerUnreadable } from './answer-unreadable.ts'
 import { withHealth } from './health.ts'
 
 export interface DrainingServerOptions {
@@ -13,8 +15,8 @@ export interface DrainingServerOptions {
 export interface DrainingServer {
   readonly port: number
   /**
-   * Takes no more connections, answers what is in flight, and resolves when the last connection is gone, which is after
-   * `deadlineMs` at the latest. Resolves with the number of requests that were cut off then. Called again, the earlier
+   * Says that it is not ready, answers what has been sent to it, then takes no more connections, and resolves when the last
+   * one is gone, which is after `deadlineMs` at the latest. Resolves with the number of requests that were cut off then. Called again, the earlier
    * deadline counts.
    */
   drain(deadlineMs: number): Promise<{ readonly cutOff: number }>
@@ -55,25 +57,60 @@ export async function startDrainingServer(options: DrainingServerOptions): Promi
   })
   await listening(server, options)
 
-  let closed: Promise<{ cutOff: number }> | undefined
+  let drained: Promise<void> | undefined
   let cutOff = 0
+
+  async function drainInTurn(): Promise<void> {
+    draining = true
+    for (const response of inFlight) if (!response.headersSent) response.setHeader('Connection', 'close')
+    await arrivalsCease(server)
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    await arrivalsCease(server)
+    // Node counts a connection that never said anything as busy; this one has had its time to speak.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    await closed
+  }
+
+  function cutOffAll(): void {
+    cutOff += inFlight.size
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  }
+
   return {
     port: portOf(server),
-    drain(deadlineMs) {
-      draining = true
-      closed ??= new Promise((resolve) => {
-        server.close(() => resolve({ cutOff }))
-        for (const response of inFlight) if (!response.headersSent) response.setHeader('Connection', 'close')
-        // Node counts a connection that never said anything as busy.
-        for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
-      })
-      const deadline = setTimeout(() => {
-        cutOff += inFlight.size
-        server.closeAllConnections()
-      }, deadlineMs)
-      return closed.finally(() => clearTimeout(deadline))
+    async drain(deadlineMs) {
+      drained ??= drainInTurn()
+      const deadline = setTimeout(cutOffAll, deadlineMs)
+      await drained.finally(() => clearTimeout(deadline))
+      return { cutOff }
     },
   }
+}
+
+/**
+ * How long a server that is going to stop still listens: a balancer reads its 503 from `/readyz`, and what clients have sent
+ * already arrives. Closing at once would reset every connection that the kernel has and this process has not seen yet.
+ */
+const lameDuckMs = 250
+/** Turns of the event loop in a row, each with a look at all sockets, in which nothing new came. */
+const quietTurns = 3
+/** Under a load that never pauses, arrivals do not cease: then it is for the clients' retries. */
+const mostLameDuckMs = 2_000
+
+/** Resolves when nobody has come for a while: first some time, then whole turns, as a loop that lags runs timers first. */
+async function arrivalsCease(server: Server): Promise<void> {
+  let arrivals = 0
+  const arrive = () => arrivals++
+  server.on('connection', arrive).on('request', arrive)
+  const latestMs = performance.now() + mostLameDuckMs
+  await pause(lameDuckMs)
+  for (let quiet = 0; quiet < quietTurns && performance.now() < latestMs; ) {
+    const before = arrivals
+    await nextTurn()
+    quiet = arrivals === before ? quiet + 1 : 0
+  }
+  server.off('connection', arrive).off('request', arrive)
 }
 
 function createBoundedServer(app: RequestListener): Server {
@@ -89,6 +126,7 @@ function createBoundedServer(app: RequestListener): Server {
   )
   server.maxHeadersCount = maxHeaders
   server.maxConnections = maxConnections
+  server.on('clientError', answerUnreadable)
   return server
 }
 

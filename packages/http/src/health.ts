@@ -1,4 +1,5 @@
 import type { RequestListener, ServerResponse } from 'node:http'
+import { problem } from './problem.ts'
 
 export interface Health {
   /** Can this process work now? Its answer may take a while or fail; both count as no. */
@@ -15,9 +16,10 @@ const readinessDeadlineMs = 800
  */
 export function withHealth(health: Health, app: RequestListener): RequestListener {
   return (request, response) => {
-    const path = request.method === 'GET' || request.method === 'HEAD' ? request.url?.split('?', 1)[0] : undefined
+    const path = request.url?.split('?', 1)[0]
+    if (path !== '/healthz' && path !== '/readyz') return app(request, response)
+    if (request.method !== 'GET' && request.method !== 'HEAD') return refuseMethod(response)
     if (path === '/healthz') return answer(response, 200, 'ok')
-    if (path !== '/readyz') return app(request, response)
     if (health.isDraining()) return answer(response, 503, 'draining')
     const answerReady = (ready: boolean) => answer(response, ready ? 200 : 503, ready ? 'ready' : 'not-ready')
     readyInTime(health.isReady).then(answerReady, () => answerReady(false))
@@ -39,4 +41,9 @@ async function readyInTime(isReady: () => Promise<boolean>): Promise<boolean> {
 function answer(response: ServerResponse, statusCode: number, status: string): void {
   response.writeHead(statusCode, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
   response.end(JSON.stringify({ status }))
+}
+
+function refuseMethod(response: ServerResponse): void {
+  const { status, contentType, body } = problem('method-not-allowed', 'Use GET or HEAD.')
+  response.writeHead(status, { 'Content-Type': contentType, Allow: 'GET, HEAD' }).end(body)
 }

@@ -14,8 +14,9 @@ export const maxBodyBytes = 16 * 1024
  * calls it: what it lacks is for its schema to say.
  */
 export const requireJsonContentType: RequestHandler = (request, response, next) => {
-  if (!hasBody(request.headers) || mediaType(request.headers['content-type']) === 'application/json') return next()
-  sendAnswer(response, problem('unsupported-media-type', 'Send the body as application/json.'))
+  const contentType = request.headers['content-type']
+  if (!hasBody(request.headers) || (mediaType(contentType) === 'application/json' && isUtf8(contentType))) return next()
+  sendAnswer(response, problem('unsupported-media-type', 'Send the body as application/json, in UTF-8.'))
 }
 
 /**
@@ -38,4 +39,10 @@ function hasBody(headers: IncomingHttpHeaders): boolean {
 
 function mediaType(contentType: string | undefined): string | undefined {
   return contentType?.split(';', 1)[0]?.trim().toLowerCase()
+}
+
+/** JSON between systems is UTF-8 (RFC 8259, 8.1): the same bytes must not mean different things to two readers. */
+function isUtf8(contentType: string | undefined): boolean {
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(contentType ?? '')?.[1]
+  return charset === undefined || /^utf-?8$/i.test(charset)
 }

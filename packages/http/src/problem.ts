@@ -8,6 +8,7 @@ import { type ProblemKind, refusalTable } from './refusal-table.ts'
 const requestProblems = {
   'idempotency-key-missing': { status: 400, title: 'The Idempotency-Key header is missing' },
   'idempotency-key-malformed': { status: 400, title: 'The Idempotency-Key header cannot be read' },
+  'malformed-request': { status: 400, title: 'The request is not valid HTTP' },
   'malformed-json': { status: 400, title: 'The body is not JSON' },
   'invalid-request': { status: 400, title: 'The request does not fit its schema' },
   unauthenticated: { status: 401, title: 'No valid API key' },
@@ -15,9 +16,11 @@ const requestProblems = {
   'payment-cancelled': { status: 402, title: 'The payment was cancelled' },
   'not-found': { status: 404, title: 'There is nothing here' },
   'method-not-allowed': { status: 405, title: 'This path does not take that method' },
+  'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'body-too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body is not in a form that is read here' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
+  'headers-too-large': { status: 431, title: 'The headers are too large' },
   internal: { status: 500, title: 'Something broke on our side' },
 } as const satisfies Record<string, ProblemKind>
 

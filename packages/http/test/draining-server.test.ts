@@ -42,6 +42,18 @@ async function dial(port: number) {
   }
 }
 
+/** Connects, says nothing, and goes away. */
+async function isRefused(port: number): Promise<boolean> {
+  const client = connect(port, '127.0.0.1')
+  sockets.push(client)
+  const refused = await once(client, 'connect').then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED',
+  )
+  client.destroy()
+  return refused
+}
+
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: here\r\n\r\n`
 
 it('a request in flight is answered, with Connection: close, while new connections are refused', async () => {
@@ -57,9 +69,23 @@ it('a request in flight is answered, with Connection: close, while new connectio
   await arrived.wait()
 
   const drained = server.drain(farMs)
-  await expect(dial(server.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  await eventually('new connections are refused', () => isRefused(server.port))
   finish.open()
   expect(await client.closed()).toMatch(/^HTTP\/1.1 200 OK\r\nConnection: close\r\n[\s\S]*done/)
+  expect(await drained).toEqual({ cutOff: 0 })
+})
+
+it('a request whose connection this process has not seen yet when the drain begins is answered all the same', async () => {
+  const server = await start((_request, response) => void response.end('done'))
+  const clients = Array.from({ length: 30 }, () => {
+    const client = connect(server.port, '127.0.0.1')
+    sockets.push(client)
+    client.write(get('/'))
+    const received = once(client, 'data').then(([data]) => String(data))
+    return Promise.race([received, once(client, 'error').then(([error]) => error.code)])
+  })
+  const drained = server.drain(farMs)
+  for (const received of await Promise.all(clients)) expect(received).toMatch(/^HTTP\/1.1 200 OK/)
   expect(await drained).toEqual({ cutOff: 0 })
 })
 
@@ -148,4 +174,25 @@ it.each([
   const client = await dial(server.port)
   client.send(text)
   expect(await client.closed()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+})
+
+it.each([
+  ['headers-too-large', 431, `GET / HTTP/1.1\r\nHost: here\r\nIdempotency-Key: ${'k'.repeat(9_000)}\r\n\r\n`],
+  ['malformed-request', 400, 'get / HTTP/1.1\r\n\r\n'],
+  ['malformed-request', 400, 'POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'],
+])('bytes that are no request get the problem %s, and the app hears nothing', async (code, status, bytes) => {
+  let asked = 0
+  const server = await start(() => asked++)
+  const client = await dial(server.port)
+  client.send(bytes)
+  const answer = await client.closed()
+  expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} [\\s\\S]*application/problem\\+json[\\s\\S]*"code":"${code}"`))
+  expect(asked).toBe(0)
+})
+
+it('the health paths take GET and HEAD alone, and say so', async () => {
+  const server = await start((_request, response) => void response.end('app'))
+  const client = await dial(server.port)
+  client.send('POST /readyz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n')
+  expect(await client.closed()).toMatch(/^HTTP\/1.1 405[\s\S]*Allow: GET, HEAD[\s\S]*method-not-allowed/)
 })

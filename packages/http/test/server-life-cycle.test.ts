@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@seatbelt/testing'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -46,6 +46,17 @@ function start(environment: Record<string, string> = {}) {
   }
 }
 
+/** Connects, says nothing, and goes away. */
+async function isRefused(port: number): Promise<boolean> {
+  const client = connect(port, '127.0.0.1')
+  const refused = await once(client, 'connect').then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === 'ECONNREFUSED',
+  )
+  client.destroy()
+  return refused
+}
+
 async function startWithRequestInFlight(environment: Record<string, string> = {}) {
   const running = start(environment)
   await running.says('listening')
@@ -65,10 +76,10 @@ describe('the life cycle of a process', { timeout: 30_000 }, () => {
   it.each(['SIGTERM', 'SIGINT'] as const)(
     '%s: it answers what is in flight, refuses what is new, exits with 0',
     async (signal) => {
-      const { child, url, answer, says, messages, exit } = await startWithRequestInFlight()
+      const { child, port, answer, says, messages, exit } = await startWithRequestInFlight()
       child.kill(signal)
       await says('draining')
-      await expect(fetch(url)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } })
+      await eventually('new connections are refused', () => isRefused(port()))
       expect(messages()).not.toContain('closing pools')
       child.send('finish')
       expect(await answer).toEqual({ status: 200, connection: 'close', text: 'done' })

@@ -19,7 +19,7 @@ export interface LayerParts {
   readonly lockTtlMs: number
   readonly metrics: LockMetrics
   readonly by: string
-  readonly reportFault: (fault: unknown) => void
+  readonly reportFault: PaymentLayers['reportFault']
 }
 
 /** All layers, as they run in production. The API and the worker are made of the same ones. */

@@ -25,7 +25,7 @@ export interface PaymentsOptions extends PaymentPolicy {
 export interface Log {
   info(message: string): void
   warn(about: { readonly err: unknown }, message: string): void
-  error(about: { readonly err: unknown }, message: string): void
+  error(about: { readonly err: unknown; readonly resource: string }, message: string): void
 }
 
 export interface Payments {
@@ -65,7 +65,8 @@ export function openPayments(options: PaymentsOptions): Payments {
   })
   const metrics = createLockMetrics(registry)
   const lock = measureLock(createRedisLock({ client: redis, commandBudgetMs: redisBudgetMs }), metrics)
-  const reportFault = (err: unknown) => log.error({ err }, 'a fault after a commit: the payment is left to recovery')
+  const reportFault = (err: unknown, resource: string) =>
+    log.error({ err, resource }, 'a fault after a commit: what is open is left to recovery')
   const layers = createPaymentLayers({ database, gateway, lock, lockTtlMs, metrics, by, reportFault })
 
   return {

@@ -1,4 +1,5 @@
 import { inProgressRetryAfterSeconds } from '@seatbelt/domain'
+import { orderLockName } from '@seatbelt/safety'
 import type { Result } from './operations.ts'
 import type { PaymentDeps } from './payment-deps.ts'
 import { recoverPayment } from './recover-payment.ts'
@@ -28,7 +29,7 @@ export async function resumePayment(deps: PaymentDeps, paymentId: string): Promi
     return recovered?.result ?? { kind: 'unsettled', payment: found.payment }
   } catch (fault) {
     // The intent is there, whatever failed now: the caller must not read this as "nothing happened".
-    deps.layers.reportFault(fault)
+    deps.layers.reportFault(fault, orderLockName(found.payment))
     return { kind: 'unsettled', payment: found.payment }
   }
 }

@@ -1,7 +1,7 @@
 import type { Tx } from '@seatbelt/database'
 import { orderStateAfter, type Payment, type PaymentOutcome } from '@seatbelt/domain'
 import { backoffMs } from '@seatbelt/locks'
-import type { ClaimedPayment, Evidence, Settled } from '@seatbelt/safety'
+import { type ClaimedPayment, type Evidence, orderLockName, type Settled } from '@seatbelt/safety'
 import { appendHistory } from './append-history.ts'
 import type { Result } from './operations.ts'
 import type { PaymentDeps } from './payment-deps.ts'
@@ -93,28 +93,26 @@ async function giveUp(
 async function loseTo(deps: PaymentDeps, tx: Tx, { claimed, evidence, payment }: Settlement): Promise<Result> {
   const row = await tx.payment.findUniqueOrThrow({ where: { id: payment.id } })
   const isOurOwn = row.generation === claimed.generation && row.settledAt !== null
-  if (!isOurOwn) await leaveToTheOwner(deps, tx, claimed, evidence, row.state)
+  if (!isOurOwn) await leaveToTheOwner(deps, tx, { payment: toPayment(row), claimed, evidence })
   const { accountId, id: paymentId } = payment
   const answer = await deps.layers.idempotencyKey.findAnswer(tx, { accountId, paymentId })
   return answer ? { kind: 'answered', answer, replayed: !isOurOwn } : { kind: 'unsettled', payment: toPayment(row) }
 }
 
 /** Writes what a deposed owner knows into the history, and has recovery look at once if the payment is still open. */
-async function leaveToTheOwner(
-  deps: PaymentDeps,
-  tx: Tx,
-  claimed: ClaimedPayment,
-  evidence: Evidence,
-  state: Payment['state'],
-): Promise<void> {
+async function leaveToTheOwner(deps: PaymentDeps, tx: Tx, { payment, claimed, evidence }: Settlement): Promise<void> {
+  const { id, state } = payment
   const learned = evidence.kind === 'outcome' ? evidence.outcome.state : null
-  const detail = evidence.kind === 'outcome' ? evidence.outcome.state : evidence.reason
+  const detail = learned ?? (evidence.kind === 'unknown' ? evidence.reason : null)
   await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'superseded', detail }])
   if (state === 'processing' || state === 'needs_review')
-    await tx.$executeRaw`UPDATE payments SET look_at = clock_timestamp() WHERE id = ${claimed.id}::uuid`
+    await tx.$executeRaw`UPDATE payments SET look_at = clock_timestamp() WHERE id = ${id}::uuid`
   // Two owners saw the gateway say different things: one of them is wrong about money, and a person must hear of it.
   else if (learned !== null && learned !== state)
-    deps.layers.reportFault(new Error(`payment ${claimed.id} is ${state}, and a deposed owner saw it ${learned}`))
+    deps.layers.reportFault(
+      new Error(`payment ${id} is ${state}, and a deposed owner saw it ${learned}`),
+      orderLockName(payment),
+    )
 }
 
 function line({ by }: PaymentDeps, { id, generation }: ClaimedPayment) {

@@ -39,8 +39,8 @@ export interface Layers {
   readonly redisLock: RedisLockLayer
   readonly advisoryLock: AdvisoryLockLayer
   readonly transaction: Database['transaction']
-  /** Told of every fault after a commit, which the caller is answered without. */
-  readonly reportFault: (fault: unknown) => void
+  /** Told of every fault after a commit, which the caller is answered without, and of the resource that it concerns. */
+  readonly reportFault: (fault: unknown, resource: string) => void
 }
 
 export type Guarded<Unsettled> =
@@ -94,7 +94,7 @@ export async function guardEffect<Claimed, Evidence, Unsettled>(
       )
       if (claim.kind !== 'claimed') return claim
 
-      return afterCommit(layers, steps.unsettled(claim.claimed), async () => {
+      return afterCommit(layers, resource, steps.unsettled(claim.claimed), async () => {
         const evidence = await steps.effect(claim.claimed)
         return guardSettle(layers, resource, (tx) => steps.settle(tx, claim.claimed, evidence))
       })
@@ -142,7 +142,7 @@ export async function guardSettle<T>(layers: Layers, resource: string, settle: (
       return await once()
     } catch (fault) {
       if (!mayPass(fault)) throw fault
-      layers.reportFault(fault)
+      layers.reportFault(fault, resource)
       await pause(pauseMs)
     }
   }
@@ -238,13 +238,14 @@ async function contendedWhenLocked<T>(operate: () => Promise<T>): Promise<T | Co
 /** The claim is committed: no fault may tell the caller that nothing happened. Recovery will finish what is open. */
 async function afterCommit<Unsettled>(
   layers: Layers,
+  resource: string,
   payment: Unsettled,
   finish: () => Promise<Guarded<Unsettled>>,
 ): Promise<Guarded<Unsettled>> {
   try {
     return await finish()
   } catch (fault) {
-    layers.reportFault(fault)
+    layers.reportFault(fault, resource)
     return { kind: 'unsettled', payment }
   }
 }

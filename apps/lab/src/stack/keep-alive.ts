@@ -26,7 +26,9 @@ export async function keepAlive(stack: Stack, { signal, say }: KeepAliveOptions)
     const recent = (restarts.get(name) ?? []).filter((at) => now - at < restartWindowMs)
     restarts.set(name, [...recent, now])
     if (recent.length >= mostRestarts)
-      return say(`${name} ended again (${how}) and stays down. Its last lines:\n${lastLines}`)
+      return say(
+        `${name} ended ${recent.length + 1} times within a minute (${how}) and stays down until the stack is started anew. Its last lines:\n${lastLines}`,
+      )
     say(`${name} ended (${how}); starting it again`)
     await sleep(restartAfterMs, undefined, { signal })
     await stack.startAgain(name)

@@ -1,0 +1,32 @@
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type ProblemCode, problem } from './problem.ts'
+
+/**
+ * Answers what Node's parser could not read as a request, with a problem like everything else, and closes the connection:
+ * after bytes that make no sense, none that follow can be trusted. No app ever sees these requests.
+ */
+export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
+  // Nobody is there to read it, or an answer is on its way already.
+  if (error.code === 'ECONNRESET' || !socket.writable || hasBegunToAnswer(socket)) return void socket.destroy()
+  const [code, detail] = unreadable[error.code ?? ''] ?? ['malformed-request', 'The request is not valid HTTP.']
+  const { status, contentType, body } = problem(code, detail)
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    `Content-Type: ${contentType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
+
+const unreadable: Readonly<Record<string, readonly [ProblemCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ['headers-too-large', 'All headers together may have 8 KiB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.'],
+}
+
+/** Node keeps the answer that it is writing on the socket; its own default handler looks at the same place. */
+function hasBegunToAnswer(socket: Duplex): boolean {
+  const message: unknown = Reflect.get(socket, '_httpMessage')
+  return typeof message === 'object' && message !== null && Reflect.get(message, 'headersSent') === true
+}
