@@ -1,3 +1,4 @@
+import { sleep } from 'k6'
 import http from 'k6/http'
 import type { Order } from './client.ts'
 import { environment } from './environment.ts'
@@ -9,14 +10,21 @@ export interface Charges {
   readonly declined: number
 }
 
+/** A gateway that was killed is back within this, or its testimony is missing. Ten seconds in all. */
+const readTries = 20
+const readPauseSeconds = 0.5
+
 /** What the gateway did for this order, by its own ledger. @throws if it cannot be asked. */
 export function readCharges(order: Order): Charges {
-  const response = http.get(`${environment.gatewayUrl}/_ledger/orders/${order.id}`, {
-    timeout: '10s',
-    tags: { name: 'ledger' },
-  })
-  if (response.status !== 200) throw new Error(`the ledger could not be read: ${response.status} ${response.error}`)
-  return response.json() as unknown as Charges
+  for (let tried = 1; ; tried += 1) {
+    const response = http.get(`${environment.gatewayUrl}/_ledger/orders/${order.id}`, {
+      timeout: '10s',
+      tags: { name: 'ledger' },
+    })
+    if (response.status === 200) return response.json() as unknown as Charges
+    if (tried === readTries) throw new Error(`the ledger could not be read: ${response.status} ${response.error}`)
+    sleep(readPauseSeconds)
+  }
 }
 
 /** Counts the order as checked, and as charged wrong unless there is exactly one capture, of its amount. */

@@ -1,4 +1,4 @@
-import { integerField, operationFields, processFields } from '@seatbelt/http'
+import { gatewayKeyProblem, integerField, operationFields, processFields } from '@seatbelt/http'
 import { leaseProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -20,9 +20,11 @@ export const configSchema = z
       .default(0)
       .describe('how many proxies of ours stand before this process, whose X-Forwarded-For is believed'),
   })
-  .superRefine(({ GATEWAY_DEADLINE_MS: gatewayDeadlineMs, LEASE_MS: leaseMs }, context) => {
-    const message = leaseProblem({ gatewayDeadlineMs, leaseMs })
-    if (message) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message })
+  .superRefine((config, context) => {
+    const lease = leaseProblem({ gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS })
+    if (lease) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message: lease })
+    const key = gatewayKeyProblem(config)
+    if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
   })
 
 export type Config = z.output<typeof configSchema>

@@ -1,9 +1,12 @@
+import { assertMigrated } from '@seatbelt/database'
 import {
+  acceptsDevelopmentKeys,
   createAuthenticate,
   createLogger,
   createMetrics,
   createTokenBuckets,
   listen,
+  prepareOrExit,
   readConfig,
   renderings,
 } from '@seatbelt/http'
@@ -15,6 +18,8 @@ import { findAccountByKeyHash } from './find-account-by-key-hash.ts'
 const config = readConfig(configSchema)
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
 const metrics = createMetrics()
+
+await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 
 const payments = openPayments({
   databaseUrl: config.DATABASE_URL,
@@ -35,7 +40,7 @@ await listen({
     operations: createPaymentOperations(payments.deps),
     authenticate: createAuthenticate({
       findAccountByKeyHash: findAccountByKeyHash(payments.database),
-      production: config.NODE_ENV === 'production',
+      developmentKeys: acceptsDevelopmentKeys(config) ? 'accepted' : 'refused',
       strangers: createTokenBuckets({
         perSecond: config.STRANGER_LIMIT_PER_SECOND,
         burst: 5 * config.STRANGER_LIMIT_PER_SECOND,

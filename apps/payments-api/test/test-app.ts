@@ -20,7 +20,7 @@ export function testApp({ accountBurst = 1_000, strangerBurst = 1_000 } = {}) {
   const app = createApp({
     operations,
     authenticate: createAuthenticate({
-      production: false,
+      developmentKeys: 'accepted',
       now,
       strangers: createTokenBuckets({ perSecond: 1, burst: strangerBurst, now }),
       findAccountByKeyHash: async (hash) => {

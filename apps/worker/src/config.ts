@@ -1,4 +1,4 @@
-import { integerField, operationFields, processFields } from '@seatbelt/http'
+import { gatewayKeyProblem, integerField, operationFields, processFields } from '@seatbelt/http'
 import { leaseProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -13,7 +13,9 @@ export const configSchema = z
       .default(1_000)
       .describe('how long to rest when nothing is due: how late an abandoned payment is found'),
   })
-  .superRefine(({ GATEWAY_DEADLINE_MS: gatewayDeadlineMs, LEASE_MS: leaseMs }, context) => {
-    const message = leaseProblem({ gatewayDeadlineMs, leaseMs })
-    if (message) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message })
+  .superRefine((config, context) => {
+    const lease = leaseProblem({ gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS })
+    if (lease) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message: lease })
+    const key = gatewayKeyProblem(config)
+    if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
   })

@@ -1,4 +1,5 @@
-import { createLogger, createMetrics, listen, readConfig, renderings } from '@seatbelt/http'
+import { assertMigrated } from '@seatbelt/database'
+import { createLogger, createMetrics, listen, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
 import { openPayments, recoverPayment } from '@seatbelt/payments'
 import { configSchema } from './config.ts'
 import { runRecovery } from './run-recovery.ts'
@@ -6,6 +7,8 @@ import { runRecovery } from './run-recovery.ts'
 const config = readConfig(configSchema)
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
 const { registry, answerMetrics } = createMetrics()
+
+await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 
 const payments = openPayments({
   databaseUrl: config.DATABASE_URL,

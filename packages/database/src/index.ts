@@ -1,3 +1,4 @@
+export { type AssertMigratedOptions, assertMigrated } from './assert-migrated.ts'
 export {
   createDatabase,
   type Database,
@@ -10,7 +11,6 @@ export {
   CommitUnknown,
   DatabaseUnavailable,
   LockNotAvailable,
-  readDatabaseError,
   TransactionConflict,
   UniqueViolation,
 } from './database-error.ts'
@@ -19,3 +19,4 @@ export type { IdempotencyKey, Order, Payment, PaymentEvent } from './generated/c
 export { Prisma } from './generated/client.ts'
 export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
 export { developmentAccounts, developmentKeyPrefix, seedDevelopment } from './seed-development.ts'
+export { waitForDatabase } from './wait-for-database.ts'

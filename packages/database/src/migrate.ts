@@ -59,7 +59,7 @@ export function migrationsDirectory(from: string = dirname(fileURLToPath(import.
   return migrationsDirectory(parent)
 }
 
-async function readMigrations(directory: string): Promise<Migration[]> {
+export async function readMigrations(directory: string): Promise<Migration[]> {
   const entries = await readdir(directory, { withFileTypes: true })
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name)
   return Promise.all(
@@ -76,7 +76,7 @@ interface Applied {
   readonly finished: boolean
 }
 
-async function readApplied(client: pg.Client): Promise<Applied[]> {
+export async function readApplied(client: pg.Client): Promise<Applied[]> {
   const { rows } = await client.query<Applied>(
     `SELECT migration_name AS name, checksum AS sha256, finished_at IS NOT NULL AS finished
        FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
@@ -84,7 +84,8 @@ async function readApplied(client: pg.Client): Promise<Applied[]> {
   return rows
 }
 
-function pendingMigrations(migrations: readonly Migration[], applied: readonly Applied[]): Migration[] {
+/** Those that are still to be applied. @throws MigrationRefused where the database is not one that this code can bring up. */
+export function pendingMigrations(migrations: readonly Migration[], applied: readonly Applied[]): Migration[] {
   const known = new Map(migrations.map((migration) => [migration.name, migration]))
   for (const { name, sha256, finished } of applied) {
     const migration = known.get(name)

@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 
 /**
  * The accounts that a development stack starts with. Their keys are public, which their prefix says; authentication
- * refuses everything with this prefix in production.
+ * refuses everything with this prefix in production, unless SEATBELT_DEMO_KEYS says that it is a demo.
  */
 export const developmentKeyPrefix = 'sb_dev_only_'
 

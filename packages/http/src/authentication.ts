@@ -5,8 +5,8 @@ import type { TokenBuckets } from './token-buckets.ts'
 export interface AuthenticationOptions {
   /** Asks the database, by the SHA-256 of the key (32 bytes). Null for a key that is unknown or revoked. May throw. */
   readonly findAccountByKeyHash: (hash: Uint8Array) => Promise<{ readonly accountId: string } | null>
-  /** Refuses development keys, which are published in this repository. */
-  readonly production: boolean
+  /** Development keys are published in this repository: `acceptsDevelopmentKeys` says where they work. */
+  readonly developmentKeys: 'accepted' | 'refused'
   /** Guesses a second and address; a key that was good before does not count. */
   readonly strangers: TokenBuckets
   /** Monotonic milliseconds. */
@@ -51,7 +51,8 @@ export function createAuthenticate(options: AuthenticationOptions): Authenticate
 
   return async (authorization, address) => {
     const key = bearer.exec(authorization ?? '')?.[1]
-    const usable = key !== undefined && !(options.production && key.startsWith(developmentKeyPrefix))
+    const usable =
+      key !== undefined && (options.developmentKeys === 'accepted' || !key.startsWith(developmentKeyPrefix))
     if (!usable) return stranger(options.strangers, address)
 
     const hash = createHash('sha256').update(key).digest()

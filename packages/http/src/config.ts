@@ -40,6 +40,9 @@ export function operationFields(defaults: { poolSize: number }) {
     DATABASE_URL: urlField('postgres', 'postgresql').describe(
       'the PostgreSQL to keep payments in, such as postgresql://user:password@host:5432/name',
     ),
+    DATABASE_WAIT_MS: integerField({ min: 0, max: 600_000 })
+      .default(30_000)
+      .describe('how long the database may take to come up when this process starts'),
     DATABASE_POOL_SIZE: integerField({ min: 1, max: 100 }).default(defaults.poolSize).describe('connections at most'),
     REDIS_URLS: z
       .string()
@@ -48,6 +51,12 @@ export function operationFields(defaults: { poolSize: number }) {
       .describe('the Redis servers, separated by commas; the first serves the lock, such as redis://host:6379'),
     GATEWAY_URL: urlField('http', 'https').describe('the payment gateway, such as https://api.stripe.com'),
     GATEWAY_API_KEY: z.string().describe("the gateway's secret key, such as sk_test_..."),
+    SEATBELT_DEMO_KEYS: z
+      .enum(['accept', 'refuse'])
+      .default('refuse')
+      .describe(
+        'accept: take development keys although NODE_ENV is production, as the demo of docker-compose.yml does',
+      ),
     GATEWAY_DEADLINE_MS: integerField({ min: 100, max: 60_000 })
       .default(8_000)
       .describe('how long one request to the gateway may take as a whole'),

@@ -34,7 +34,7 @@ await listen({
         })
         return key === null ? null : { accountId: key.accountId }
       },
-      production: false,
+      developmentKeys: 'accepted',
       strangers: createTokenBuckets(unlimited),
     }),
     accounts: createTokenBuckets(unlimited),

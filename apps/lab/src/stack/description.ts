@@ -28,7 +28,7 @@ export interface Instance {
   readonly port: number
 }
 
-/** Works against the development account alone; refused where NODE_ENV is production. */
+/** Works against the development account alone; refused where NODE_ENV is production, unless SEATBELT_DEMO_KEYS=accept. */
 export const developmentApiKey = 'sb_dev_only_0000000000000000'
 
 const gatewayApiKey = 'sk_test_dev_only'

@@ -1,0 +1,33 @@
+interface KeySettings {
+  readonly NODE_ENV: 'development' | 'test' | 'production'
+  readonly SEATBELT_DEMO_KEYS: 'accept' | 'refuse'
+}
+
+/** The key that the gateway simulator takes by default. Everybody knows it, and no real gateway does. */
+const simulatorKey = 'sk_test_dev_only'
+
+/** Keys with which Stripe moves real money: secret and restricted ones. */
+const liveKey = /^[sr]k_live_/
+
+/**
+ * Do API keys work that are published in this repository? Not in production, unless SEATBELT_DEMO_KEYS says so: docker-compose.yml
+ * does as long as nobody sets it otherwise, because it is a demo that runs what production runs.
+ */
+export function acceptsDevelopmentKeys({ NODE_ENV, SEATBELT_DEMO_KEYS }: KeySettings): boolean {
+  return NODE_ENV !== 'production' || SEATBELT_DEMO_KEYS === 'accept'
+}
+
+/**
+ * Why this gateway key may not be used with these settings, or null. For a config's own rule.
+ *
+ * The two mistakes that cost money or payments: whoever reads this repository could charge real cards, or a production waits for
+ * a gateway that has never heard of its key.
+ */
+export function gatewayKeyProblem(settings: KeySettings & { readonly GATEWAY_API_KEY: string }): string | null {
+  if (acceptsDevelopmentKeys(settings)) {
+    if (!liveKey.test(settings.GATEWAY_API_KEY)) return null
+    return 'a live key is refused where development keys work: set NODE_ENV=production and SEATBELT_DEMO_KEYS=refuse'
+  }
+  if (settings.GATEWAY_API_KEY !== simulatorKey) return null
+  return "it is the simulator's published key, and NODE_ENV is production: set your own, or SEATBELT_DEMO_KEYS=accept"
+}
