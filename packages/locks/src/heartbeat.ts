@@ -108,6 +108,9 @@ export function startHeartbeat({
       giveUpIfDue()
       return lostWhy !== undefined
     },
+    deny() {
+      if (!isOver) lose('not-held')
+    },
     stop,
   }
 }
@@ -129,6 +132,8 @@ export interface Heartbeat {
   deadline(): number
   signal(): AbortSignal
   isLost(): boolean
+  /** The lock is known to be gone: fires the signal now, and not at the next beat. */
+  deny(): void
   /** Ends the renewing without firing the signal. */
   stop(): void
 }

@@ -157,12 +157,12 @@ function createLease(
 }
 
 /** A client that is made lazily is told to connect; this try does not wait for it. */
-function isConnected(client: RedisClient): boolean {
+export function isConnected(client: RedisClient): boolean {
   if (client.status === 'wait') client.connect().catch(() => {})
   return client.status === 'ready'
 }
 
-function assertClient(client: RedisClient): void {
+export function assertClient(client: RedisClient): void {
   const { enableOfflineQueue, commandTimeout, autoResendUnfulfilledCommands, maxRetriesPerRequest } = client.options
   const advice = 'make the client with `new Redis(url, { ...redisLockClientOptions })`'
   if (enableOfflineQueue !== false) {
@@ -180,7 +180,7 @@ function assertClient(client: RedisClient): void {
   }
 }
 
-function assertBudget(commandBudgetMs: number, { options }: RedisClient): void {
+export function assertBudget(commandBudgetMs: number, { options }: RedisClient): void {
   if (!Number.isInteger(commandBudgetMs) || commandBudgetMs < 1) {
     throw new RangeError(`commandBudgetMs must be a whole number of at least 1; it is ${commandBudgetMs}`)
   }
