@@ -1,5 +1,5 @@
 import { gatewayKeyProblem, integerField, operationFields, processFields } from '@seatbelt/http'
-import { leaseProblem } from '@seatbelt/payments'
+import { leaseProblem, quorumProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
 /** For `readConfig` of packages/http. */
@@ -23,6 +23,8 @@ export const configSchema = z
   .superRefine((config, context) => {
     const lease = leaseProblem({ gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS })
     if (lease) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message: lease })
+    const quorum = config.REDIS_LOCK === 'quorum' ? quorumProblem(config.REDIS_URLS.length) : null
+    if (quorum) context.addIssue({ code: 'custom', path: ['REDIS_URLS'], message: quorum })
     const key = gatewayKeyProblem(config)
     if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
   })

@@ -24,7 +24,8 @@ await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: 
 const payments = openPayments({
   databaseUrl: config.DATABASE_URL,
   databasePoolSize: config.DATABASE_POOL_SIZE,
-  redisUrl: config.REDIS_URLS[0],
+  redisLock: config.REDIS_LOCK,
+  redisUrls: config.REDIS_URLS,
   gatewayUrl: config.GATEWAY_URL,
   gatewayApiKey: config.GATEWAY_API_KEY,
   gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,

@@ -48,7 +48,11 @@ export function operationFields(defaults: { poolSize: number }) {
       .string()
       .transform((urls) => urls.split(','))
       .pipe(z.tuple([urlField('redis', 'rediss')], urlField('redis', 'rediss')))
-      .describe('the Redis servers, separated by commas; the first serves the lock, such as redis://host:6379'),
+      .describe('the Redis servers, separated by commas, such as redis://host:6379'),
+    REDIS_LOCK: z
+      .enum(['single', 'quorum'])
+      .default('single')
+      .describe('single: the lock is on the first Redis server; quorum: Redlock over all of them'),
     GATEWAY_URL: urlField('http', 'https').describe('the payment gateway, such as https://api.stripe.com'),
     GATEWAY_API_KEY: z.string().describe("the gateway's secret key, such as sk_test_..."),
     SEATBELT_DEMO_KEYS: z

@@ -8,5 +8,6 @@ export {
   type PaymentDeps,
   type PaymentLayers,
   type PaymentPolicy,
+  quorumProblem,
 } from './payment-deps.ts'
 export { type Recovered, recoverPayment } from './recover-payment.ts'

@@ -1,5 +1,12 @@
 import { createDatabase, type Database } from '@seatbelt/database'
-import { createLockMetrics, createRedisLock, measureLock, redisLockClientOptions } from '@seatbelt/locks'
+import {
+  createLockMetrics,
+  createRedisLock,
+  createRedlock,
+  type Lock,
+  measureLock,
+  redisLockClientOptions,
+} from '@seatbelt/locks'
 import { Redis } from 'ioredis'
 import type { Registry } from 'prom-client'
 import { v7 as newId } from 'uuid'
@@ -11,7 +18,9 @@ import { leaseProblem, type PaymentDeps, type PaymentPolicy } from './payment-de
 export interface PaymentsOptions extends PaymentPolicy {
   readonly databaseUrl: string
   readonly databasePoolSize: number
-  readonly redisUrl: string
+  /** `single`: the lock is on the first node alone. `quorum`: Redlock over all of them, an odd number from three. */
+  readonly redisLock: 'single' | 'quorum'
+  readonly redisUrls: readonly [string, ...string[]]
   readonly gatewayUrl: string
   readonly gatewayApiKey: string
   /** This process's name, in histories and in pg_stat_activity. */
@@ -56,7 +65,7 @@ export function openPayments(options: PaymentsOptions): Payments {
     poolSize: options.databasePoolSize,
     applicationName: by,
   })
-  const redis = connectRedis(options.redisUrl, log)
+  const redis = openRedisLock(options)
   const gateway = createStripeGateway({
     url: options.gatewayUrl,
     apiKey: options.gatewayApiKey,
@@ -64,7 +73,7 @@ export function openPayments(options: PaymentsOptions): Payments {
     maxConnections: gatewayConnections,
   })
   const metrics = createLockMetrics(registry)
-  const lock = measureLock(createRedisLock({ client: redis, commandBudgetMs: redisBudgetMs }), metrics)
+  const lock = measureLock(redis.lock, metrics)
   const reportFault = (err: unknown, resource: string) =>
     log.error({ err, resource }, 'a fault after a commit: what is open is left to recovery')
   const layers = createPaymentLayers({ database, gateway, lock, lockTtlMs, metrics, by, reportFault })
@@ -77,6 +86,23 @@ export function openPayments(options: PaymentsOptions): Payments {
       await Promise.all([gateway.close(), database.close()])
     },
   }
+}
+
+interface RedisLock {
+  readonly lock: Lock
+  disconnect(): void
+}
+
+/** Either form keeps the same contract, so that nothing above knows which one it has. */
+function openRedisLock({ redisLock, redisUrls, log }: PaymentsOptions): RedisLock {
+  const nodes = (redisLock === 'single' ? redisUrls.slice(0, 1) : redisUrls).map((url) => connectRedis(url, log))
+  const [first] = nodes
+  if (!first) throw new RangeError('no Redis node is given')
+  const lock =
+    redisLock === 'single'
+      ? createRedisLock({ client: first, commandBudgetMs: redisBudgetMs })
+      : createRedlock({ nodes, commandBudgetMs: redisBudgetMs, longestTtlMs: lockTtlMs })
+  return { lock, disconnect: () => nodes.forEach((node) => void node.disconnect()) }
 }
 
 /** A client that fails at once while Redis is away, and says once that it went and once that it is back. */

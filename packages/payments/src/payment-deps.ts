@@ -53,6 +53,13 @@ export function leaseProblem({ gatewayDeadlineMs, leaseMs }: PaymentPolicy): str
   return `${leaseMs} ms is too short: with ${gatewayDeadlineMs} ms for a request to the gateway, all requests and the writing down of what came of them can take ${shortestMs} ms`
 }
 
+/** Why a quorum cannot be made of so many nodes, or null. An even number gives no more safety than one less. */
+export function quorumProblem(nodes: number): string | null {
+  return nodes >= 3 && nodes % 2 === 1
+    ? null
+    : `a quorum needs an odd number of Redis servers, three at least; there are ${nodes}`
+}
+
 /** Must be called before the statement that writes the lease, so that the owner's view ends before everybody else's. */
 export function startOwnLease({ gatewayDeadlineMs, leaseMs }: PaymentPolicy): OwnLease {
   const endsAtMs = performance.now() + leaseMs

@@ -171,7 +171,7 @@ export function call(key: string, request: unknown, account: string = accountId)
 }
 
 /** The house's answers are HTTP and made elsewhere; these say only what a test wants to see. */
-const renderings: Renderings = {
+export const renderings: Renderings = {
   orderCreated: (order) => ({ status: 201, body: JSON.stringify({ id: order.id }), location: null }),
   orderCancelled: (order) => ({
     status: 200,
