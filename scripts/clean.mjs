@@ -25,5 +25,6 @@ function buildOutputs(root) {
   const folders = ['apps', 'packages'].flatMap((parent) =>
     readdirSync(join(root, parent)).map((name) => join(root, parent, name)),
   )
-  return folders.flatMap((folder) => [join(folder, 'dist'), join(folder, '.turbo')])
+  const generated = join(root, 'packages/database/src/generated')
+  return [...folders.flatMap((folder) => [join(folder, 'dist'), join(folder, '.turbo')]), generated]
 }

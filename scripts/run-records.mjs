@@ -81,7 +81,12 @@ export async function reapAllRuns(stateFolder) {
 async function endSupervisor({ pid, identity }) {
   for (const signal of ['SIGTERM', 'SIGKILL']) {
     if (identify(pid) !== identity) return
-    process.kill(pid, signal)
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // It has just ended, or is another user's, whom we may not end.
+      return
+    }
     if (await isGone(pid, identity, SUPERVISOR_GRACE_MS)) return
   }
 }

@@ -22,7 +22,7 @@ export interface PaymentRequest {
 
 export type Answer = ReturnType<typeof http.request>
 
-/** Longer than the gateway's deadlines together, so that it is the server that gives up first, with an answer. */
+/** Nobody looks at a screen for longer. What was sent may still be done; the key is sent again and learns of it. */
 const requestTimeout = '20s'
 
 export function headers(key: string): Record<string, string> {
@@ -102,7 +102,7 @@ function priceOf(number: number): { amountMinor: number; currency: string } {
  * connection was refused: k6's transport sends a request with an Idempotency-Key again by itself when a used
  * connection breaks, and reports only the last error.
  */
-export function outcomeOf(answer: Answer): Attempt['outcome'] {
+function outcomeOf(answer: Answer): Attempt['outcome'] {
   if (answer.status === 200 || answer.status === 201) return 'ok'
   if (answer.status === 503) return 'fail'
   return answer.status >= 400 && answer.status < 500 ? 'fail' : 'info'

@@ -13,8 +13,8 @@ export interface Environment {
   readonly concurrency: number
   readonly apiKey: string
   /**
-   * How long a copy is repeated before it counts as unsettled. A killed replica's payment waits for its lease to end and for
-   * a worker to take it over; what takes longer than 45 seconds is stuck for a person in front of a screen.
+   * How long a copy is repeated before it counts as unsettled. A killed replica's payment waits for its lease (60 s, unless
+   * LEASE_MS says otherwise) to end and for a worker to take it over; what takes longer than this is stuck.
    */
   readonly settleWithinMs: number
   /** Where the summary goes as JSON; null: nowhere. */
@@ -34,7 +34,7 @@ export const environment: Environment = {
   // A virtual user costs some megabytes, and a quarter of the orders takes one for each copy.
   concurrency: whole('CONCURRENCY', 16, 1, 64),
   apiKey: required('API_KEY'),
-  settleWithinMs: whole('SETTLE_WITHIN_MS', 45_000, 100, 300_000),
+  settleWithinMs: whole('SETTLE_WITHIN_MS', 90_000, 100, 300_000),
   summaryPath: __ENV.SUMMARY ?? null,
 }
 

@@ -4,7 +4,7 @@ import type { Order } from './client.ts'
 import { environment } from './environment.ts'
 import { ordersChargedWrong, ordersChecked } from './metrics.ts'
 
-export interface Charges {
+interface Charges {
   readonly captured: readonly { chargeId: string; intentId: string; amountMinor: number; currency: string }[]
   readonly intents: number
   readonly declined: number
@@ -15,7 +15,7 @@ const readTries = 20
 const readPauseSeconds = 0.5
 
 /** What the gateway did for this order, by its own ledger. @throws if it cannot be asked. */
-export function readCharges(order: Order): Charges {
+function readCharges(order: Order): Charges {
   for (let tried = 1; ; tried += 1) {
     const response = http.get(`${environment.gatewayUrl}/_ledger/orders/${order.id}`, {
       timeout: '10s',

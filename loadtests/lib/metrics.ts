@@ -1,6 +1,9 @@
 import { Counter, Trend } from 'k6/metrics'
 
-/** Time to the first answer that a payment gets: it waits for the gateway. */
+/**
+ * Time of the requests that paid: they wait for the gateway. A payment that was answered with 202 first is not in it; its
+ * outcome comes later, as a replay.
+ */
 export const firstPayment = new Trend('first_payment', true)
 /** Time to an answer that was only read again. Mixed with the first, it would make payments look ten times as fast. */
 export const replay = new Trend('replay', true)
@@ -24,6 +27,7 @@ export const scriptErrors = new Counter('script_errors')
 export const auditViolations = new Counter('audit_violations')
 /** Invariants that had something to look at and came to a verdict: the coverage of `audit_violations`. */
 export const auditInvariantsJudged = new Counter('audit_invariants_judged')
+/** Invariants without a verdict, or a verdict on the whole run that is unknown for another reason. */
 export const auditInvariantsUnknown = new Counter('audit_invariants_unknown')
 /** Pairs of attempts with one key (or for one order) that were certainly in flight at once. Without them, a run proves nothing. */
 export const overlappingPairs = new Counter('overlapping_pairs')

@@ -1,6 +1,6 @@
 import { environment } from './environment.ts'
 
-export type Thresholds = Record<string, string[]>
+type Thresholds = Record<string, string[]>
 
 /**
  * The thresholds that every proof here has. A counter that nobody touched passes `count==0`, so each "none" stands
@@ -25,7 +25,7 @@ export function proofThresholds(expected: { ordersChecked: number; copiesSettled
  * How many requests k6 keeps in flight. By default it is 6 per host, which would turn ten copies into a queue. The
  * reserve is for the gateway and the auditor, whose connections should stay open too.
  */
-export function batchLimits(): { batch: number; batchPerHost: number } {
+function batchLimits(): { batch: number; batchPerHost: number } {
   const reserve = 4
   return { batch: environment.copies + reserve, batchPerHost: environment.copies + reserve }
 }

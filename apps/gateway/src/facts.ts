@@ -25,7 +25,7 @@ export interface LedgerEntry {
   readonly cancellationReason: string | null
 }
 
-export const ledgerEntryTypes = [
+const ledgerEntryTypes = [
   'intent.created',
   'charge.captured',
   'intent.canceled',

@@ -14,7 +14,7 @@ const acknowledgedPayment = z.object({
  *
  * `ok`: acknowledged. `fail`: it certainly did nothing. `info`: it cannot be known from this answer.
  */
-export const attemptSchema = z.object({
+const attemptSchema = z.object({
   orderId: z.string().min(1).max(64),
   key: z.string().min(1).max(255),
   amountMinor: z.number().int(),
@@ -35,7 +35,7 @@ export const attemptSchema = z.object({
 export type Attempt = z.infer<typeof attemptSchema>
 
 /** Attempts at most in one batch: one iteration of a load test makes some twenty. */
-export const batchLimit = 1_000
+const batchLimit = 1_000
 
 export const batchSchema = z.object({
   /** Each sender numbers its batches from 1, so that a repeated batch and a missing one can be seen. */
@@ -51,6 +51,7 @@ const recordedProblems = ['payment-declined', 'payment-cancelled']
 
 /** Was this the recorded answer to its key, which every later request with that key must get too? */
 export function isRecordedAnswer(attempt: Attempt): boolean {
-  if (attempt.status === 201) return true
+  // What calls itself a replay must be the recorded answer, whatever its status.
+  if (attempt.status === 201 || attempt.replayed) return true
   return attempt.status === 402 && attempt.code !== null && recordedProblems.includes(attempt.code)
 }

@@ -17,8 +17,8 @@ export interface AuditorDeps {
 /** A batch of a thousand attempts has 700 KB. */
 const maxBodyBytes = 2 * 1024 * 1024
 
-/** Longer than a lease and some of recovery's pauses; what is unsettled for longer is stuck. */
-const defaultWaitMs = 60_000
+/** Longer than a lease (60 s) and some of recovery's pauses; what is unsettled for longer is stuck. */
+const defaultWaitMs = 90_000
 const longestWaitMs = 120_000
 
 const verdictRequest = z.object({ waitMs: z.number().int().min(0).max(longestWaitMs).default(defaultWaitMs) })

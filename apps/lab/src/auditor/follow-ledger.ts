@@ -13,7 +13,7 @@ export interface LedgerFollower {
 const pageLimit = 1_000
 /** A page of a thousand lines takes milliseconds; a gateway that takes longer than this is not well. */
 const pageTimeoutMs = 10_000
-/** Twice what the gateway itself can hold. */
+/** More than twice what the gateway itself can hold. */
 const entriesLimit = 1_000_000
 
 const pageSchema = z.object({

@@ -20,6 +20,8 @@ const pool = new pg.Pool({
   application_name: config.INSTANCE,
   connectionTimeoutMillis: 5_000,
   statement_timeout: statementTimeoutMs,
+  // Where the server itself hangs, it cannot keep that bound: we do.
+  query_timeout: statementTimeoutMs + 5_000,
 })
 // A connection that breaks while idle is replaced by the next query; without a listener it would end the process.
 pool.on('error', (error) => logger.warn({ err: error }, 'an idle connection broke'))

@@ -21,9 +21,9 @@ export interface RunStoreLimits {
 
 /**
  * Attempts are kept in memory, because a verdict reads all of them and a run whose auditor died has none anyway. One
- * takes some 700 bytes, so that these are less than 200 MB; the demo makes 45,000 of them.
+ * takes some 700 bytes, so that these are less than 200 MB; the demo makes some 40,000 of them.
  */
-export const defaultLimits: RunStoreLimits = { attempts: 250_000, runs: 8 }
+const defaultLimits: RunStoreLimits = { attempts: 250_000, runs: 8 }
 
 /**
  * Holds the histories of the latest runs. Where there is no room for another one, the oldest goes; a run that does not

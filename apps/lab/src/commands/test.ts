@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { cacheFolder } from '../../../../scripts/cache-folder.mjs'
@@ -48,7 +48,11 @@ export async function test(options: TestOptions): Promise<number> {
     signal.throwIfAborted()
     say(`\n== ${name}`)
     const startedAtMs = performance.now()
-    const tally = await run(options)
+    const tally = await run(options).catch((error: unknown) => {
+      signal.throwIfAborted()
+      say(error instanceof Error ? (error.stack ?? error.message) : String(error))
+      return asTally(false)
+    })
     const seconds = ((performance.now() - startedAtMs) / 1_000).toFixed(1)
     say(`== ${name}: ${describe(tally)} (${seconds} s)`)
     tallies.push(tally)
@@ -97,6 +101,8 @@ const vitestReport = z.object({
 async function runVitest({ root, say, signal }: TestOptions): Promise<Tally> {
   const report = join(root, '.seatbelt/test/vitest.json')
   mkdirSync(join(root, '.seatbelt/test'), { recursive: true })
+  // That of the last run must not be counted where this one writes none.
+  rmSync(report, { force: true })
   const servers = await startTestServers({ root, say, signal })
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]

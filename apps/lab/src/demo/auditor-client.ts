@@ -2,7 +2,7 @@ import type { RunProgress } from '../auditor/create-auditor.ts'
 import type { RunVerdict } from '../auditor/judge-run.ts'
 
 const lookTimeoutMs = 5_000
-/** The auditor waits for a minute, then reads; at most. */
+/** The auditor waits for a minute and a half, then reads; at most. */
 const verdictTimeoutMs = 150_000
 
 /** How far a run has come by what its clients have handed in; null before the first of them has. */

@@ -45,9 +45,12 @@ function doubtsAboutProtected(result: LoadResult | null): string[] {
     ...(verdict === null ? ['the auditor gave no verdict'] : []),
     ...(verdict?.verdict === 'unknown' ? [`the auditor does not know: ${verdict.reason}`] : []),
     ...(figures === null ? [] : Object.entries(coverage).flatMap(([what, times]) => (times === 0 ? [what] : []))),
+    ...kills
+      .filter(({ payments }) => payments === 0)
+      .map(({ instance }) => `${instance} was killed while it had no payment`),
     ...(outcome === 'unknown' ? ['k6 did not come to its end'] : []),
     ...(summary?.crossed ?? []).map((metric) => `the load test's threshold on ${metric} did not hold`),
-    ...(outcome === 'failed' && summary === null ? ['k6 left no summary'] : []),
+    ...(summary === null ? ['k6 left no summary'] : []),
   ]
 }
 

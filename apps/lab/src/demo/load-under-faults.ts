@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { signalGroup } from '../../../../scripts/process-groups.mjs'
 import { recordProcess } from '../../../../scripts/run-records.mjs'
 import type { RunVerdict } from '../auditor/judge-run.ts'
 import type { StackAddresses } from '../stack/current-stack.ts'
+import { readPeakMb } from '../stack/peak-memory.ts'
 import { type LoadOutcome, runK6 } from '../stack/run-k6.ts'
 import type { Stack } from '../stack/start-stack.ts'
 import { askForVerdict, readProgress } from './auditor-client.ts'
@@ -86,7 +86,7 @@ async function fireAndKill(options: LoadUnderFaults) {
 
   let k6PeakMb: number | null = null
   const watching = watchAndKill(options, AbortSignal.any([signal, loadIsOver.signal]), () => {
-    k6PeakMb = k6Pid === null ? null : (readPeakMb(k6Pid) ?? k6PeakMb)
+    if (k6Pid !== null) k6PeakMb = readPeakMb(k6Pid) ?? k6PeakMb
   }).catch((error: unknown) => {
     // A load that goes on without the fault that it was meant to meet is of no use.
     watchBroke.abort(error)
@@ -135,14 +135,4 @@ export function describeKill({ instance, at, readyAgainAt, payments }: Kill): st
 
 function count(number: number): string {
   return number.toLocaleString('en-US')
-}
-
-/** The kernel's own peak, Linux only. */
-function readPeakMb(pid: number): number | null {
-  try {
-    const kilobytes = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return kilobytes === undefined ? null : Math.round((Number(kilobytes) * 1_024) / 1_000_000)
-  } catch {
-    return null
-  }
 }

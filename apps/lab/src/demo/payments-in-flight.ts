@@ -13,6 +13,7 @@ export async function watchPaymentsInFlight(databaseUrl: string): Promise<Paymen
     application_name: 'seatbelt-demo',
     connectionTimeoutMillis: 5_000,
     statement_timeout: 5_000,
+    query_timeout: 6_000,
   })
   // A connection that breaks is told by the next query; without a listener it would end the demo.
   client.on('error', () => undefined)

@@ -10,7 +10,7 @@ interface Row {
 export function rowsOf(report: DemoReport): Row[] {
   const { protected: on, control: off } = report
   return [
-    { what: 'orders paid for', layersOn: on.orders, layersOff: off.orders },
+    { what: 'orders to pay for', layersOn: on.orders, layersOff: off.orders },
     { what: 'requests to pay, each order ten at once', layersOn: on.requests, layersOff: off.requests },
     {
       what: 'pairs of them certainly in flight together',

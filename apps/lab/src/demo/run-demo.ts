@@ -82,8 +82,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     endedAt: new Date(),
     brokenOffBecause: failure === null ? null : describeFailure(failure, signal),
   })
-  tell(report, writeReport(root, options.report, report), say)
   try {
+    tell(report, writeReport(root, options.report, report), say)
     if (keep && failure === null && stack !== null) await keepUp(options, stack)
   } finally {
     await stack?.stop()
@@ -125,19 +125,23 @@ async function runPhases(
 
   say('control     starting the same API with a naive payment, on a database without unique indexes ...')
   const control = await startControl(stack)
-  say(`load        ${describeLoad(controlOrders(orders), rate)}; layers off`)
-  findings.control = await loadUnderFaults({
-    ...{
-      ...common,
-      target: control.addresses,
-      run: `control-${runId}`,
-      orders: controlOrders(orders),
-      victim: 'control-2',
-    },
-    countPaymentsOf: null,
-  })
-  findings.memory = stack.peakMemory()
-  await control.remove()
+  try {
+    say(`load        ${describeLoad(controlOrders(orders), rate)}; layers off`)
+    findings.control = await loadUnderFaults({
+      ...{
+        ...common,
+        target: control.addresses,
+        run: `control-${runId}`,
+        orders: controlOrders(orders),
+        victim: 'control-2',
+      },
+      countPaymentsOf: null,
+    })
+  } finally {
+    findings.memory = stack.peakMemory()
+    // Also when it broke off: on a server that was given, its database would outlive the demo.
+    await control.remove()
+  }
   return stack
 }
 

@@ -5,7 +5,6 @@ import type { Stack } from '../stack/start-stack.ts'
 
 export interface Control {
   readonly addresses: StackAddresses
-  readonly instances: readonly string[]
   /** Kills its processes and drops its database: nothing of it is worth an orderly end. */
   remove(): Promise<void>
 }
@@ -17,19 +16,23 @@ export interface Control {
 export async function startControl(stack: Stack): Promise<Control> {
   const name = `seatbelt_control_${stack.run.id.replace(/\W/g, '_')}`
   const databaseUrl = await stack.createDatabase(name)
-  await prepareUnprotectedDatabase(databaseUrl)
   const parts = describeControl(databaseUrl)
-  for (const service of [parts.gateway, parts.auditor, parts.replicas]) await stack.add(service)
-  const instances = [parts.gateway, parts.auditor, parts.replicas].flatMap((service) =>
-    service.instances.map((instance) => instance.name),
-  )
+  const all = [parts.gateway, parts.auditor, parts.replicas]
+  try {
+    await prepareUnprotectedDatabase(databaseUrl)
+    for (const service of all) await stack.add(service)
+  } catch (error) {
+    // What was started ends with the stack; the database may be on a server that stays.
+    await stack.dropDatabase(name).catch(() => undefined)
+    throw error
+  }
+  const instances = all.flatMap((service) => service.instances.map((instance) => instance.name))
   return {
     addresses: {
       replicas: parts.replicas.instances.map((instance) => stack.url(instance.name)),
       gatewayUrl: stack.url(parts.gateway.name),
       auditorUrl: stack.url(parts.auditor.name),
     },
-    instances,
     remove: async () => {
       await Promise.all(instances.map((instance) => stack.kill(instance)))
       await stack.dropDatabase(name)

@@ -2,7 +2,6 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { identify } from '../../../../scripts/process-groups.mjs'
-import type { Stack } from './start-stack.ts'
 
 const schema = z.object({
   /** Who supervises it, so that the note of a killed stack is not believed. */
@@ -11,8 +10,6 @@ const schema = z.object({
   replicas: z.array(z.url()),
   gatewayUrl: z.url(),
   auditorUrl: z.url(),
-  databaseUrl: z.string(),
-  redisUrls: z.array(z.string()),
 })
 
 /** Where the stack that runs for use by hand can be reached. */
@@ -26,19 +23,10 @@ export interface StackAddresses {
 }
 
 /** Notes the stack, so that `npm run load` in another terminal finds it. The last one that was started wins. */
-export function noteCurrentStack(root: string, stack: Stack): void {
-  const { replicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls } = stack
-  const note = {
-    pid: process.pid,
-    identity: identify(process.pid),
-    replicas,
-    gatewayUrl,
-    auditorUrl,
-    databaseUrl,
-    redisUrls,
-  }
-  // It holds the database's password.
-  writeFileSync(`${notePath(root)}.new`, `${JSON.stringify(note, null, 2)}\n`, { mode: 0o600 })
+export function noteCurrentStack(root: string, stack: StackAddresses): void {
+  const { replicas, gatewayUrl, auditorUrl } = stack
+  const note = { pid: process.pid, identity: identify(process.pid), replicas, gatewayUrl, auditorUrl }
+  writeFileSync(`${notePath(root)}.new`, `${JSON.stringify(note, null, 2)}\n`)
   renameSync(`${notePath(root)}.new`, notePath(root))
 }
 

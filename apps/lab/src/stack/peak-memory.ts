@@ -35,6 +35,11 @@ export function watchPeakMemory(supervisor: Supervisor): { read(): PeakMemory[];
   }
 }
 
+/** The most memory that one process ever used, in MB, by the kernel's own word. Null: it is gone, or this is not Linux. */
+export function readPeakMb(pid: number): number | null {
+  return round(readKilobytes(`/proc/${pid}/status`, 'VmHWM') ?? undefined)
+}
+
 function round(mb: number | undefined): number | null {
   return mb === undefined ? null : Math.round(mb)
 }

@@ -30,11 +30,14 @@ export type LoadOutcome = 'passed' | 'failed' | 'unknown'
 /** k6's exit code when thresholds were crossed; all others but 0 mean that the script or k6 broke off. */
 const thresholdsCrossed = 99
 
+/** A k6 before version 2 would open a fixed port to be controlled by, on which two runs side by side meet. */
+const withoutControl = ['--address', '']
+
 /** Runs a load test against a stack to its end. Aborting `signal` ends k6 and throws its reason. */
 export async function runK6(options: LoadOptions): Promise<LoadOutcome> {
   const { root, k6, name, log, signal } = options
   const script = join(root, 'loadtests', `${name}.ts`)
-  const { exitCode } = await runTool(k6, ['run', '--no-usage-report', '--no-color', script], {
+  const { exitCode } = await runTool(k6, ['run', '--no-usage-report', '--no-color', ...withoutControl, script], {
     folder: root,
     log,
     environment: loadEnvironment(options),
@@ -56,6 +59,8 @@ function loadEnvironment(options: LoadOptions): Record<string, string> {
     AUDITOR_URL: stack.auditorUrl,
     RUN: options.run ?? `${name}-${Date.now()}`,
     API_KEY: developmentApiKey,
+    // Set in somebody's shell, it would let every load pass.
+    K6_NO_THRESHOLDS: 'false',
     // It would look on the network for a k6 with extensions.
     K6_AUTO_EXTENSION_RESOLUTION: 'false',
   }

@@ -130,6 +130,14 @@ const planted: ReadonlyArray<{
     },
   },
   {
+    what: 'a charge by another intent than the booked one',
+    invariant: nothingLeftOver,
+    subject: 'chargeId',
+    plant: ({ books }, victim) => {
+      for (const payment of books.payments) if (payment.id === victim.paymentId) payment.gatewayIntentId = 'pi_another'
+    },
+  },
+  {
     what: 'a payment that never came to an end',
     invariant: nothingLeftOver,
     subject: 'orderId',
@@ -180,6 +188,16 @@ const planted: ReadonlyArray<{
     },
   },
   {
+    what: 'a payment that succeeded in our books alone',
+    invariant: transfersAgree,
+    subject: 'orderId',
+    plant: (history, victim) => {
+      history.ledger = history.ledger.filter((entry) => entry.orderId !== victim.orderId)
+      history.books.transfers = history.books.transfers.filter((transfer) => transfer.paymentId !== victim.paymentId)
+      for (const order of history.books.orders) if (order.id === victim.orderId) order.state = 'cancelled'
+    },
+  },
+  {
     what: 'a paid order that was never charged',
     invariant: transfersAgree,
     subject: 'orderId',
@@ -202,6 +220,13 @@ const planted: ReadonlyArray<{
     subject: 'key',
     plant: ({ attempts }, victim) =>
       attempts.push(acknowledged(victim, { bodySha256: sha('another'), replayed: true })),
+  },
+  {
+    what: 'a replay with another status',
+    invariant: answersIdentical,
+    subject: 'key',
+    plant: ({ attempts }, victim) =>
+      attempts.push(attempt(victim, { outcome: 'fail', status: 404, bodySha256: sha('gone'), replayed: true })),
   },
   {
     what: 'a replay with another location',

@@ -35,6 +35,10 @@ describe('is unknown', () => {
   it('when no replica was killed, or no answer lost', () => {
     expect(conclude({ ...goodResult(), kills: [] }, controlResult()).verdict).toBe('unknown')
     expect(conclude({ ...goodResult(), lostAnswers: 0 }, controlResult()).verdict).toBe('unknown')
+    const kills = goodResult().kills.map((kill) => ({ ...kill, payments: 0 }))
+    expect(conclude({ ...goodResult(), kills }, controlResult()).reasons).toEqual([
+      'payments-api-2 was killed while it had no payment',
+    ])
   })
 
   it('when the control found nothing, was not judged, or did not run', () => {
@@ -51,7 +55,9 @@ describe('is unknown', () => {
 
   it('when the load test broke off, or one of its coverage thresholds did not hold', () => {
     expect(conclude({ ...goodResult(), outcome: 'unknown' }, controlResult()).verdict).toBe('unknown')
-    expect(conclude({ ...goodResult(), outcome: 'failed', summary: null }, controlResult()).verdict).toBe('unknown')
+    for (const outcome of ['passed', 'failed'] as const) {
+      expect(conclude({ ...goodResult(), outcome, summary: null }, controlResult()).verdict).toBe('unknown')
+    }
     const result = goodResult()
     const summary = result.summary === null ? null : { ...result.summary, crossed: ['script_errors'] }
     expect(conclude({ ...result, outcome: 'failed', summary }, controlResult()).verdict).toBe('unknown')

@@ -18,6 +18,8 @@ export interface ShopManners {
   readonly knowsThatAnOrderIsPaid: boolean
   /** False: its auditor is not there. */
   readonly hasAuditor: boolean
+  /** False: its auditor has forgotten the first that it was told, as one that was restarted has. */
+  readonly remembersAll: boolean
 }
 
 export interface FakeShop {
@@ -52,6 +54,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
     comparesRequests: true,
     knowsThatAnOrderIsPaid: true,
     hasAuditor: true,
+    remembersAll: true,
     ...spoilt,
   }
   const orders = new Map<string, Order>()
@@ -155,7 +158,12 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
     onError: (error) => console.error(error),
   })
 
+  let forgotten = manners.remembersAll
   const server = createServer((request, response) => {
+    if (!forgotten && request.url?.endsWith('/attempts')) {
+      forgotten = true
+      return void send(response, { status: 202, body: {} })
+    }
     if (request.url?.startsWith('/runs/') && manners.hasAuditor) return void auditor(request, response)
     route(request).then(
       (answer) => send(response, answer),

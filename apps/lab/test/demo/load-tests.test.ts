@@ -94,6 +94,15 @@ it(
   boundMs,
 )
 
+it(
+  'nothing passes by a history with holes, whatever the rest of it says',
+  async () => {
+    const { exitCode, crossed } = await runAgainst({ remembersAll: false }, 'duplicate-payments')
+    expect([exitCode, crossed]).toEqual([thresholdsCrossed, ['audit_invariants_unknown']])
+  },
+  boundMs,
+)
+
 interface Summary {
   readonly metrics: Record<string, { readonly thresholds?: Record<string, { readonly ok: boolean }> }>
 }

@@ -111,7 +111,7 @@ interface OwnerOptions {
 /** A process that does what the stack does: opens a run, makes a folder outside, starts servers, and goes on living. */
 async function startOwner(state: string, { servers, outside, bindToParent = false }: OwnerOptions): Promise<Owner> {
   const program = `
-    import { mkdirSync } from 'node:fs'
+    import { mkdirSync, readFileSync } from 'node:fs'
     import { spawnGroup } from '${scripts}/process-groups.mjs'
     import { openRun, recordFolder, recordProcess } from '${scripts}/run-records.mjs'
     const run = openRun(${JSON.stringify(state)}, 'test')
@@ -122,8 +122,10 @@ async function startOwner(state: string, { servers, outside, bindToParent = fals
       recordProcess(run, 'server-' + index, { pid: child.pid })
       return child.pid
     })
-    // With setpriv in between, the server is there once the name of the process is its own.
-    setTimeout(() => console.log(JSON.stringify(pids)), ${bindToParent ? 300 : 0})
+    // With setpriv in between, the server is there, and bound, once the name of the process is its own.
+    const isThere = (pid) => !${bindToParent} || readFileSync('/proc/' + pid + '/comm', 'utf8').trim() === 'sleep'
+    while (!pids.every(isThere)) await new Promise((resolve) => setTimeout(resolve, 10))
+    console.log(JSON.stringify(pids))
     setInterval(() => undefined, 1000)
   `
   const owner = spawn(process.execPath, ['--input-type=module', '--eval', program], {

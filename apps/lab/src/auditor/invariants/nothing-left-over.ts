@@ -38,6 +38,8 @@ function whyForeign(charge: LedgerEntry, payment: PaymentRow | undefined): strin
   if (payment === undefined)
     return `${money(charge)} charged for order ${charge.orderId}, and no payment of ours has it`
   if (payment.orderId !== charge.orderId) return `charged for order ${charge.orderId}, booked for ${payment.orderId}`
+  if (payment.gatewayIntentId !== charge.intentId)
+    return `charged by intent ${charge.intentId}, booked for ${payment.gatewayIntentId}`
   if (money(payment) !== money(charge)) return `charged ${money(charge)}, booked ${money(payment)}`
   return null
 }
