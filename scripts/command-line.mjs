@@ -23,6 +23,11 @@ const COMMANDS = {
     operand: 'name',
   },
   test: { usage: 'test', explains: 'runs everything that must hold', options: {} },
+  'bench:locks': {
+    usage: 'bench:locks [--quick] [--document]',
+    explains: 'measures the locks beside each other; --document: writes the figures into docs/choosing-a-lock.md',
+    options: { quick: { type: 'boolean' }, document: { type: 'boolean' } },
+  },
   clean: {
     usage: 'clean [--cache]',
     explains: 'stops what this checkout runs and removes its state; --cache: also the downloaded or built k6 and Redis',
