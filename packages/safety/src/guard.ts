@@ -149,7 +149,7 @@ export async function guardSettle<T>(layers: Layers, resource: string, settle: (
   return once()
 }
 
-/** Long enough for a PostgreSQL that restarts, and within what a lease leaves for writing down (`transactionBudgetMs`). */
+/** Long enough for a PostgreSQL that restarts. It may outlast the lease: then another owner settles, and this one loses to it. */
 const settlePausesMs = [100, 400, 1_000, 1_500, 2_000]
 
 /** Faults of the moment: the database is away, or somebody held the lock for too long. */

@@ -1,4 +1,5 @@
 import { figure } from '../demo/render-table.ts'
+import { escapeHtml, list } from '../report-html.ts'
 import type { LockSeries, LocksReport } from './locks-report.ts'
 import { renderContentionChart } from './render-contention-chart.ts'
 import { goalText, holdsWord, precise } from './render-summary.ts'
@@ -97,14 +98,6 @@ function machine({
   return escapeHtml(
     `${cores} × ${cpu}, ${figure(memoryMb)} MB, ${system}, load ${loadBefore} before; Node ${node}, PostgreSQL ${postgres ?? '-'} (fsync on), Redis ${redis ?? '-'}; servers and benchmark share the machine`,
   )
-}
-
-function list(items: readonly string[]): string {
-  return items.length === 0 ? '' : `<ul>${items.map((item) => `<li>${escapeHtml(item)}</li>`).join('')}</ul>`
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
 const styles = `

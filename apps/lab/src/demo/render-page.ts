@@ -1,3 +1,4 @@
+import { escapeHtml, list } from '../report-html.ts'
 import type { DemoReport } from './demo-report.ts'
 import { renderLatencyChart } from './render-latency-chart.ts'
 import { figure, rowsOf, verdictLines } from './render-table.ts'
@@ -96,14 +97,6 @@ function versions(report: DemoReport): string {
       .map(([name, version]) => `${name} ${version ?? '-'}`)
       .join(', '),
   )
-}
-
-function list(items: readonly string[]): string {
-  return items.length === 0 ? '' : `<ul>${items.map((item) => `<li>${escapeHtml(item)}</li>`).join('')}</ul>`
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
 const styles = `
