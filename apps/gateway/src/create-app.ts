@@ -1,13 +1,25 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler, Router } from 'express'
 import { authenticate } from './authenticate.ts'
+import { attachPaymentMethod } from './endpoints/attach-payment-method.ts'
 import { cancelPaymentIntent } from './endpoints/cancel-payment-intent.ts'
+import { capturePaymentIntent } from './endpoints/capture-payment-intent.ts'
 import { confirmPaymentIntent } from './endpoints/confirm-payment-intent.ts'
 import { controlEndpoints } from './endpoints/control.ts'
+import { createCustomer } from './endpoints/create-customer.ts'
 import { createPaymentIntent } from './endpoints/create-payment-intent.ts'
+import { createRefund } from './endpoints/create-refund.ts'
 import { ledgerEndpoints } from './endpoints/ledger.ts'
+import { listCharges } from './endpoints/list-charges.ts'
+import { listCustomerPaymentMethods } from './endpoints/list-customer-payment-methods.ts'
+import { listEvents } from './endpoints/list-events.ts'
 import { listPaymentIntents } from './endpoints/list-payment-intents.ts'
+import { listRefunds } from './endpoints/list-refunds.ts'
+import { retrieveCharge } from './endpoints/retrieve-charge.ts'
+import { retrieveCustomer } from './endpoints/retrieve-customer.ts'
+import { retrieveEvent } from './endpoints/retrieve-event.ts'
 import { retrievePaymentIntent } from './endpoints/retrieve-payment-intent.ts'
+import { retrieveRefund } from './endpoints/retrieve-refund.ts'
 import { performChange } from './perform-change.ts'
 import { performReading } from './perform-reading.ts'
 import type { Simulator } from './simulator.ts'
@@ -46,9 +58,21 @@ function stripeEndpoints(simulator: Simulator): Router {
 
   v1.post('/payment_intents', performChange(simulator, createPaymentIntent))
   v1.post('/payment_intents/:id/confirm', performChange(simulator, confirmPaymentIntent))
+  v1.post('/payment_intents/:id/capture', performChange(simulator, capturePaymentIntent))
   v1.post('/payment_intents/:id/cancel', performChange(simulator, cancelPaymentIntent))
   v1.get('/payment_intents', performReading(simulator, listPaymentIntents))
   v1.get('/payment_intents/:id', performReading(simulator, retrievePaymentIntent))
+  v1.get('/charges', performReading(simulator, listCharges))
+  v1.get('/charges/:id', performReading(simulator, retrieveCharge))
+  v1.post('/refunds', performChange(simulator, createRefund))
+  v1.get('/refunds', performReading(simulator, listRefunds))
+  v1.get('/refunds/:id', performReading(simulator, retrieveRefund))
+  v1.post('/customers', performChange(simulator, createCustomer))
+  v1.get('/customers/:id', performReading(simulator, retrieveCustomer))
+  v1.get('/customers/:id/payment_methods', performReading(simulator, listCustomerPaymentMethods))
+  v1.post('/payment_methods/:id/attach', performChange(simulator, attachPaymentMethod))
+  v1.get('/events', performReading(simulator, listEvents))
+  v1.get('/events/:id', performReading(simulator, retrieveEvent))
 
   v1.use((request, response) => {
     const message = `Unrecognized request URL (${request.method}: ${request.originalUrl}).`

@@ -2,38 +2,74 @@
  * What the simulator writes down. Everything that it knows is a fold over these facts, so that a restarted simulator
  * knows exactly what the killed one knew.
  */
-export type Fact = LedgerEntry | AuthenticationAsked | KeyRecorded | KeysForgotten
+export type Fact = LedgerEntry | Note
+
+/** What is not about money, and so has no number and is not shown by `/_ledger`. */
+export type Note =
+  | AuthenticationAsked
+  | CustomerCreated
+  | PaymentMethodAttached
+  | KeyRecorded
+  | KeysForgotten
+  | WebhooksConfigured
+  | WebhookSettled
 
 /** What happened to money, or could have. These have a sequence number and are what `/_ledger` shows. */
 export interface LedgerEntry {
   /** 1, 2, 3 ... without a gap. */
   readonly seq: number
-  /** ISO 8601, UTC. */
+  /** ISO 8601, UTC. Never earlier than the entry before it. */
   readonly at: string
   readonly type: LedgerEntryType
   readonly intentId: string
   readonly chargeId: string | null
+  readonly refundId: string | null
+  readonly customerId: string | null
+  /** Of what the entry says: authorized, captured, released, declined, refunded. */
   readonly amountMinor: number
   /** Upper case, unlike on Stripe's wire. */
   readonly currency: string
+  /** The intent's; on the three `refund` types the refund's own. */
   readonly metadata: Readonly<Record<string, string>>
+  /** Null where the simulator did it by itself: a refund that changed later. */
   readonly idempotencyKey: string | null
-  readonly requestId: string
+  readonly requestId: string | null
   readonly paymentMethod: string | null
-  /** Of a declined charge: what the 402 said. */
+  readonly captureMethod: CaptureMethod | null
+  /** Of a declined charge what the 402 said, of an authorization that was released by a refused capture what the 400 said. */
   readonly error: CardError | null
   readonly cancellationReason: string | null
+  /** Of a refund: Stripe's `reason`, its status after this entry, why it failed, and what will become of it. */
+  readonly refundReason: string | null
+  readonly refundStatus: RefundStatus | null
+  readonly failureReason: string | null
+  readonly outlook: RefundOutlook | null
 }
 
 const ledgerEntryTypes = [
   'intent.created',
+  'charge.authorized',
   'charge.captured',
+  /** An authorization that ended without money: cancelled, or refused at its capture. */
+  'charge.released',
   'intent.canceled',
   'charge.declined',
   'refund.created',
+  'refund.succeeded',
+  'refund.failed',
 ] as const
 
 export type LedgerEntryType = (typeof ledgerEntryTypes)[number]
+
+export type CaptureMethod = 'automatic' | 'automatic_async' | 'manual'
+
+export type RefundStatus = 'pending' | 'succeeded' | 'failed'
+
+/** A refund's status is not its last word: the bank's own answer comes later. */
+export interface RefundOutlook {
+  readonly status: 'succeeded' | 'failed'
+  readonly at: string
+}
 
 export interface CardError {
   readonly code: string
@@ -48,6 +84,26 @@ export interface AuthenticationAsked {
   readonly at: string
   readonly intentId: string
   readonly paymentMethod: string
+}
+
+export interface CustomerCreated {
+  readonly type: 'customer.created'
+  readonly at: string
+  readonly customerId: string
+  readonly email: string | null
+  readonly name: string | null
+  readonly description: string | null
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** In test mode a test method stays what it is, and what is attached is a new method of the same card. */
+export interface PaymentMethodAttached {
+  readonly type: 'payment_method.attached'
+  readonly at: string
+  readonly paymentMethodId: string
+  /** The test payment method that it was made of. */
+  readonly card: string
+  readonly customerId: string
 }
 
 /** The answer that every further request with this key will get. */
@@ -67,11 +123,72 @@ export interface KeysForgotten {
   readonly at: string
 }
 
-/** A fact before the books have given it its number. */
-export type FactDraft = Omit<LedgerEntry, 'seq'> | AuthenticationAsked | KeyRecorded | KeysForgotten
+/** From here on every event is owed to this endpoint. Without addresses nothing is owed any more, also not what was. */
+export interface WebhooksConfigured {
+  readonly type: 'webhooks.configured'
+  readonly at: string
+  readonly by: 'configuration' | 'control'
+  readonly endpoint: WebhookEndpoint
+}
+
+export interface WebhookEndpoint {
+  /** Addresses of one and the same receiver: attempts go to them in turn. None: no webhooks. */
+  readonly urls: readonly string[]
+  /** Each delivery is signed with all of them. More than one while secrets are being rotated. */
+  readonly secrets: readonly string[]
+}
+
+/** An event is no longer owed. Recorded after the receiver's answer: a kill in between sends it again. */
+export interface WebhookSettled {
+  readonly type: 'webhook.settled'
+  readonly at: string
+  readonly eventId: string
+  readonly outcome: WebhookOutcome
+  readonly attempts: number
+}
+
+export type WebhookOutcome =
+  | 'delivered'
+  /** Every attempt failed. */
+  | 'abandoned'
+  /** The fault `never`. */
+  | 'withheld'
+
+/** A ledger entry before the books have given it its number. */
+export type EntryDraft = Omit<LedgerEntry, 'seq'>
+
+export type FactDraft = EntryDraft | Note
+
+const nothingElse = {
+  chargeId: null,
+  refundId: null,
+  customerId: null,
+  idempotencyKey: null,
+  requestId: null,
+  paymentMethod: null,
+  captureMethod: null,
+  error: null,
+  cancellationReason: null,
+  refundReason: null,
+  refundStatus: null,
+  failureReason: null,
+  outlook: null,
+} satisfies Partial<EntryDraft>
+
+type Always = 'at' | 'type' | 'intentId' | 'amountMinor' | 'currency' | 'metadata'
+
+/** Every entry has every field; here only those need to be named that say something. */
+export function draftEntry(says: Pick<EntryDraft, Always> & Partial<EntryDraft>): EntryDraft {
+  return { ...nothingElse, ...says }
+}
+
+/** An entry that was written before some field existed. Fields are added, never renamed, so this is all there is to it. */
+export function completeEntry(entry: LedgerEntry): LedgerEntry {
+  return { ...nothingElse, ...entry }
+}
 
 export function isLedgerEntry(fact: Fact): fact is LedgerEntry
-export function isLedgerEntry(fact: FactDraft): fact is Omit<LedgerEntry, 'seq'>
+export function isLedgerEntry(fact: FactDraft): fact is EntryDraft
 export function isLedgerEntry(fact: FactDraft): boolean {
   return (ledgerEntryTypes as readonly string[]).includes(fact.type)
 }

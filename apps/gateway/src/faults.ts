@@ -1,7 +1,7 @@
 import { type Random, seededRandom } from './random.ts'
 
-/** How the simulator can be told to misbehave. */
-export const faultKinds = [
+/** How a request can be told to go wrong. */
+export const requestFaultKinds = [
   /** Do it at the usual time, answer late. */
   'delay',
   /** Do it late, answer at once: what a request does that was stuck somewhere on its way here. */
@@ -16,30 +16,89 @@ export const faultKinds = [
   'error-before',
   /** 429, before anything else. Not recorded. */
   'rate-limit',
-  /** The card's bank refuses, whatever the card. */
+  /**
+   * The card's bank refuses, whatever the card: a confirm and an attach with 402, a capture for good (the authorization is
+   * gone), a refund later (it succeeds, and then fails).
+   */
   'decline',
   /** Do it, then answer HTML, with 200 or 502. What is recorded is the true answer: a proxy in between spoilt it. */
   'garbage',
+  /** Do it, then answer bit by bit for `delayMs`, so that nobody who measures only silence ever gives up. */
+  'trickle',
 ] as const
 
-export type FaultKind = (typeof faultKinds)[number]
+/** How the delivery of an event can be told to go wrong. What spoils an attempt spoils the first; the next are as they should be. */
+export const webhookFaultKinds = [
+  /** Deliver late. */
+  'delay',
+  /** Deliver again what was delivered. */
+  'twice',
+  /** Deliver five copies at the same moment. */
+  'five-at-once',
+  /** Deliver behind a later event of the same intent, or after `delayMs` where there is none. */
+  'out-of-order',
+  /** Do not deliver. It is still found under `/v1/events`. */
+  'never',
+  /** Sign with other secrets. */
+  'wrong-signature',
+  /** Sign well, but as of an hour ago. */
+  'old-timestamp',
+] as const
 
-export const operations = ['create', 'confirm', 'cancel', 'retrieve', 'list'] as const
+export const faultKinds = [...new Set([...requestFaultKinds, ...webhookFaultKinds])]
+
+export type FaultKind = (typeof requestFaultKinds | typeof webhookFaultKinds)[number]
+
+/** The requests that can be hit, by what they are about. Without more words, it is a payment intent. */
+export const requestOperations = [
+  'create',
+  'confirm',
+  'capture',
+  'cancel',
+  'retrieve',
+  'list',
+  'refund',
+  'retrieve-refund',
+  'list-refunds',
+  'retrieve-charge',
+  'list-charges',
+  'create-customer',
+  'retrieve-customer',
+  'attach',
+  'list-payment-methods',
+  'retrieve-event',
+  'list-events',
+] as const
+
+export type RequestOperation = (typeof requestOperations)[number]
+
+export const operations = [...requestOperations, 'webhook'] as const
 
 export type Operation = (typeof operations)[number]
 
+export function isRequestFault(kind: FaultKind): boolean {
+  return (requestFaultKinds as readonly string[]).includes(kind)
+}
+
+export function isWebhookFault(kind: FaultKind): boolean {
+  return (webhookFaultKinds as readonly string[]).includes(kind)
+}
+
 export interface FaultRule {
+  /** `any` is any request; the delivery of an event must be named. */
   readonly on: Operation | 'any'
   readonly kind: FaultKind
-  /** 0 to 1: the share of the requests that it could hit. */
+  /** 0 to 1: the share of the requests, or events, that it could hit. */
   readonly rate: number
   /** It stops after so many. */
   readonly times?: number | undefined
-  /** For the two delays. */
+  /** For the two delays, `trickle` and `out-of-order`. */
   readonly delayMs?: number | undefined
+  /** For `webhook`: only events of this type. */
+  readonly event?: string | undefined
   /** For `garbage`; without it, one or the other by chance. */
   readonly status?: 200 | 502 | undefined
-  /** Only intents whose metadata has all of these. */
+  /** Only what concerns an intent (or a refund, or a customer) whose metadata has all of these. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
 }
 
@@ -49,9 +108,11 @@ export interface Fault {
   readonly garbageStatus: 200 | 502
 }
 
-/** The request that a fault may hit. */
+/** The request, or the delivery, that a fault may hit. */
 export interface FaultTarget {
   readonly operation: Operation
+  /** The type of the event, for `webhook`. */
+  readonly event?: string
   readonly metadata: Readonly<Record<string, string>>
   /** What `metadata.fault` counts by: it hits one subject once. */
   readonly subject: string
@@ -80,8 +141,10 @@ export function createFaults(): Faults {
   const granted = new Set<string>()
 
   function grantWish(target: FaultTarget): Fault | null {
-    const wish = parseWish(target.metadata.fault)
-    if (!wish || !concerns(wish.on, target.operation) || !target.canShow(wish.kind)) return null
+    const wish = parseWishes(target.metadata.fault).find(
+      ({ on, kind }) => concerns(on, target.operation) && target.canShow(kind),
+    )
+    if (!wish) return null
     const grant = `${target.operation} ${target.subject}`
     if (granted.has(grant)) return null
     granted.add(grant)
@@ -109,6 +172,7 @@ export function createFaults(): Faults {
         const { rule } = entry
         const isOver = rule.times !== undefined && entry.fired >= rule.times
         if (isOver || !concerns(rule.on, target.operation) || !target.canShow(rule.kind)) continue
+        if (rule.event !== undefined && rule.event !== target.event) continue
         if (!hasAll(target.metadata, rule.metadata ?? {}) || random() >= rule.rate) continue
         entry.fired += 1
         return makeFault(rule, random)
@@ -126,16 +190,19 @@ function makeFault(rule: FaultRule, random: Random): Fault {
   }
 }
 
-/** `confirm:drop-after` */
-function parseWish(text: string | undefined): { on: Operation | 'any'; kind: FaultKind } | null {
-  const [onText, kindText] = text?.split(':') ?? []
-  const on = [...operations, 'any' as const].find((name) => name === onText)
-  const kind = faultKinds.find((name) => name === kindText)
-  return on && kind ? { on, kind } : null
+/** `confirm:drop-after,webhook:twice` */
+function parseWishes(text: string | undefined): { on: Operation | 'any'; kind: FaultKind }[] {
+  if (text === undefined) return []
+  return text.split(',').flatMap((wish) => {
+    const [onText, kindText] = wish.split(':')
+    const on = [...operations, 'any' as const].find((name) => name === onText)
+    const kind = faultKinds.find((name) => name === kindText)
+    return on && kind ? [{ on, kind }] : []
+  })
 }
 
 function concerns(on: Operation | 'any', operation: Operation): boolean {
-  return on === 'any' || on === operation
+  return on === 'any' ? operation !== 'webhook' : on === operation
 }
 
 function hasAll(metadata: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {

@@ -1,4 +1,5 @@
 export { createApp } from './create-app.ts'
+export type { WebhookEndpoint } from './facts.ts'
 export type { FaultRule } from './faults.ts'
 export { createSimulator, developmentApiKey, type SimulatorOptions } from './simulator.ts'
 export { type RunningGateway, start } from './start.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { AuthenticationAsked, CardError, LedgerEntry } from './facts.ts'
+import type { AuthenticationAsked, CaptureMethod, CardError, EntryDraft } from './facts.ts'
 
 export interface PaymentIntent {
   readonly id: string
@@ -8,16 +8,25 @@ export interface PaymentIntent {
   /** Upper case. */
   readonly currency: string
   readonly metadata: Readonly<Record<string, string>>
-  readonly status: 'requires_payment_method' | 'requires_confirmation' | 'requires_action' | 'succeeded' | 'canceled'
+  readonly customerId: string | null
+  readonly captureMethod: CaptureMethod
+  readonly status:
+    | 'requires_payment_method'
+    | 'requires_confirmation'
+    | 'requires_action'
+    | 'requires_capture'
+    | 'succeeded'
+    | 'canceled'
   readonly paymentMethod: string | null
   /** Of the latest try, whether it took the money or not: Stripe's `latest_charge`. */
   readonly chargeId: string | null
+  readonly receivedMinor: number
   readonly lastError: CardError | null
   readonly canceledAt: string | null
   readonly cancellationReason: string | null
 }
 
-export type IntentFact = Omit<LedgerEntry, 'seq'> | AuthenticationAsked
+export type IntentFact = EntryDraft | AuthenticationAsked
 
 /** The intent after a fact: the one place where an intent changes, for requests and for the reading back of a ledger alike. */
 export function intentAfter(intent: PaymentIntent | undefined, fact: IntentFact): PaymentIntent {
@@ -26,17 +35,15 @@ export function intentAfter(intent: PaymentIntent | undefined, fact: IntentFact)
     return intentCreated(fact)
   }
   assert(intent, `${fact.type} of the unknown ${fact.intentId}`)
-  assert(isOpen(intent), `${fact.type} of ${intent.id}, which is ${intent.status}`)
   switch (fact.type) {
+    case 'charge.authorized':
+      assertThat(isConfirmable(intent), intent, fact)
+      return { ...intent, ...tried(fact), status: 'requires_capture' }
     case 'charge.captured':
-      return {
-        ...intent,
-        status: 'succeeded',
-        chargeId: fact.chargeId,
-        paymentMethod: fact.paymentMethod,
-        lastError: null,
-      }
+      assertThat(isConfirmable(intent) || intent.status === 'requires_capture', intent, fact)
+      return { ...intent, ...tried(fact), status: 'succeeded', receivedMinor: fact.amountMinor }
     case 'charge.declined':
+      assertThat(isConfirmable(intent), intent, fact)
       return {
         ...intent,
         status: 'requires_payment_method',
@@ -45,26 +52,45 @@ export function intentAfter(intent: PaymentIntent | undefined, fact: IntentFact)
         lastError: fact.error,
       }
     case 'intent.canceled':
+      assertThat(isOpen(intent), intent, fact)
       return { ...intent, status: 'canceled', canceledAt: fact.at, cancellationReason: fact.cancellationReason }
     case 'intent.requires_action':
+      assertThat(isConfirmable(intent), intent, fact)
       return { ...intent, status: 'requires_action', paymentMethod: fact.paymentMethod, lastError: null }
+    case 'charge.released':
+      assertThat(intent.status === 'requires_capture', intent, fact)
+      return intent
     case 'refund.created':
-      throw new Error('Refunds are not simulated yet')
+    case 'refund.succeeded':
+    case 'refund.failed':
+      assertThat(intent.status === 'succeeded', intent, fact)
+      return intent
     default:
       return fact.type satisfies never
   }
 }
 
-function intentCreated(fact: Omit<LedgerEntry, 'seq'>): PaymentIntent {
+function assertThat(isPossible: boolean, intent: PaymentIntent, fact: IntentFact): void {
+  assert(isPossible, `${fact.type} of ${intent.id}, which is ${intent.status}`)
+}
+
+function tried({ chargeId, paymentMethod }: EntryDraft): Partial<PaymentIntent> {
+  return { chargeId, paymentMethod, lastError: null }
+}
+
+function intentCreated(fact: EntryDraft): PaymentIntent {
   return {
     id: fact.intentId,
     createdAt: fact.at,
     amountMinor: fact.amountMinor,
     currency: fact.currency,
     metadata: fact.metadata,
+    customerId: fact.customerId,
+    captureMethod: fact.captureMethod ?? 'automatic',
     status: fact.paymentMethod === null ? 'requires_payment_method' : 'requires_confirmation',
     paymentMethod: fact.paymentMethod,
     chargeId: null,
+    receivedMinor: 0,
     lastError: null,
     canceledAt: null,
     cancellationReason: null,
@@ -74,4 +100,9 @@ function intentCreated(fact: Omit<LedgerEntry, 'seq'>): PaymentIntent {
 /** While an intent is open its money can still move, and it can still be cancelled. */
 export function isOpen(intent: PaymentIntent): boolean {
   return intent.status !== 'succeeded' && intent.status !== 'canceled'
+}
+
+/** An authorization is asked for once. After it there is only capture or cancel. */
+export function isConfirmable(intent: PaymentIntent): boolean {
+  return isOpen(intent) && intent.status !== 'requires_capture'
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
-import type { ChangingEndpoint, Execution } from './endpoint.ts'
+import type { ChangingEndpoint, Concern, Execution } from './endpoint.ts'
 import type { FactDraft, KeyRecorded } from './facts.ts'
-import type { Fault, FaultKind } from './faults.ts'
-import type { PaymentIntent } from './payment-intent.ts'
+import { type Fault, type FaultKind, isRequestFault } from './faults.ts'
 import type { Simulator } from './simulator.ts'
 import { type Answer, booksAreFull, errorAnswer, invalidRequest, somethingWentWrong } from './wire/answer.ts'
 import { parseParameters } from './wire/parameters.ts'
@@ -15,7 +14,7 @@ import { readRequestId, transmit } from './wire/transmit.ts'
  *
  * - the first answer of a key is recorded from the moment when its execution begins, whatever it is, also a 500, and
  *   replayed with `Idempotent-Replayed: true`;
- * - not recorded, so that the key stays free: 401, 429, parameters that do not pass, an intent that does not exist, a
+ * - not recorded, so that the key stays free: 401, 429, parameters that do not pass, something that does not exist, a
  *   conflict with a request that is still running;
  * - the same key with another path or other parameters: 400 `idempotency_error`; while in use: 409.
  *
@@ -38,7 +37,7 @@ export function performChange<P>(simulator: Simulator, endpoint: ChangingEndpoin
     const change: Change<P> = {
       endpoint,
       parameters: parsed.parameters,
-      intentId: intentIdOf(request),
+      id: idIn(request),
       key,
       fingerprint,
     }
@@ -54,7 +53,7 @@ const maxKeyLength = 255
 interface Change<P> {
   readonly endpoint: ChangingEndpoint<P>
   readonly parameters: P
-  readonly intentId: string
+  readonly id: string
   readonly key: string | null
   readonly fingerprint: string
 }
@@ -93,18 +92,18 @@ async function withKeyInUse(
 }
 
 async function execute<P>(simulator: Simulator, change: Change<P>, response: Response): Promise<void> {
-  const { endpoint, parameters, intentId } = change
-  const intent = simulator.books.findIntent(intentId)
-  const concern = endpoint.concerns(parameters, intent, intentId)
+  const { endpoint, parameters, id } = change
+  const { books } = simulator
+  const concern = endpoint.concerns(parameters, books, id)
   if (!concern.ok) return transmit(response, concern.refusal, null)
-  if (simulator.books.isFull()) return transmit(response, booksAreFull, null)
+  if (books.isFull()) return transmit(response, booksAreFull, null)
 
   const requestId = readRequestId(response)
   const fault = simulator.faults.choose({
     operation: endpoint.operation,
     metadata: concern.metadata,
-    subject: intent?.id ?? change.key ?? requestId,
-    canShow: (kind) => kind !== 'decline' || endpoint.charges(parameters, intent),
+    subject: concern.subject ?? change.key ?? requestId,
+    canShow: (kind) => isRequestFault(kind) && (kind !== 'decline' || endpoint.asksBank(parameters, books, id)),
   })
   if (fault?.kind === 'rate-limit') return transmit(response, null, fault)
 
@@ -118,13 +117,14 @@ async function execute<P>(simulator: Simulator, change: Change<P>, response: Res
 
 /** Nothing in here waits: what it reads still holds when it writes. */
 function changeBooks<P>(simulator: Simulator, change: Change<P>, fault: Fault | null, requestId: string): Answer {
-  const { endpoint, parameters, intentId, key, fingerprint } = change
-  const at = simulator.now().toISOString()
-  const circumstances = { at, requestId, idempotencyKey: key, bankRefuses: fault?.kind === 'decline' }
+  const { endpoint, parameters, id, key, fingerprint } = change
+  const { books, refundChangeMs } = simulator
+  const at = simulator.timestamp()
+  const bankRefuses = fault?.kind === 'decline'
   const { facts, answer }: Execution =
     fault?.kind === 'error-before'
       ? { facts: [], answer: somethingWentWrong }
-      : endpoint.execute(parameters, simulator.books.findIntent(intentId), circumstances)
+      : endpoint.execute(parameters, books, { id, at, requestId, idempotencyKey: key, bankRefuses, refundChangeMs })
   const given = fault?.kind === 'error-after' ? somethingWentWrong : answer
 
   const recorded: FactDraft[] = []
@@ -132,7 +132,7 @@ function changeBooks<P>(simulator: Simulator, change: Change<P>, fault: Fault | 
     const body = JSON.stringify(given.body)
     recorded.push({ type: 'key.recorded', at, key, fingerprint, status: given.status, body, requestId })
   }
-  simulator.books.commit([...facts, ...recorded])
+  simulator.record([...facts, ...recorded])
   return given
 }
 
@@ -144,6 +144,7 @@ const faultsOfAReplay: ReadonlySet<FaultKind> = new Set([
   'drop-before',
   'garbage',
   'rate-limit',
+  'trickle',
 ])
 
 async function replay<P>(
@@ -153,11 +154,11 @@ async function replay<P>(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const intent: PaymentIntent | undefined = simulator.books.findIntent(intentIdOf(request))
+  const concern = concernOf(simulator, endpoint, request)
   const fault = simulator.faults.choose({
     operation: endpoint.operation,
-    metadata: intent?.metadata ?? {},
-    subject: intent?.id ?? record.key,
+    metadata: concern?.ok ? concern.metadata : {},
+    subject: (concern?.ok ? concern.subject : null) ?? record.key,
     canShow: (kind) => faultsOfAReplay.has(kind),
   })
   if (fault?.kind !== 'rate-limit') {
@@ -168,7 +169,13 @@ async function replay<P>(
   transmit(response, record, fault)
 }
 
-function intentIdOf(request: Request): string {
+/** Of a repetition: its parameters are the ones that passed the first time. */
+function concernOf<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>, request: Request): Concern | null {
+  const parsed = parseParameters(endpoint.parameters, request.body ?? {})
+  return parsed.ok ? endpoint.concerns(parsed.parameters, simulator.books, idIn(request)) : null
+}
+
+function idIn(request: Request): string {
   const { id } = request.params
   return typeof id === 'string' ? id : ''
 }

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express'
 import type { ReadingEndpoint } from './endpoint.ts'
+import { isRequestFault } from './faults.ts'
 import type { Simulator } from './simulator.ts'
 import { somethingWentWrong } from './wire/answer.ts'
 import { parseParameters } from './wire/parameters.ts'
@@ -14,13 +15,13 @@ export function performReading<P>(simulator: Simulator, endpoint: ReadingEndpoin
     const parsed = parseParameters(endpoint.parameters, request.query)
     if (!parsed.ok) return transmit(response, parsed.refusal, null)
     const id = typeof request.params.id === 'string' ? request.params.id : ''
-    const concerned = endpoint.read(parsed.parameters, simulator.books, id).intent
+    const { concerned } = endpoint.read(parsed.parameters, simulator.books, id)
 
     const fault = simulator.faults.choose({
       operation: endpoint.operation,
       metadata: concerned?.metadata ?? {},
-      subject: concerned?.id ?? readRequestId(response),
-      canShow: (kind) => kind !== 'decline',
+      subject: concerned?.subject ?? readRequestId(response),
+      canShow: (kind) => isRequestFault(kind) && kind !== 'decline',
     })
     if (fault?.kind === 'rate-limit') return transmit(response, null, fault)
 

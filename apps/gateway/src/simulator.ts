@@ -1,18 +1,29 @@
 import { extname, join } from 'node:path'
 import { type Books, defaultMaxFacts, openBooks } from './books.ts'
+import type { FactDraft, WebhookEndpoint } from './facts.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { drawLatencyMs, sleep } from './latency.ts'
 import { seededRandom } from './random.ts'
+import { createRefundClock, defaultRefundChangeMs } from './refund-clock.ts'
+import { deliverWebhooks, type WebhookTimes } from './webhooks/deliver-webhooks.ts'
 
 export interface SimulatorOptions {
   /** The append-only file, or a folder (a path without extension) that gets a `ledger.jsonl`. */
   readonly ledgerPath: string
   /** Default: `developmentApiKey`. */
   readonly apiKey?: string | undefined
-  /** Mean time of a request under /v1, with jitter. Default 50 ms, what a card payment takes when all is well. */
+  /**
+   * Mean time of a request under /v1, and of an event on its way, with jitter. Default 50 ms, what a card payment takes
+   * when all is well.
+   */
   readonly latencyMs?: number | undefined
   /** How long idempotency keys are remembered. Default 24 hours, as Stripe documents. */
   readonly keyTtlMs?: number | undefined
+  /** Where events are sent, until `POST /_control/webhooks` says otherwise. Default: nowhere. */
+  readonly webhooks?: WebhookEndpoint | undefined
+  readonly webhookTimes?: Partial<WebhookTimes> | undefined
+  /** When the refunds change that change by themselves. See `defaultRefundChangeMs`. */
+  readonly refundChangeMs?: number | undefined
   /** For the jitter. Faults have their own, given with the rules. */
   readonly seed?: number | undefined
   readonly now?: (() => Date) | undefined
@@ -20,6 +31,8 @@ export interface SimulatorOptions {
   readonly sleep?: ((delayMs: number) => Promise<void>) | undefined
   /** See `defaultMaxFacts`. */
   readonly maxFacts?: number | undefined
+  /** Told of what fails outside any request: a ledger that cannot be written. */
+  readonly onError?: ((error: unknown) => void) | undefined
 }
 
 export const developmentApiKey = 'sk_test_dev_only'
@@ -36,17 +49,23 @@ export interface Simulator {
   readonly faults: Faults
   /** Idempotency keys of requests that are being worked on, with their fingerprints. */
   readonly keysInUse: Map<string, string>
+  readonly refundChangeMs: number
+  /** `books.commit`, and whoever waits for news is told. */
+  record(drafts: readonly FactDraft[]): void
   drawLatencyMs(): number
   sleep(delayMs: number): Promise<void>
-  now(): Date
+  /** For facts: never before the time of an earlier fact, also where the clock was set back. */
+  timestamp(): string
   close(): void
 }
 
 /** Opens the ledger and reads it back. Throws an Error with code `ledger-corrupt` where it cannot be read. */
 export function createSimulator(options: SimulatorOptions): Simulator {
   const now = options.now ?? (() => new Date())
+  const onError = options.onError ?? (() => {})
   const random = seededRandom(options.seed ?? 1)
   const meanLatencyMs = options.latencyMs ?? defaultLatencyMs
+  const drawLatency = () => drawLatencyMs(meanLatencyMs, random)
   const ledgerFile = ledgerFileIn(options.ledgerPath)
   const books = openBooks({
     ledgerFile,
@@ -54,20 +73,48 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     now,
     maxFacts: options.maxFacts ?? defaultMaxFacts,
   })
+  const faults = createFaults()
+  const timestamp = () => new Date(Math.max(now().getTime(), books.latestMs())).toISOString()
+  const record = (drafts: readonly FactDraft[]) => {
+    books.commit(drafts)
+    webhooks.wake()
+    refundClock.arm()
+  }
+  const webhooks = deliverWebhooks(
+    { books, faults, drawLatencyMs: drawLatency, now, timestamp, onError },
+    options.webhookTimes ?? {},
+  )
+  const refundClock = createRefundClock({ books, now, timestamp, record, onError })
+  heedConfiguration(books, options.webhooks ?? { urls: [], secrets: [] }, timestamp())
+  webhooks.wake()
+  refundClock.arm()
+
   return {
     apiKey: options.apiKey ?? developmentApiKey,
     ledgerFile,
     books,
-    faults: createFaults(),
+    faults,
     keysInUse: new Map(),
-    drawLatencyMs: () => drawLatencyMs(meanLatencyMs, random),
+    refundChangeMs: options.refundChangeMs ?? defaultRefundChangeMs,
+    record,
+    drawLatencyMs: drawLatency,
     sleep: options.sleep ?? sleep,
-    now,
-    close: () => books.close(),
+    timestamp,
+    close() {
+      webhooks.stop()
+      refundClock.stop()
+      books.close()
+    },
   }
 }
 
 /** A path without an extension is a folder. */
 function ledgerFileIn(path: string): string {
   return extname(path) === '' ? join(path, 'ledger.jsonl') : path
+}
+
+/** A restart with the same configuration changes nothing, so that what was set by control outlives a kill. */
+function heedConfiguration(books: Books, endpoint: WebhookEndpoint, at: string): void {
+  if (JSON.stringify(endpoint) === JSON.stringify(books.configuredEndpoint())) return
+  books.commit([{ type: 'webhooks.configured', at, by: 'configuration', endpoint }])
 }

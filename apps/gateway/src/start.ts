@@ -7,7 +7,6 @@ export interface StartOptions extends SimulatorOptions {
   readonly host?: string | undefined
   /** Default 0: a free one. */
   readonly port?: number | undefined
-  readonly onError?: ((error: unknown) => void) | undefined
 }
 
 export interface RunningGateway extends AsyncDisposable {

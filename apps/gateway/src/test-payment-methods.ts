@@ -2,15 +2,28 @@ import type { CardError } from './facts.ts'
 
 /** What a card does when it is asked for money. */
 export type CardBehaviour =
-  | { readonly kind: 'pays' }
-  | { readonly kind: 'declines'; readonly error: CardError }
+  | {
+      readonly kind: 'pays'
+      /** Manual capture: the bank authorizes, and has let the authorization go by the time it is captured. */
+      readonly capture?: 'refused'
+      /** What becomes of a refund to this card. Without it, it succeeds at once and for good. */
+      readonly refund?: 'fails-later' | 'succeeds-later'
+    }
+  | {
+      readonly kind: 'declines'
+      readonly error: CardError
+      /** Attaching to a customer asks the bank as well; most cards that decline are declined there already. */
+      readonly canBeAttached?: true
+    }
   /** 3-D Secure. Nobody can answer it here. */
   | { readonly kind: 'asks-for-authentication' }
 
 const pays: CardBehaviour = { kind: 'pays' }
 const asksForAuthentication: CardBehaviour = { kind: 'asks-for-authentication' }
 
-function declines(code: string, declineCode: string | null, message: string): CardBehaviour {
+type Decline = Extract<CardBehaviour, { kind: 'declines' }>
+
+function declines(code: string, declineCode: string | null, message: string): Decline {
   return { kind: 'declines', error: { code, declineCode, message } }
 }
 
@@ -20,9 +33,9 @@ export const genericDecline = declines('card_declined', 'generic_decline', decli
 
 /**
  * Stripe's published test payment methods, under their published names and with their published codes.
- * Source: https://docs.stripe.com/testing (payment methods; declined payments; 3D Secure).
+ * Source: https://docs.stripe.com/testing (payment methods; declined payments; refunds; 3D Secure).
  */
-export const testPaymentMethods: ReadonlyMap<string, CardBehaviour> = new Map([
+export const testPaymentMethods: ReadonlyMap<string, CardBehaviour> = new Map<string, CardBehaviour>([
   ['pm_card_visa', pays],
   ['pm_card_visa_debit', pays],
   ['pm_card_mastercard', pays],
@@ -55,8 +68,13 @@ export const testPaymentMethods: ReadonlyMap<string, CardBehaviour> = new Map([
     'pm_card_chargeDeclinedProcessingError',
     declines('processing_error', null, 'An error occurred while processing your card. Try again in a little bit.'),
   ],
-  ['pm_card_chargeCustomerFail', genericDecline],
+  ['pm_card_chargeCustomerFail', { kind: 'declines', error: genericDecline.error, canBeAttached: true }],
   ['pm_card_radarBlock', declines('card_declined', 'fraudulent', declined)],
+
+  ['pm_card_pendingRefund', { kind: 'pays', refund: 'succeeds-later' }],
+  ['pm_card_refundFail', { kind: 'pays', refund: 'fails-later' }],
+  // Ours. Stripe has no card for it: there one waits for the seven days after which an authorization expires.
+  ['pm_card_seatbelt_captureFails', { kind: 'pays', capture: 'refused' }],
 
   ['pm_card_authenticationRequired', asksForAuthentication],
   ['pm_card_authenticationRequiredOnSetup', asksForAuthentication],

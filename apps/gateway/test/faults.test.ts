@@ -87,6 +87,17 @@ describe('each way to misbehave', () => {
     for (const [index, delayMs] of sleeps.entries()) expect(Math.abs(delayMs - (expected[index] ?? 0))).toBeLessThan(4)
   })
 
+  it('trickle: does it, then answers for as long as it was told to', async () => {
+    const { post, createIntent, setFaults, types } = openSimulator()
+    const id = await createIntent()
+    await setFaults([{ on: 'confirm', kind: 'trickle', rate: 1, delayMs: 300 }])
+    const begun = performance.now()
+    const { body } = await post(`/${id}/confirm`).expect(200)
+    expect(performance.now() - begun).toBeGreaterThan(250)
+    expect(body.status).toBe('succeeded')
+    expect(types()).toEqual(['intent.created', 'charge.captured'])
+  })
+
   it('befalls looking as well', async () => {
     const { get, createIntent, setFaults } = openSimulator()
     const id = await createIntent()
@@ -162,6 +173,26 @@ describe('rules', () => {
     expect(types()).toEqual(['intent.created', 'charge.captured'])
   })
 
+  it('make a brownout together: half of the answers are slow or 500', async () => {
+    const slow: number[] = []
+    const { post, setFaults } = openSimulator({
+      sleep: async (delayMs) => {
+        if (delayMs >= 3_000) slow.push(delayMs)
+      },
+    })
+    await setFaults([
+      { on: 'any', kind: 'delay', rate: 0.25, delayMs: 3_000 },
+      // A third of the three quarters that are left.
+      { on: 'any', kind: 'error-before', rate: 1 / 3 },
+    ])
+    const statuses: number[] = []
+    for (let n = 0; n < 100; n += 1) statuses.push((await post('', card)).status)
+    const failed = statuses.filter((status) => status === 500).length
+    expect(slow.length).toBeGreaterThan(12)
+    expect(failed).toBeGreaterThan(12)
+    expect(slow.length + failed).toBeLessThan(70)
+  })
+
   it('replace the earlier ones', async () => {
     const { post, setFaults } = openSimulator()
     await setFaults([{ on: 'any', kind: 'error-before', rate: 1 }])
@@ -171,7 +202,9 @@ describe('rules', () => {
 
   it.each([
     ['an unknown kind', { faults: [{ on: 'any', kind: 'explode', rate: 1 }] }],
-    ['an unknown operation', { faults: [{ on: 'refund', kind: 'delay', rate: 1 }] }],
+    ['an unknown operation', { faults: [{ on: 'dispute', kind: 'delay', rate: 1 }] }],
+    ['a kind that only befalls webhooks', { faults: [{ on: 'confirm', kind: 'twice', rate: 1 }] }],
+    ['a kind that only befalls requests', { faults: [{ on: 'webhook', kind: 'garbage', rate: 1 }] }],
     ['a rate above 1', { faults: [{ on: 'any', kind: 'delay', rate: 2 }] }],
     ['an unknown field', { faults: [{ on: 'any', kind: 'delay', rate: 1, colour: 'red' }] }],
     ['a delay without end', { faults: [{ on: 'any', kind: 'delay', rate: 1, delayMs: 1e9 }] }],

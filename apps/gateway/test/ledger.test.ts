@@ -21,14 +21,21 @@ describe('the witness', () => {
           type: 'intent.created',
           intentId: created.body.id,
           chargeId: null,
+          refundId: null,
+          customerId: null,
           amountMinor: 1999,
           currency: 'EUR',
           metadata: { orderId: 'o1', paymentId: 'p1' },
           idempotencyKey: 'p1:create:1',
           requestId: created.headers['request-id'],
           paymentMethod: 'pm_card_visa',
+          captureMethod: 'automatic',
           error: null,
           cancellationReason: null,
+          refundReason: null,
+          refundStatus: null,
+          failureReason: null,
+          outlook: null,
         },
         expect.objectContaining({
           seq: 2,
@@ -68,7 +75,12 @@ describe('the witness', () => {
       declined: 1,
       captured: [{ intentId: paid, amountMinor: 1999, currency: 'EUR' }],
     })
-    expect((await http.get('/_ledger/orders/unheard-of')).body).toEqual({ captured: [], intents: 0, declined: 0 })
+    expect((await http.get('/_ledger/orders/unheard-of')).body).toEqual({
+      captured: [],
+      refunds: [],
+      intents: 0,
+      declined: 0,
+    })
   })
 
   it('is on disk before the answer is given', async () => {
@@ -131,6 +143,20 @@ describe('a simulator that is started again on its ledger', () => {
     await after.post(`/${ids.canceled}/confirm`).expect(400)
     await after.post(`/${ids.unconfirmed}/confirm`).expect(200)
     expect(after.types()).toHaveLength(9)
+  })
+
+  it('reads what was written before there were refunds and customers', async () => {
+    const ledgerFile = join(temporaryFolder(), 'ledger.jsonl')
+    const old = { amountMinor: 5, currency: 'EUR', metadata: {}, idempotencyKey: null, requestId: 'req_1', error: null }
+    const intent = { ...old, intentId: 'pi_1', paymentMethod: 'pm_card_visa', cancellationReason: null }
+    const facts = [
+      { ...intent, seq: 1, at: '2026-11-20T08:00:00.000Z', type: 'intent.created', chargeId: null },
+      { ...intent, seq: 2, at: '2026-11-20T08:00:01.000Z', type: 'charge.captured', chargeId: 'ch_1' },
+    ]
+    writeFileSync(ledgerFile, facts.map((fact) => `${JSON.stringify(fact)}\n`).join(''))
+    const { get } = openSimulator({ ledgerPath: ledgerFile })
+    const { body } = await get('/pi_1?expand[]=latest_charge').expect(200)
+    expect(body).toMatchObject({ capture_method: 'automatic', customer: null, latest_charge: { amount_captured: 5 } })
   })
 
   it('does not remember keys that were forgotten or are too old', async () => {

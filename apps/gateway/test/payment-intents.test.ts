@@ -52,7 +52,8 @@ describe('creating', () => {
       'payment_method_types',
     ],
     ['another method than cards', { ...card, 'allowed_payment_method_types[0]': 'ideal' }, undefined, ''],
-    ['manual capture', { ...card, capture_method: 'manual' }, undefined, 'capture_method'],
+    ['an unknown way to capture', { ...card, capture_method: 'by hand' }, undefined, 'capture_method'],
+    ['an unknown customer', { ...card, customer: 'cus_none' }, 'resource_missing', 'customer'],
     ['confirm neither true nor false', { ...card, confirm: 'perhaps' }, undefined, 'confirm'],
     [
       'error_on_requires_action without confirm=true',
@@ -268,7 +269,7 @@ describe('the door', () => {
     const refusals = [
       await authorized('/v1/payment_intents').send({ amount: 5 }).expect(400),
       await post('', { ...card, 'metadata[a]': 'x'.repeat(70_000) }).expect(413),
-      await authorized('/v1/charges').expect(404),
+      await authorized('/v1/disputes').expect(404),
     ]
     for (const { body } of refusals) expect(body.error.type).toBe('invalid_request_error')
     expect(errors).toEqual([])

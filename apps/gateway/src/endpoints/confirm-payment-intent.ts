@@ -1,51 +1,61 @@
 import { z } from 'zod'
-import type { ChangingEndpoint, Circumstances, Execution } from '../endpoint.ts'
-import type { CardError, LedgerEntry } from '../facts.ts'
+import type { Books } from '../books.ts'
+import { chargeAfter } from '../charge.ts'
+import type { ChangingEndpoint, Circumstances, Concern, Execution } from '../endpoint.ts'
+import type { CardError } from '../facts.ts'
+import { intentEntry } from '../intent-entry.ts'
 import { newId } from '../new-id.ts'
-import { intentAfter, isOpen, type PaymentIntent } from '../payment-intent.ts'
-import {
-  authenticationNotHandled,
-  authenticationRequired,
-  type CardBehaviour,
-  genericDecline,
-  testPaymentMethods,
-} from '../test-payment-methods.ts'
+import { intentAfter, isConfirmable, type PaymentIntent } from '../payment-intent.ts'
+import { behaviourOf, refusePaymentMethod } from '../payment-methods.ts'
+import { authenticationNotHandled, authenticationRequired, genericDecline } from '../test-payment-methods.ts'
 import { type Answer, errorAnswer, noSuchIntent } from '../wire/answer.ts'
-import { booleanParameter, expandParameter, paymentMethodParameter } from '../wire/parameters.ts'
+import { answerWithIntent, unexpectedState } from '../wire/answer-with-intent.ts'
+import { booleanParameter, expandParameter, idParameter } from '../wire/parameters.ts'
 import { renderCardError, renderPaymentIntent } from '../wire/render-payment-intent.ts'
+import { existingIntent } from './existing-intent.ts'
 
 const parameters = z.strictObject({
   error_on_requires_action: booleanParameter.optional(),
   expand: expandParameter.optional(),
   off_session: booleanParameter.optional(),
-  payment_method: paymentMethodParameter.optional(),
+  payment_method: idParameter.optional(),
   return_url: z.string().max(2_000).optional(),
 })
 
 type Wish = z.infer<typeof parameters>
 
-/** `POST /v1/payment_intents/:id/confirm`. The one place where money moves, and it moves once for an intent. */
+/**
+ * `POST /v1/payment_intents/:id/confirm`. The one place where money moves, and it moves once for an intent; with manual
+ * capture it is only authorized here.
+ */
 export const confirmPaymentIntent: ChangingEndpoint<Wish> = {
   operation: 'confirm',
   parameters,
-  concerns: (_given, intent, id) =>
-    intent ? { ok: true, metadata: intent.metadata } : { ok: false, refusal: noSuchIntent(id) },
-  charges: (given, intent) => intent !== undefined && refuseByState(intent, given.payment_method ?? null) === null,
-  execute(given, intent, circumstances) {
-    if (!intent) throw new Error('An intent never goes away')
-    return confirm(intent, given, circumstances)
+  concerns: concern,
+  asksBank(given, books, id) {
+    const intent = books.intents.find(id)
+    return intent !== undefined && refuseByState(intent, given.payment_method ?? null) === null
   },
+  execute: (given, books, circumstances) =>
+    confirm(existingIntent(books, circumstances.id), given, books, circumstances),
 }
 
-export function confirm(intent: PaymentIntent, wish: Wish, circumstances: Circumstances): Execution {
+function concern(given: Wish, books: Books, id: string): Concern {
+  const intent = books.intents.find(id)
+  if (!intent) return { ok: false, refusal: noSuchIntent(id) }
+  const refusal = given.payment_method && refusePaymentMethod(books, given.payment_method, intent.customerId)
+  return refusal ? { ok: false, refusal } : { ok: true, metadata: intent.metadata, subject: intent.id }
+}
+
+export function confirm(intent: PaymentIntent, wish: Wish, books: Books, circumstances: Circumstances): Execution {
   const refusal = refuseByState(intent, wish.payment_method ?? null)
   if (refusal) return { facts: [], answer: refusal }
 
   const paymentMethod = wish.payment_method ?? intent.paymentMethod ?? ''
-  const behaviour = circumstances.bankRefuses ? genericDecline : behaviourOf(paymentMethod)
+  const behaviour = circumstances.bankRefuses ? genericDecline : behaviourOf(books, paymentMethod)
   switch (behaviour.kind) {
     case 'pays':
-      return capture(intent, paymentMethod, wish, circumstances)
+      return take(intent, paymentMethod, wish, circumstances)
     case 'declines':
       return decline(intent, paymentMethod, behaviour.error, newId('ch'), circumstances)
     case 'asks-for-authentication':
@@ -54,14 +64,14 @@ export function confirm(intent: PaymentIntent, wish: Wish, circumstances: Circum
       if (wish.error_on_requires_action) {
         return decline(intent, paymentMethod, authenticationNotHandled, null, circumstances)
       }
-      return askForAuthentication(intent, paymentMethod, wish, circumstances)
+      return askForAuthentication(intent, paymentMethod, circumstances)
     default:
       return behaviour satisfies never
   }
 }
 
 function refuseByState(intent: PaymentIntent, paymentMethod: string | null): Answer | null {
-  if (isOpen(intent)) {
+  if (isConfirmable(intent)) {
     return (paymentMethod ?? intent.paymentMethod) === null
       ? unexpectedState(
           intent,
@@ -80,26 +90,11 @@ function refuseByState(intent: PaymentIntent, paymentMethod: string | null): Ans
       )
 }
 
-/** 400 with the intent in it, so that who asked sees what is the case. */
-export function unexpectedState(intent: PaymentIntent, message: string): Answer {
-  return errorAnswer(400, {
-    type: 'invalid_request_error',
-    code: 'payment_intent_unexpected_state',
-    message,
-    payment_intent: renderPaymentIntent(intent),
-  })
-}
-
-function behaviourOf(paymentMethod: string): CardBehaviour {
-  const behaviour = testPaymentMethods.get(paymentMethod)
-  if (!behaviour) throw new Error(`The parameters let through the unknown payment method ${paymentMethod}`)
-  return behaviour
-}
-
-function capture(intent: PaymentIntent, paymentMethod: string, wish: Wish, circumstances: Circumstances): Execution {
-  const captured = chargeEntry('charge.captured', intent, newId('ch'), paymentMethod, circumstances)
-  const after = intentAfter(intent, captured)
-  return { facts: [captured], answer: { status: 200, body: renderPaymentIntent(after, wish.expand) } }
+function take(intent: PaymentIntent, paymentMethod: string, wish: Wish, circumstances: Circumstances): Execution {
+  const type = intent.captureMethod === 'manual' ? 'charge.authorized' : 'charge.captured'
+  const taken = intentEntry(type, intent, circumstances, { chargeId: newId('ch'), paymentMethod })
+  const after = intentAfter(intent, taken)
+  return { facts: [taken], answer: answerWithIntent(after, chargeAfter(undefined, taken), wish.expand) }
 }
 
 function decline(
@@ -109,7 +104,7 @@ function decline(
   chargeId: string | null,
   circumstances: Circumstances,
 ): Execution {
-  const declined = { ...chargeEntry('charge.declined', intent, chargeId, paymentMethod, circumstances), error }
+  const declined = intentEntry('charge.declined', intent, circumstances, { chargeId, paymentMethod, error })
   const answer = errorAnswer(402, {
     ...renderCardError(error),
     ...(chargeId !== null && { charge: chargeId }),
@@ -119,36 +114,8 @@ function decline(
   return { facts: [declined], answer }
 }
 
-function askForAuthentication(
-  intent: PaymentIntent,
-  paymentMethod: string,
-  wish: Wish,
-  { at }: Circumstances,
-): Execution {
+function askForAuthentication(intent: PaymentIntent, paymentMethod: string, { at }: Circumstances): Execution {
   const asked = { type: 'intent.requires_action', at, intentId: intent.id, paymentMethod } as const
-  const after = intentAfter(intent, asked)
-  return { facts: [asked], answer: { status: 200, body: renderPaymentIntent(after, wish.expand) } }
-}
-
-function chargeEntry(
-  type: 'charge.captured' | 'charge.declined',
-  intent: PaymentIntent,
-  chargeId: string | null,
-  paymentMethod: string,
-  { at, requestId, idempotencyKey }: Circumstances,
-): Omit<LedgerEntry, 'seq'> {
-  return {
-    at,
-    type,
-    intentId: intent.id,
-    chargeId,
-    amountMinor: intent.amountMinor,
-    currency: intent.currency,
-    metadata: intent.metadata,
-    idempotencyKey,
-    requestId,
-    paymentMethod,
-    error: null,
-    cancellationReason: null,
-  }
+  // An earlier try may have left a charge; it is not this one's, so it is not shown in full.
+  return { facts: [asked], answer: answerWithIntent(intentAfter(intent, asked), null) }
 }

@@ -1,20 +1,28 @@
 import express, { Router } from 'express'
 import { z } from 'zod'
-import { faultKinds, maxDelayMs, operations } from '../faults.ts'
+import { faultKinds, isRequestFault, isWebhookFault, maxDelayMs, operations } from '../faults.ts'
 import type { Simulator } from '../simulator.ts'
+import { controlRefunds } from './control-refunds.ts'
+import { controlWebhooks } from './control-webhooks.ts'
 
 const faultsBody = z.strictObject({
   faults: z
     .array(
-      z.strictObject({
-        on: z.enum([...operations, 'any']),
-        kind: z.enum(faultKinds),
-        rate: z.number().min(0).max(1),
-        times: z.number().int().min(0).optional(),
-        delayMs: z.number().int().min(0).max(maxDelayMs).optional(),
-        status: z.union([z.literal(200), z.literal(502)]).optional(),
-        metadata: z.record(z.string(), z.string()).optional(),
-      }),
+      z
+        .strictObject({
+          on: z.enum([...operations, 'any']),
+          kind: z.enum(faultKinds),
+          rate: z.number().min(0).max(1),
+          times: z.number().int().min(0).optional(),
+          delayMs: z.number().int().min(0).max(maxDelayMs).optional(),
+          event: z.string().max(100).optional(),
+          status: z.union([z.literal(200), z.literal(502)]).optional(),
+          metadata: z.record(z.string(), z.string()).optional(),
+        })
+        .refine(({ on, kind }) => (on === 'webhook' ? isWebhookFault(kind) : isRequestFault(kind)), {
+          error: 'this kind never befalls what it is on',
+          path: ['kind'],
+        }),
     )
     // Each request walks through all of them.
     .max(50),
@@ -24,8 +32,11 @@ const faultsBody = z.strictObject({
 /** How a test or a load run makes the simulator misbehave. Not Stripe's, without a key. */
 export function controlEndpoints(simulator: Simulator): Router {
   const router = Router()
+  router.use(express.json({ limit: '64kb' }))
+  router.use('/refunds', controlRefunds(simulator))
+  router.use('/webhooks', controlWebhooks(simulator))
 
-  router.post('/faults', express.json({ limit: '64kb' }), (request, response) => {
+  router.post('/faults', (request, response) => {
     const wanted = faultsBody.safeParse(request.body)
     if (!wanted.success) {
       response.status(400).json({ error: z.prettifyError(wanted.error) })
@@ -41,7 +52,7 @@ export function controlEndpoints(simulator: Simulator): Router {
 
   /** What Stripe does after 24 hours. Keys of requests that are being worked on stay in use. */
   router.post('/forget-keys', (_request, response) => {
-    simulator.books.commit([{ type: 'keys.forgotten', at: simulator.now().toISOString() }])
+    simulator.record([{ type: 'keys.forgotten', at: simulator.timestamp() }])
     response.status(204).end()
   })
 

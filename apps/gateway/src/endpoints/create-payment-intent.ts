@@ -1,17 +1,20 @@
 import { z } from 'zod'
+import type { Books } from '../books.ts'
 import type { ChangingEndpoint } from '../endpoint.ts'
-import type { LedgerEntry } from '../facts.ts'
+import { draftEntry } from '../facts.ts'
 import { newId } from '../new-id.ts'
 import { intentAfter } from '../payment-intent.ts'
+import { refusePaymentMethod } from '../payment-methods.ts'
+import { type Answer, noSuch } from '../wire/answer.ts'
+import { answerWithIntent } from '../wire/answer-with-intent.ts'
 import {
   amountParameter,
   booleanParameter,
   currencyParameter,
   expandParameter,
+  idParameter,
   metadataParameter,
-  paymentMethodParameter,
 } from '../wire/parameters.ts'
-import { renderPaymentIntent } from '../wire/render-payment-intent.ts'
 import { confirm } from './confirm-payment-intent.ts'
 
 /** Source: https://docs.stripe.com/changelog/endive (2026-09-30), which is older than the version that our client asks for. */
@@ -31,13 +34,14 @@ const parameters = z
       .optional(),
     amount: amountParameter,
     currency: currencyParameter,
-    capture_method: z.enum(['automatic', 'automatic_async'], { error: 'Manual capture is not simulated.' }).optional(),
+    capture_method: z.enum(['automatic', 'automatic_async', 'manual']).optional(),
     confirm: booleanParameter.optional(),
+    customer: idParameter.optional(),
     error_on_requires_action: booleanParameter.optional(),
     expand: expandParameter.optional(),
     metadata: metadataParameter.optional(),
     off_session: booleanParameter.optional(),
-    payment_method: paymentMethodParameter.optional(),
+    payment_method: idParameter.optional(),
     payment_method_types: noLongerSupported,
     return_url: z.string().max(2_000).optional(),
   })
@@ -50,34 +54,42 @@ const parameters = z
     }
   })
 
+type Given = z.infer<typeof parameters>
+
 /** `POST /v1/payment_intents`. Without `confirm=true` it moves no money. */
-export const createPaymentIntent: ChangingEndpoint<z.infer<typeof parameters>> = {
+export const createPaymentIntent: ChangingEndpoint<Given> = {
   operation: 'create',
   parameters,
-  concerns: (given) => ({ ok: true, metadata: given.metadata ?? {} }),
-  charges: (given) => given.confirm === true,
+  concerns(given, books) {
+    const refusal = refuseUnknown(given, books)
+    return refusal ? { ok: false, refusal } : { ok: true, metadata: given.metadata ?? {}, subject: null }
+  },
+  asksBank: (given) => given.confirm === true,
 
-  execute(given, _intent, circumstances) {
+  execute(given, books, circumstances) {
     const { at, requestId, idempotencyKey } = circumstances
-    const created: Omit<LedgerEntry, 'seq'> = {
+    const created = draftEntry({
       at,
       type: 'intent.created',
       intentId: newId('pi'),
-      chargeId: null,
+      customerId: given.customer ?? null,
       amountMinor: given.amount,
       currency: given.currency,
       metadata: given.metadata ?? {},
+      captureMethod: given.capture_method ?? 'automatic',
+      paymentMethod: given.payment_method ?? null,
       idempotencyKey,
       requestId,
-      paymentMethod: given.payment_method ?? null,
-      error: null,
-      cancellationReason: null,
-    }
+    })
     const intent = intentAfter(undefined, created)
-    if (!given.confirm) {
-      return { facts: [created], answer: { status: 200, body: renderPaymentIntent(intent, given.expand) } }
-    }
-    const confirmed = confirm(intent, given, circumstances)
+    if (!given.confirm) return { facts: [created], answer: answerWithIntent(intent, null) }
+    const confirmed = confirm(intent, given, books, circumstances)
     return { facts: [created, ...confirmed.facts], answer: confirmed.answer }
   },
+}
+
+function refuseUnknown(given: Given, books: Books): Answer | null {
+  const customerId = given.customer ?? null
+  if (customerId !== null && !books.customers.find(customerId)) return noSuch('customer', customerId, 'customer')
+  return given.payment_method === undefined ? null : refusePaymentMethod(books, given.payment_method, customerId)
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { ReadingEndpoint } from '../endpoint.ts'
 import { noSuchIntent } from '../wire/answer.ts'
+import { answerWithIntent } from '../wire/answer-with-intent.ts'
 import { expandParameter } from '../wire/parameters.ts'
-import { renderPaymentIntent } from '../wire/render-payment-intent.ts'
 
 const parameters = z.strictObject({ expand: expandParameter.optional() })
 
@@ -11,8 +11,9 @@ export const retrievePaymentIntent: ReadingEndpoint<z.infer<typeof parameters>> 
   operation: 'retrieve',
   parameters,
   read(given, books, id) {
-    const intent = books.findIntent(id) ?? null
-    const answer = intent ? { status: 200, body: renderPaymentIntent(intent, given.expand) } : noSuchIntent(id)
-    return { answer, intent }
+    const intent = books.intents.find(id)
+    if (!intent) return { answer: noSuchIntent(id), concerned: null }
+    const answer = answerWithIntent(intent, books.charges.find(intent.chargeId ?? ''), given.expand)
+    return { answer, concerned: { metadata: intent.metadata, subject: intent.id } }
   },
 }

@@ -22,13 +22,21 @@ export function invalidRequest(message: string, more: { code?: string; param?: s
   return errorAnswer(400, { type: 'invalid_request_error', message, ...more })
 }
 
-export function noSuchIntent(id: string): Answer {
-  return errorAnswer(404, {
-    type: 'invalid_request_error',
-    code: 'resource_missing',
-    message: `No such payment_intent: '${id}'`,
-    param: 'intent',
-  })
+/** Of an id in the path. */
+export function notFound(kind: string, id: string, param = 'id'): Answer {
+  return errorAnswer(404, { type: 'invalid_request_error', ...missing(kind, id), param })
+}
+
+export const noSuchIntent = (id: string): Answer => notFound('payment_intent', id, 'intent')
+
+/** Of an id in a parameter. */
+export function noSuch(kind: string, id: string, param: string): Answer {
+  const { code, message } = missing(kind, id)
+  return invalidRequest(message, { code, param })
+}
+
+function missing(kind: string, id: string): { code: string; message: string } {
+  return { code: 'resource_missing', message: `No such ${kind}: '${id}'` }
 }
 
 export const somethingWentWrong: Answer = errorAnswer(500, {

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { testPaymentMethods } from '../test-payment-methods.ts'
 import { type Answer, invalidRequest } from './answer.ts'
 
 /**
@@ -69,10 +68,11 @@ export const currencyParameter = z.string().transform((text, context) => {
 
 export const booleanParameter = z.enum(['true', 'false']).transform((text) => text === 'true')
 
-export const paymentMethodParameter = z.string().refine((id) => testPaymentMethods.has(id), {
-  error: (issue) => `No such PaymentMethod: '${String(issue.input)}'`,
-  params: { stripeCode: 'resource_missing' },
-})
+/** Of an object of ours: whether there is one is the endpoint's business. */
+export const idParameter = z.string().min(1).max(255)
+
+/** Text about somebody, which comes back as it was given. */
+export const textParameter = z.string().max(500)
 
 /** Stripe's limits: 50 names of 40 characters, values of 500. An empty value means none. */
 export const metadataParameter = z
@@ -82,12 +82,3 @@ export const metadataParameter = z
 
 /** What can be expanded in an intent. */
 export const expandParameter = z.array(z.literal('latest_charge'))
-
-/** In a list, what is expanded stands below `data`. */
-export const expandInListParameter = z.array(z.literal('data.latest_charge'))
-
-/** Unix seconds. */
-export const secondsParameter = z
-  .string()
-  .regex(/^\d{1,11}$/, { error: 'Invalid timestamp' })
-  .transform(Number)

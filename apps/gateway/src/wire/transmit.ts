@@ -22,12 +22,42 @@ export function transmit(response: Response, answer: Transmittable | null, fault
     case 'rate-limit':
       end(response, tooManyRequests.status, 'application/json', JSON.stringify(tooManyRequests.body))
       return
-    default: {
-      if (!answer) throw new Error('Only a fault may take the place of an answer')
-      const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
-      end(response, answer.status, 'application/json', text)
-    }
+    case 'trickle':
+      trickle(response, real(answer), fault.delayMs)
+      return
+    default:
+      end(response, real(answer).status, 'application/json', textOf(real(answer)))
   }
+}
+
+function real(answer: Transmittable | null): Transmittable {
+  if (!answer) throw new Error('Only a fault may take the place of an answer')
+  return answer
+}
+
+function textOf({ body }: Transmittable): string {
+  return typeof body === 'string' ? body : JSON.stringify(body)
+}
+
+/** More often than anybody's idle time-out, seldom enough to cost nothing. */
+const trickleEveryMs = 20
+
+/** At most a byte at a time where the answer is short, so that it lasts as long as it was told to. */
+function trickle(response: Response, answer: Transmittable, durationMs: number): void {
+  const bytes = Buffer.from(textOf(answer))
+  const everyMs = Math.max(trickleEveryMs, Math.floor(durationMs / bytes.length))
+  const pieceBytes = Math.max(1, Math.ceil((bytes.length * everyMs) / Math.max(durationMs, everyMs)))
+  begin(response, answer.status, 'application/json', bytes.length)
+  let sent = 0
+  const timer = setInterval(() => {
+    response.write(bytes.subarray(sent, sent + pieceBytes))
+    sent += pieceBytes
+    if (sent < bytes.length) return
+    clearInterval(timer)
+    response.end()
+  }, everyMs)
+  // The other side may have had enough.
+  response.once('close', () => clearInterval(timer))
 }
 
 /** Every request under /v1 has one before anything else happens to it. */
@@ -42,8 +72,12 @@ export function readRequestId(response: Response): string {
 const garbage = '<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>\n'
 
 function end(response: Response, status: number, contentType: string, text: string): void {
+  begin(response, status, contentType, Buffer.byteLength(text))
+  response.end(text)
+}
+
+function begin(response: Response, status: number, contentType: string, lengthBytes: number): void {
   response.statusCode = status
   response.setHeader('Content-Type', contentType)
-  response.setHeader('Content-Length', Buffer.byteLength(text))
-  response.end(text)
+  response.setHeader('Content-Length', lengthBytes)
 }

@@ -1,0 +1,56 @@
+import type { LedgerEntry, RefundStatus } from './facts.ts'
+import type { PaymentIntent } from './payment-intent.ts'
+
+/** What happened to the money of one order: whoever puts an `orderId` into its intents' metadata can ask by it. */
+export interface OrderTally {
+  readonly captured: readonly CapturedCharge[]
+  readonly refunds: readonly TalliedRefund[]
+  readonly intents: number
+  readonly declined: number
+}
+
+export interface CapturedCharge {
+  readonly chargeId: string | null
+  readonly intentId: string
+  readonly amountMinor: number
+  readonly currency: string
+  readonly at: string
+}
+
+export interface TalliedRefund {
+  readonly refundId: string
+  readonly chargeId: string | null
+  readonly amountMinor: number
+  readonly status: RefundStatus
+}
+
+export interface Tallies {
+  count(entry: LedgerEntry, intent: PaymentIntent): void
+  of(orderId: string): OrderTally
+}
+
+export function createTallies(): Tallies {
+  const tallies = new Map<string, OrderTally>()
+
+  return {
+    count(entry, intent) {
+      const { orderId } = intent.metadata
+      if (orderId !== undefined) tallies.set(orderId, tallyAfter(tallies.get(orderId) ?? nothing, entry))
+    },
+    of: (orderId) => tallies.get(orderId) ?? nothing,
+  }
+}
+
+const nothing: OrderTally = { captured: [], refunds: [], intents: 0, declined: 0 }
+
+function tallyAfter(tally: OrderTally, entry: LedgerEntry): OrderTally {
+  const { chargeId, refundId, intentId, amountMinor, currency, at, refundStatus } = entry
+  if (entry.type === 'intent.created') return { ...tally, intents: tally.intents + 1 }
+  if (entry.type === 'charge.declined') return { ...tally, declined: tally.declined + 1 }
+  if (entry.type === 'charge.captured') {
+    return { ...tally, captured: [...tally.captured, { chargeId, intentId, amountMinor, currency, at }] }
+  }
+  if (refundId === null || refundStatus === null) return tally
+  const others = tally.refunds.filter((refund) => refund.refundId !== refundId)
+  return { ...tally, refunds: [...others, { refundId, chargeId, amountMinor, status: refundStatus }] }
+}
