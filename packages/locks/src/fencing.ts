@@ -1,4 +1,4 @@
-import { type AcquireOptions, assertResource, type Lease, type Lock, type LockRefusal } from './lock.ts'
+import { assertResource, type FencedLease, type Lease, type Lock, type ReleaseOutcome } from './lock.ts'
 
 /**
  * Fencing: a number that grows with each holder of a lock, and a guard before each write that refuses a number that is
@@ -18,7 +18,7 @@ import { type AcquireOptions, assertResource, type Lease, type Lock, type LockRe
  * with the database's data: after a fail-over to an asynchronous standby a token may come twice.
  *
  * **Fails with**: `StaleFence` from `admitFence`, which must leave the transaction, so that it is rolled back. What the
- * query throws comes through as it is. `acquireFenced` refuses as its lock does, and as `unavailable` if no token could
+ * query throws comes through as it is. `fencedLock` refuses as its lock does, and as `unavailable` if no token could
  * be drawn.
  *
  * **Source**: Martin Kleppmann, "How to do distributed locking", 2016 ("Making the lock safe with fencing"); Cary G.
@@ -37,20 +37,56 @@ export async function admitFence(query: FenceQuery, resource: string, token: big
   if (latest !== token) throw new StaleFence(resource, token, latest)
 }
 
-/** Acquires the lock, and then draws: in this order, or a token could be older than the lock it stands for. */
-export async function acquireFenced(
-  lock: Lock,
-  draw: (resource: string) => Promise<bigint>,
-  { resource, ...options }: AcquireOptions & { readonly resource: string },
-): Promise<{ readonly acquired: true; readonly lease: Lease; readonly fence: bigint } | LockRefusal> {
-  const acquisition = await lock.acquire(resource, options)
-  if (!acquisition.acquired) return acquisition
-  const { lease } = acquisition
-  try {
-    return { acquired: true, lease, fence: await draw(resource) }
-  } catch (cause) {
-    await lease.release()
-    return { acquired: false, reason: 'unavailable', cause }
+/**
+ * The same lock, whose leases carry a fence. It keeps the contract of all locks, so that brackets take it as well.
+ *
+ * First the lock, then the token: in the other order a token could be older than the lock it stands for.
+ */
+export function fencedLock(lock: Lock, draw: (resource: string) => Promise<bigint>): Lock<FencedLease> {
+  return {
+    strategy: lock.strategy,
+    async acquire(resource, options) {
+      const acquisition = await lock.acquire(resource, options)
+      if (!acquisition.acquired) return acquisition
+      const { lease } = acquisition
+      try {
+        return { acquired: true, lease: new LeaseWithFence(lease, await draw(resource)) }
+      } catch (cause) {
+        await lease.release()
+        return { acquired: false, reason: 'unavailable', cause }
+      }
+    },
+  }
+}
+
+/** A class, because the deadline and the signal are those of the lease at the moment of the question. */
+class LeaseWithFence implements FencedLease {
+  readonly resource: string
+  readonly token: string
+  readonly fence: bigint
+  readonly #lease: Lease
+
+  constructor(lease: Lease, fence: bigint) {
+    this.resource = lease.resource
+    this.token = lease.token
+    this.fence = fence
+    this.#lease = lease
+  }
+
+  get deadline(): number {
+    return this.#lease.deadline
+  }
+
+  get signal(): AbortSignal {
+    return this.#lease.signal
+  }
+
+  release(): Promise<ReleaseOutcome> {
+    return this.#lease.release()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lease.release()
   }
 }
 

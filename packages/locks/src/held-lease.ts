@@ -29,6 +29,10 @@ export class HeldLease implements Lease {
     return this.#heartbeat.signal()
   }
 
+  onLost(tell: () => void): void {
+    this.#heartbeat.onLost(tell)
+  }
+
   release(): Promise<ReleaseOutcome> {
     this.#released ??= this.#giveBack()
     return this.#released
@@ -37,4 +41,10 @@ export class HeldLease implements Lease {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.release()
   }
+}
+
+/** Calls `tell` when the lease's signal fires, without making the signal of a lease that can do without. */
+export function onLost(lease: Lease, tell: () => void): void {
+  if (lease instanceof HeldLease) lease.onLost(tell)
+  else lease.signal.addEventListener('abort', tell, { once: true })
 }

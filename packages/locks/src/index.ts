@@ -7,11 +7,12 @@ export {
   type Query,
 } from './advisory-lock.ts'
 export { type BackoffOptions, backoffMs, pause, type Random } from './backoff.ts'
-export { acquireFenced, admitFence, drawFence, type FenceQuery, fenceTable, StaleFence } from './fencing.ts'
+export { admitFence, drawFence, type FenceQuery, fencedLock, fenceTable, StaleFence } from './fencing.ts'
 export { type LeadershipEvent, type LeadershipOptions, lead, type Term } from './leadership.ts'
 export {
   type AcquireOptions,
   type Acquisition,
+  type FencedLease,
   type Lease,
   LeaseLost,
   type Lock,

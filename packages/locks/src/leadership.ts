@@ -1,6 +1,6 @@
 import { pause, type Random } from './backoff.ts'
-import { acquireFenced, StaleFence } from './fencing.ts'
-import type { Lease, Lock, LockRefusal, ReleaseOutcome } from './lock.ts'
+import { fencedLock, StaleFence } from './fencing.ts'
+import type { FencedLease, Lock, LockRefusal, ReleaseOutcome } from './lock.ts'
 
 /**
  * Leadership: of several processes one does the work, and another takes over when it is gone.
@@ -26,15 +26,17 @@ export async function lead(
   { lock, draw, resource, ttlMs, signal, onEvent = () => {}, random = Math.random }: LeadershipOptions,
   work: (term: Term) => Promise<void>,
 ): Promise<'done' | 'stopped'> {
+  const fenced = fencedLock(lock, draw)
   while (!signal.aborted) {
-    const elected = await acquireFenced(lock, draw, { resource, ttlMs, signal })
+    const elected = await fenced.acquire(resource, { ttlMs, signal })
     if (!elected.acquired) {
       onEvent({ kind: 'not-elected', refusal: elected })
       // As often as a leader renews, and not at the same moment as all the others.
       await pause((ttlMs / 3) * (0.5 + random() / 2), signal)
       continue
     }
-    const { lease, fence } = elected
+    const { lease } = elected
+    const { fence } = lease
     onEvent({ kind: 'began', fence })
     const end = await serve({ fence, lease, signal: AbortSignal.any([lease.signal, signal]) }, work)
     onEvent({ kind: 'ended', fence, error: end.error, release: await lease.release() })
@@ -62,7 +64,7 @@ export interface LeadershipOptions {
 export interface Term {
   /** For every write. */
   readonly fence: bigint
-  readonly lease: Lease
+  readonly lease: FencedLease
   /** Fires when the lease is lost or the candidacy is stopped. */
   readonly signal: AbortSignal
 }

@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client'
+import { onLost } from './held-lease.ts'
 import type { Lease, Lock, RefusalReason, ReleaseOutcome } from './lock.ts'
 
 /** What to watch. Times are given in milliseconds and exported in seconds, as Prometheus wants them. */
@@ -37,22 +38,9 @@ export function measureLock(lock: Lock, metrics: LockMetrics): Lock {
         return acquisition
       }
       metrics.acquired(strategy, performance.now() - askedAtMs)
-      return { acquired: true, lease: measureLease(acquisition.lease, strategy, metrics) }
+      return { acquired: true, lease: new MeasuredLease(acquisition.lease, strategy, metrics) }
     },
   }
-}
-
-function measureLease(lease: Lease, strategy: string, metrics: LockMetrics): Lease {
-  const heldSinceMs = performance.now()
-  let isOver = false
-  const end = (isLost: boolean) => {
-    if (isOver) return
-    isOver = true
-    metrics.held(strategy, performance.now() - heldSinceMs)
-    if (isLost) metrics.lost(strategy)
-  }
-  lease.signal.addEventListener('abort', () => end(true), { once: true })
-  return new MeasuredLease(lease, (outcome) => end(outcome === 'already-lost'))
 }
 
 /** A class for the same reason as `HeldLease`: accessors belong on a prototype. */
@@ -60,13 +48,18 @@ class MeasuredLease implements Lease {
   readonly resource: string
   readonly token: string
   readonly #lease: Lease
-  readonly #onRelease: (outcome: ReleaseOutcome) => void
+  readonly #strategy: string
+  readonly #metrics: LockMetrics
+  readonly #heldSinceMs = performance.now()
+  #isOver = false
 
-  constructor(lease: Lease, onRelease: (outcome: ReleaseOutcome) => void) {
+  constructor(lease: Lease, strategy: string, metrics: LockMetrics) {
     this.resource = lease.resource
     this.token = lease.token
     this.#lease = lease
-    this.#onRelease = onRelease
+    this.#strategy = strategy
+    this.#metrics = metrics
+    onLost(lease, () => this.#end(true))
   }
 
   get deadline(): number {
@@ -79,8 +72,15 @@ class MeasuredLease implements Lease {
 
   async release(): Promise<ReleaseOutcome> {
     const outcome = await this.#lease.release()
-    this.#onRelease(outcome)
+    this.#end(outcome === 'already-lost')
     return outcome
+  }
+
+  #end(isLost: boolean): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#metrics.held(this.#strategy, performance.now() - this.#heldSinceMs)
+    if (isLost) this.#metrics.lost(this.#strategy)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

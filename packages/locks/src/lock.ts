@@ -4,7 +4,7 @@
  * A refusal is a value with its reason; what throws is a mistake in the arguments. An `acquire` that is not granted leaves
  * nothing behind that its caller must clean up.
  */
-export interface Lock {
+export interface Lock<L extends Lease = Lease> {
   /** Which pattern this is, for metrics and logs: `redis`, `redlock`, ... */
   readonly strategy: string
   /**
@@ -12,7 +12,7 @@ export interface Lock {
    *
    * Fails fast unless `waitMs` is given. Throws a `RangeError` for arguments that could never work.
    */
-  acquire(resource: string, options: AcquireOptions): Promise<Acquisition>
+  acquire(resource: string, options: AcquireOptions): Promise<Acquisition<L>>
 }
 
 export interface AcquireOptions {
@@ -24,7 +24,7 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export type Acquisition = { readonly acquired: true; readonly lease: Lease } | LockRefusal
+export type Acquisition<L extends Lease = Lease> = { readonly acquired: true; readonly lease: L } | LockRefusal
 
 export interface LockRefusal {
   readonly acquired: false
@@ -48,7 +48,7 @@ export type RefusalReason =
 /** The right to a resource, for a time. */
 export interface Lease extends AsyncDisposable {
   readonly resource: string
-  /** Unique per acquisition. It is not a fence: it does not grow. */
+  /** Unique per acquisition. It is not a fence: it does not grow. See `FencedLease`. */
   readonly token: string
   /**
    * The lock cannot have ended before this moment of `performance.now()`; it moves on with each renewal. Look at it right
@@ -62,6 +62,19 @@ export interface Lease extends AsyncDisposable {
   readonly signal: AbortSignal
   /** Gives the lock back. Once is enough, twice does no harm. Never throws: work that is done must not fail because of its lock. */
   release(): Promise<ReleaseOutcome>
+}
+
+/**
+ * A lease with a number that is greater than that of every holder before: what a write carries so that the store can
+ * refuse it from whoever was deposed.
+ *
+ * No lock of this package gives one by itself, and a `Lease` has none, so that nobody finds `undefined` where a fence was
+ * meant: a token that only grows needs a counter that outlives the lock's server. A Redis that lost its data begins its
+ * counters anew, the nodes of a quorum have no common one, and an advisory lock has none. `fencedLock` (`fencing.ts`)
+ * joins any lock with a counter that does.
+ */
+export interface FencedLease extends Lease {
+  readonly fence: bigint
 }
 
 export type ReleaseOutcome =

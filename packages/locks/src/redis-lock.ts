@@ -1,11 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { ReplyError } from 'ioredis'
-import { backoffMs, pause, type Random } from './backoff.ts'
-import { createGiveBack, type GiveBack } from './give-back.ts'
-import { startHeartbeat } from './heartbeat.ts'
+import type { Random } from './backoff.ts'
+import { compareAndDelete } from './compare-and-delete.ts'
+import { createGiveBack } from './give-back.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { HeldLease } from './held-lease.ts'
-import { type AcquireOptions, type Acquisition, assertResource, assertTimes, type Lease, type Lock } from './lock.ts'
-import { extendScript, type RedisClient, releaseScript, runScript } from './redis-scripts.ts'
+import {
+  type AcquireOptions,
+  type Acquisition,
+  assertResource,
+  assertTimes,
+  type Lock,
+  type ReleaseOutcome,
+} from './lock.ts'
+import { createGatherer } from './one-write.ts'
+import { pollUntilGranted } from './poll.ts'
+import { extendScript, type RedisClient, runScript } from './redis-scripts.ts'
 import { withinBudget } from './within-budget.ts'
 
 /**
@@ -32,43 +42,40 @@ export function createRedisLock(options: RedisLockOptions): Lock {
   assertClient(client)
   assertBudget(commandBudgetMs, client)
   const minTtlMs = 3 * commandBudgetMs
+  const pauses = { ...pollPauses, random }
   const giveBack = createGiveBack(client, commandBudgetMs)
+  const gather = createGatherer(client)
 
   return {
     strategy: 'redis',
     async acquire(resource, acquireOptions) {
       assertResource(resource)
       assertTimes(acquireOptions, minTtlMs)
-      const { ttlMs, waitMs = 0, signal } = acquireOptions
-      const waitUntilMs = performance.now() + waitMs
+      const { ttlMs, signal } = acquireOptions
       const key = keyPrefix + resource
-
-      for (let refusals = 0; ; refusals++) {
-        const tried = await tryOnce({ key, resource, ttlMs, signal })
-        if (tried !== 'contended') return tried
-        if (waitMs === 0) return { acquired: false, reason: 'contended' }
-        const leftMs = waitUntilMs - performance.now()
-        if (leftMs <= 0) return { acquired: false, reason: 'timed-out' }
-        await pause(Math.min(backoffMs(refusals, { ...pollPauses, random }), leftMs), signal)
-      }
+      return await pollUntilGranted(acquireOptions, pauses, () => tryOnce({ key, resource, ttlMs, signal }))
     },
   }
 
   async function tryOnce({ key, resource, ttlMs, signal }: Try): Promise<Acquisition | 'contended'> {
-    if (signal?.aborted) return { acquired: false, reason: 'aborted' }
     if (!isConnected(client))
       return { acquired: false, reason: 'unavailable', cause: new Error('not connected to Redis') }
 
     const token = randomUUID()
     const sentAtMs = performance.now()
-    const answer = await withinBudget(client.set(key, token, 'PX', ttlMs, 'NX'), commandBudgetMs, signal)
+    gather()
+    const asked = client.set(key, token, 'PX', ttlMs, 'NX')
+    // Made while Redis is at it: then it costs no time.
+    const heartbeat = createHeartbeat({ key, resource, token, ttlMs, sentAtMs })
+    const answer = await withinBudget(asked, commandBudgetMs, signal)
     if (answer.kind === 'answered' && answer.value === null) return 'contended'
 
     const usedMs = performance.now() - sentAtMs
     if (answer.kind === 'answered' && usedMs <= ttlMs / 2) {
+      heartbeat.start()
       return {
         acquired: true,
-        lease: createLease({ key, resource, token, ttlMs, sentAtMs }, options, giveBack, maxHeldMs),
+        lease: new HeldLease(resource, token, heartbeat, () => release({ key, token, ttlMs }, heartbeat)),
       }
     }
     // An error that Redis itself answered proves that nothing was set. Everything else may have been, or may still be.
@@ -77,6 +84,25 @@ export function createRedisLock(options: RedisLockOptions): Lock {
     if (answer.kind === 'aborted') return { acquired: false, reason: 'aborted' }
     const cause = answer.kind === 'failed' ? answer.error : new Error(`Redis took longer than ${commandBudgetMs} ms`)
     return { acquired: false, reason: 'unavailable', cause }
+  }
+
+  function createHeartbeat({ key, resource, token, ttlMs, sentAtMs }: Asked): Heartbeat {
+    return new Heartbeat(resource, { ttlMs, sentAtMs, attemptTimeoutMs: commandBudgetMs, maxHeldMs }, () => {
+      gather()
+      return runScript(client, extendScript, key, token, ttlMs)
+    })
+  }
+
+  async function release({ key, token, ttlMs }: Held, heartbeat: Heartbeat): Promise<ReleaseOutcome> {
+    const wasLost = heartbeat.isLost()
+    gather()
+    const asked = compareAndDelete(client, key, token)
+    heartbeat.stop()
+    const answer = await withinBudget(asked, commandBudgetMs)
+    // A renewal that nobody heard of may have lengthened it by up to one TTL.
+    if (answer.kind !== 'answered') void giveBack(key, token, heartbeat.deadline() + ttlMs)
+    if (wasLost || (answer.kind === 'answered' && !answer.value)) return 'already-lost'
+    return answer.kind === 'answered' ? 'released' : 'unknown'
   }
 }
 
@@ -123,37 +149,15 @@ interface Try {
   readonly signal: AcquireOptions['signal']
 }
 
-interface Granted {
+interface Held {
   readonly key: string
-  readonly resource: string
   readonly token: string
   readonly ttlMs: number
-  readonly sentAtMs: number
 }
 
-function createLease(
-  { key, resource, token, ttlMs, sentAtMs }: Granted,
-  { client, commandBudgetMs }: RedisLockOptions,
-  giveBack: GiveBack,
-  maxHeldMs: number,
-): Lease {
-  const heartbeat = startHeartbeat({
-    resource,
-    ttlMs,
-    sentAtMs,
-    attemptTimeoutMs: commandBudgetMs,
-    maxHeldMs,
-    renew: async () => (await runScript(client, extendScript, key, [token, ttlMs])) === 1,
-  })
-  return new HeldLease(resource, token, heartbeat, async () => {
-    const wasLost = heartbeat.isLost()
-    heartbeat.stop()
-    const answer = await withinBudget(runScript(client, releaseScript, key, [token]), commandBudgetMs)
-    // A renewal that nobody heard of may have lengthened it by up to one TTL.
-    if (answer.kind !== 'answered') void giveBack(key, token, heartbeat.deadline() + ttlMs)
-    if (wasLost || (answer.kind === 'answered' && answer.value !== 1)) return 'already-lost'
-    return answer.kind === 'answered' ? 'released' : 'unknown'
-  })
+interface Asked extends Held {
+  readonly resource: string
+  readonly sentAtMs: number
 }
 
 /** A client that is made lazily is told to connect; this try does not wait for it. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 
-/** What these patterns need of an ioredis client. */
-export type RedisClient = Pick<Redis, 'set' | 'eval' | 'evalsha' | 'status' | 'options' | 'connect'>
+/** What these patterns need of an ioredis client, and what they use where there is one. */
+export type RedisClient = Pick<Redis, 'set' | 'eval' | 'evalsha' | 'status' | 'options' | 'connect'> &
+  Partial<Pick<Redis, 'call' | 'stream'>>
 
 export interface RedisScript {
   readonly lua: string
@@ -20,21 +21,25 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[
 return 0`)
 
 /**
- * Runs a script on one key, by its hash. A server that does not know it (fresh, restarted, after SCRIPT FLUSH) is sent the
- * whole script, which it then knows. Both commands go straight into the client's pipeline.
+ * Runs a script on one key, by its hash, and says whether the key was ours. A server that does not know it (fresh,
+ * restarted, after SCRIPT FLUSH) is sent the whole script, which it then knows. Both commands go straight into the
+ * client's pipeline.
  */
-export async function runScript(
+export function runScript(
   client: RedisClient,
   { lua, sha }: RedisScript,
   key: string,
-  args: ReadonlyArray<string | number>,
-): Promise<unknown> {
-  try {
-    return await client.evalsha(sha, 1, key, ...args)
-  } catch (error) {
+  ...args: ReadonlyArray<string | number>
+): Promise<boolean> {
+  return client.evalsha(sha, 1, key, ...args).then(isOne, (error: unknown) => {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-    return client.eval(lua, 1, key, ...args)
-  }
+    return client.eval(lua, 1, key, ...args).then(isOne)
+  })
+}
+
+/** What a comparing command answers when the value was the expected one. */
+export function isOne(count: unknown): boolean {
+  return count === 1
 }
 
 function script(lua: string): RedisScript {

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { createGiveBack, type GiveBack } from './give-back.ts'
+import { createGatherer, type Gatherer } from './one-write.ts'
 import { isConnected } from './redis-lock.ts'
 import type { RedisClient } from './redis-scripts.ts'
 
@@ -10,6 +11,7 @@ export type RedlockClient = RedisClient & Pick<Redis, 'info' | 'on'>
 export interface RedlockNode {
   readonly client: RedlockClient
   readonly giveBack: GiveBack
+  readonly gather: Gatherer
   /** A look at the server that is under way; waiting for it is worth one round trip. */
   readonly lookingAt: Promise<void> | undefined
   /** Why it may not vote, or `undefined` if it may. */
@@ -82,6 +84,7 @@ function watchNode(
   return {
     client,
     giveBack: createGiveBack(client, commandBudgetMs),
+    gather: createGatherer(client),
     get lookingAt() {
       return lookingAt
     },

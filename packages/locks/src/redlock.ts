@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto'
 import { ReplyError } from 'ioredis'
 import Redlock, { type Client, Lock as PackageLock } from 'redlock'
 import type { Random } from './backoff.ts'
-import { clockDriftMs, startHeartbeat } from './heartbeat.ts'
+import { compareAndDelete } from './compare-and-delete.ts'
+import { clockDriftMs, Heartbeat } from './heartbeat.ts'
 import { HeldLease } from './held-lease.ts'
 import {
   type AcquireOptions,
   type Acquisition,
   assertResource,
   assertTimes,
-  type Lease,
   type Lock,
   type LockRefusal,
   type ReleaseOutcome,
 } from './lock.ts'
 import { pollUntilGranted } from './poll.ts'
 import { assertBudget, assertClient } from './redis-lock.ts'
-import { extendScript, releaseScript, runScript } from './redis-scripts.ts'
+import { extendScript, runScript } from './redis-scripts.ts'
 import { type RedlockClient, type RedlockNode, watchNodes } from './redlock-node.ts'
 import { withinBudget } from './within-budget.ts'
 
@@ -42,10 +42,11 @@ import { withinBudget } from './within-budget.ts'
  * locking" and Salvatore Sanfilippo, "Is Redlock safe?", 2016.
  *
  * **What is used of the package `redlock`** (5.0.0-beta.2): the token, asking all nodes at once, the counting that ends
- * with a majority, the undoing of a failed try. It is given one Redlock for each acquisition, whose clients are the
- * nodes as this acquisition sees them; they harden it from outside:
- * - it waits for ever for a node that hangs, and an even split never settles: here each vote ends within the budget,
- *   and the number of nodes is odd, so one side always has a majority;
+ * with a majority, the decision to undo a failed try. One Redlock serves all acquisitions: what it takes for the name of
+ * a resource and hands on to each client is the question of one acquisition (`Question`), and its clients are the nodes,
+ * who answer it. They harden it from outside:
+ * - it waits for ever for a node that hangs, and an even split never settles: here the caller waits for the budget and
+ *   no longer, and the number of nodes is odd, so one side always has a majority;
  * - it resends a script that a fresh node does not know, so that an acquisition can overtake its own undoing and leave
  *   a lock that nobody holds: here `SET NX PX` does it, one command that needs no script;
  * - it undoes a failed try with a release that may be lost, while the caller waits: here it is repeated in the
@@ -55,17 +56,20 @@ import { withinBudget } from './within-budget.ts'
  * clock and fires its signal after the lock has expired, 1.5 s with default retries: here `heartbeat.ts`); its validity
  * (also by the wall clock, never checked, so a lock can be handed out that is over: here the monotonic clock, from
  * before the first command was sent); its retries (they cannot be aborted); its one `ExecutionError` for contention and
- * for outage, whose reasons are known only when the slowest node has answered (here the votes are counted a second
- * time, as they come); and releasing, which throws when the lock has expired.
+ * for outage, whose reasons are known only when the slowest node has answered (here the question counts the refusals
+ * too, as they come); and releasing, which throws when the lock has expired.
  */
 export function createRedlock(options: RedlockOptions): Lock {
   const { commandBudgetMs, longestTtlMs = defaultLongestTtlMs, minValidityMs, random = Math.random } = options
   const { keyPrefix = 'lock:', maxHeldMs = defaultMaxHeldMs } = options
   assertNodes(options)
   const minTtlMs = 3 * commandBudgetMs
+  const pauses = { ...pollPauses, random }
   assertTimes({ ttlMs: longestTtlMs }, minTtlMs)
   const rejoinDelayMs = longestTtlMs + clockDriftMs(longestTtlMs)
   const nodes = watchNodes(options.nodes, { rejoinDelayMs, commandBudgetMs })
+  const quorum = Math.floor(nodes.length / 2) + 1
+  const redlock = createPackageRedlock(nodes)
 
   return {
     strategy: 'redlock',
@@ -76,69 +80,69 @@ export function createRedlock(options: RedlockOptions): Lock {
       const leastMs = minValidityMs ?? ttlMs / 2
       assertTtl(ttlMs, leastMs, options, longestTtlMs)
       const key = keyPrefix + resource
-      return pollUntilGranted(acquireOptions, { ...pollPauses, random }, () =>
-        tryOnce({ key, resource, ttlMs, leastMs, signal }),
-      )
+      return await pollUntilGranted(acquireOptions, pauses, () => tryOnce({ key, resource, ttlMs, leastMs, signal }))
     },
   }
 
   async function tryOnce({ key, resource, ttlMs, leastMs, signal }: Try): Promise<Acquisition | 'contended'> {
     const sentAtMs = performance.now()
-    const ballot = openBallot(nodes, { key, ttlMs, commandBudgetMs })
-    const vote = ballot.count()
-    // Each node's vote ends within the budget, so this does; the second budget is there only to be seen to be unneeded.
-    const answer = await withinBudget(ballot.redlock.acquire([key], ttlMs), 2 * commandBudgetMs, signal)
+    const ballot = new Ballot(nodes, key, ttlMs)
+    const question = new Question(ballot, 'grant')
+    const asked = redlock.acquire([question], ttlMs)
+    // Made while the nodes are at it: then it costs no time.
+    const heartbeat = createHeartbeat(ballot, resource, sentAtMs)
+    const answer = await withinBudget(asked, commandBudgetMs, signal)
 
     if (answer.kind === 'answered') {
       const validForMs = sentAtMs + ttlMs - clockDriftMs(ttlMs) - performance.now()
       if (validForMs >= leastMs) {
-        ballot.keep()
-        const token = answer.value.value
-        return { acquired: true, lease: createLease({ ballot, resource, token, key, ttlMs, sentAtMs, maxHeldMs }) }
+        heartbeat.start()
+        return {
+          acquired: true,
+          lease: new HeldLease(resource, ballot.token, heartbeat, () => release(ballot, heartbeat)),
+        }
       }
       ballot.withdraw()
       return unavailable(new Error(`${validForMs} ms were left when the votes were in, and ${leastMs} were asked for`))
     }
     ballot.withdraw()
     if (answer.kind === 'aborted') return { acquired: false, reason: 'aborted' }
-    if (vote.failures.length < ballot.quorum) return 'contended'
+    if (answer.kind === 'late') question.endWaiting(commandBudgetMs)
+    if (question.failures.length < quorum) return 'contended'
     return unavailable(
-      new AggregateError(vote.failures, `${vote.failures.length} of ${nodes.length} nodes did not vote`),
+      new AggregateError(question.failures, `${question.failures.length} of ${nodes.length} nodes did not vote`),
     )
   }
 
-  function createLease({ ballot, resource, token, key, ttlMs, sentAtMs }: Granted): Lease {
-    // Its own expiry is by the wall clock, and it refuses what seems to be over; whether it is over, the heartbeat knows.
-    const held = () => new PackageLock(ballot.redlock, [key], token, [], Number.POSITIVE_INFINITY)
-    const heartbeat = startHeartbeat({
-      resource,
-      ttlMs,
-      sentAtMs,
-      attemptTimeoutMs: commandBudgetMs,
-      maxHeldMs,
-      async renew() {
-        const vote = ballot.count()
-        try {
-          await ballot.redlock.extend(held(), ttlMs)
-          return true
-        } catch (error) {
-          // Only a majority that denies it proves that it is lost. Nodes that do not answer may still have it.
-          if (vote.noes >= ballot.quorum) return false
-          throw error
-        }
-      },
+  function createHeartbeat(ballot: Ballot, resource: string, sentAtMs: number): Heartbeat {
+    const { ttlMs } = ballot
+    const times = { ttlMs, sentAtMs, attemptTimeoutMs: commandBudgetMs, maxHeldMs }
+    return new Heartbeat(resource, times, async () => {
+      const question = new Question(ballot, 'extend')
+      try {
+        await redlock.extend(lockOf(question), ttlMs)
+        return true
+      } catch (error) {
+        // Only a majority that denies it proves that it is lost. Nodes that do not answer may still have it.
+        if (question.noes >= quorum) return false
+        throw error
+      }
     })
-    return new HeldLease(resource, token, heartbeat, async (): Promise<ReleaseOutcome> => {
-      const wasLost = heartbeat.isLost()
-      heartbeat.stop()
-      const vote = ballot.count()
-      const isReleased = await ballot.redlock.release(held()).then(
-        () => true,
-        () => false,
-      )
-      if (wasLost || vote.noes >= ballot.quorum) return 'already-lost'
-      return isReleased ? 'released' : 'unknown'
-    })
+  }
+
+  async function release(ballot: Ballot, heartbeat: Heartbeat): Promise<ReleaseOutcome> {
+    const wasLost = heartbeat.isLost()
+    const question = new Question(ballot, 'release')
+    const asked = redlock.release(lockOf(question))
+    heartbeat.stop()
+    const answer = await withinBudget(asked, commandBudgetMs)
+    if (wasLost || question.noes >= quorum) return 'already-lost'
+    return answer.kind === 'answered' ? 'released' : 'unknown'
+  }
+
+  /** Its own expiry is by the wall clock, and it refuses what seems to be over; whether it is over, the heartbeat knows. */
+  function lockOf(question: Question): PackageLock<Question> {
+    return new PackageLock(redlock, [question], question.ballot.token, [], Number.POSITIVE_INFINITY)
   }
 }
 
@@ -181,174 +185,138 @@ interface Try {
   readonly signal: AcquireOptions['signal']
 }
 
-interface Granted {
-  readonly ballot: Ballot
-  readonly resource: string
-  readonly token: string
-  readonly key: string
-  readonly ttlMs: number
-  readonly sentAtMs: number
-  readonly maxHeldMs: number
-}
-
-/** The votes on one question, as they come. One timer ends the waiting for all nodes that have not answered. */
-class Vote {
-  noes = 0
-  readonly failures: unknown[] = []
-  readonly #budgetMs: number
-  readonly #waiting = new Set<(error: unknown) => void>()
-  #timer: NodeJS.Timeout | undefined
-
-  constructor(budgetMs: number) {
-    this.#budgetMs = budgetMs
-  }
-
-  /** Resolves as the package wants it: 1 is a vote for us, 0 one against us. Settles within the budget. */
-  cast(answer: Promise<boolean>): Promise<number> {
-    this.#timer ??= setTimeout(() => this.#endWaiting(), this.#budgetMs)
-    return new Promise((resolve, reject) => {
-      const fail = (error: unknown) => {
-        if (!this.#isFirst(fail)) return
-        this.failures.push(error)
-        reject(error)
-      }
-      this.#waiting.add(fail)
-      answer.then((isYes) => {
-        if (!this.#isFirst(fail)) return
-        if (!isYes) this.noes++
-        resolve(isYes ? 1 : 0)
-      }, fail)
-    })
-  }
-
-  /** What comes after the waiting has ended does not count. */
-  #isFirst(fail: (error: unknown) => void): boolean {
-    const isFirst = this.#waiting.delete(fail)
-    if (this.#waiting.size === 0) clearTimeout(this.#timer)
-    return isFirst
-  }
-
-  #endWaiting(): void {
-    for (const fail of this.#waiting) fail(new Error(`this Redis took longer than ${this.#budgetMs} ms`))
-  }
-}
-
-interface Ballot {
-  readonly quorum: number
-  readonly redlock: Redlock
-  /** Counts the votes on the next question. The package puts it to every node before it returns. */
-  count(): Vote
-  /** From now on, to release is to release, and not to undo. */
-  keep(): void
-  /** Gives back what was or may have been granted. */
-  withdraw(): void
-}
-
-/** The package names its scripts by their hashes. It never sees a real one: what is run is decided here. */
+/** The package names its scripts by their hashes. It never sees a real one: what is run is decided by the question. */
 const scripts = { acquireScript: () => 'acquire', extendScript: () => 'extend', releaseScript: () => 'release' }
-const [acquireSha, extendSha] = ['acquire', 'extend'].map((name) => createHash('sha1').update(name).digest('hex'))
+const releaseSha = createHash('sha1').update('release').digest('hex')
 
-interface BallotOptions {
-  readonly key: string
-  readonly ttlMs: number
-  readonly commandBudgetMs: number
-}
-
-function openBallot(nodes: readonly RedlockNode[], options: BallotOptions): Ballot {
-  let vote = new Vote(options.commandBudgetMs)
-  let isKept = false
-  const voters = nodes.map((node) => new Voter(node, options))
-  const clients = voters.map(
-    (voter): Client => ({
-      evalsha(sha, _keys, [, token = '']) {
-        if (sha === acquireSha) return vote.cast(voter.grant(token))
-        if (sha === extendSha) return vote.cast(voter.extend(token))
-        if (isKept) return voter.release(token, vote)
-        voter.withdraw()
-        return Promise.resolve(0)
-      },
-      eval: () => Promise.reject(new Error('unused: no script is ever unknown to a voter')),
+function createPackageRedlock(nodes: readonly RedlockNode[]): Redlock<Question> {
+  const clients = nodes.map(
+    (node, n): Client<Question> => ({
+      evalsha: (sha, _keys, [question, token]) =>
+        sha === releaseSha && question.what === 'grant' ? question.undo() : question.put(node, n, token),
+      eval: () => Promise.reject(new Error('unused: no script is ever unknown to a node')),
     }),
   )
   // No retries and no drift of its own: both are by the wall clock.
-  const redlock = new Redlock(clients, { retryCount: 0, driftFactor: 0 }, scripts)
+  return new Redlock(clients, { retryCount: 0, driftFactor: 0 }, scripts)
+}
 
-  return {
-    quorum: Math.floor(nodes.length / 2) + 1,
-    redlock,
-    count() {
-      vote = new Vote(options.commandBudgetMs)
-      return vote
-    },
-    keep() {
-      isKept = true
-    },
-    withdraw() {
-      for (const voter of voters) voter.withdraw()
-    },
+/** What one acquisition asks all nodes, and who has refused so far. */
+class Question {
+  readonly ballot: Ballot
+  readonly what: 'grant' | 'extend' | 'release'
+  noes = 0
+  readonly failures: unknown[] = []
+  #unanswered: number
+
+  constructor(ballot: Ballot, what: Question['what']) {
+    this.ballot = ballot
+    this.what = what
+    this.#unanswered = ballot.nodes.length
+  }
+
+  /** Resolves as the package wants it: 1 is a vote for us, 0 one against us. */
+  put(node: RedlockNode, n: number, token: string): Promise<number> {
+    return this.ballot[this.what](node, n, token).then(
+      (answer) => {
+        this.#unanswered--
+        if (answer !== null && answer !== false) return 1
+        this.noes++
+        if (this.what === 'grant') this.ballot.noteAbsent(n)
+        return 0
+      },
+      (error: unknown) => {
+        this.#unanswered--
+        this.failures.push(error)
+        if (this.what === 'release') this.ballot.giveBackLater(node)
+        // An error that Redis itself answered proves that nothing was set. Everything else may have been, or may still be.
+        else if (this.what === 'grant' && error instanceof ReplyError) this.ballot.noteAbsent(n)
+        throw error
+      },
+    )
+  }
+
+  /** The package gives up. Nobody waits for what happens then, so it is told at once that it has happened. */
+  undo(): Promise<number> {
+    this.ballot.withdraw()
+    return undone
+  }
+
+  /** Who has not answered by now has not voted. */
+  endWaiting(budgetMs: number): void {
+    while (this.#unanswered-- > 0) this.failures.push(new Error(`this Redis took longer than ${budgetMs} ms`))
   }
 }
 
-/** One node as one acquisition sees it. `false`: the node answered, and it is not ours. */
-class Voter {
-  readonly #node: RedlockNode
+const undone = Promise.resolve(1)
+const nothingToRelease = Promise.resolve(false)
+
+/** One acquisition, and what each node may hold of it. */
+class Ballot {
+  readonly nodes: readonly RedlockNode[]
+  readonly ttlMs: number
+  /** The package makes it, and names it with the first question. */
+  token = ''
   readonly #key: string
-  readonly #ttlMs: number
-  /** What this node may hold of ours. */
-  #asked: { readonly token: string; readonly untilMs: number } | undefined
-  #isWithdrawn = false
+  /** Until when a node may hold it; 0 where it does not. */
+  readonly #untilMs: number[]
+  #isOver = false
 
-  constructor(node: RedlockNode, { key, ttlMs }: BallotOptions) {
-    this.#node = node
+  constructor(nodes: readonly RedlockNode[], key: string, ttlMs: number) {
+    this.nodes = nodes
+    this.ttlMs = ttlMs
     this.#key = key
-    this.#ttlMs = ttlMs
+    this.#untilMs = nodes.map(() => 0)
   }
 
-  grant(token: string): Promise<boolean> {
-    const { lookingAt } = this.#node
-    return lookingAt === undefined ? this.#set(token) : lookingAt.then(() => this.#set(token))
+  /** `null`: somebody else has it. */
+  grant(node: RedlockNode, n: number, token: string): Promise<string | null> {
+    this.token = token
+    const { lookingAt } = node
+    return lookingAt === undefined ? this.#set(node, n, token) : lookingAt.then(() => this.#set(node, n, token))
   }
 
-  async #set(token: string): Promise<boolean> {
-    const absence = this.#node.whyAbsent()
-    if (absence !== undefined) throw absence
+  #set(node: RedlockNode, n: number, token: string): Promise<string | null> {
+    const absence = node.whyAbsent()
+    if (absence !== undefined) return Promise.reject(absence)
     // Behind the release nothing may be set any more: nobody would give it back.
-    if (this.#isWithdrawn) throw new Error('the vote was over before this node could be asked')
-    this.#asked = { token, untilMs: performance.now() + this.#ttlMs }
-    try {
-      const isOurs = (await this.#node.client.set(this.#key, token, 'PX', this.#ttlMs, 'NX')) !== null
-      if (!isOurs) this.#asked = undefined
-      return isOurs
-    } catch (error) {
-      // An error that Redis itself answered proves that nothing was set. Everything else may have been, or may still be.
-      if (error instanceof ReplyError) this.#asked = undefined
-      throw error
-    }
+    if (this.#isOver) return Promise.reject(new Error('the vote was over before this node could be asked'))
+    this.#untilMs[n] = performance.now() + this.ttlMs
+    node.gather()
+    return node.client.set(this.#key, token, 'PX', this.ttlMs, 'NX')
   }
 
-  extend(token: string): Promise<boolean> {
-    return runScript(this.#node.client, extendScript, this.#key, [token, this.#ttlMs]).then(isOne)
+  extend({ client, gather }: RedlockNode, _n: number, token: string): Promise<boolean> {
+    gather()
+    return runScript(client, extendScript, this.#key, token, this.ttlMs)
   }
 
-  release(token: string, vote: Vote): Promise<number> {
-    this.#isWithdrawn = true
-    if (this.#asked === undefined) return vote.cast(Promise.resolve(false))
-    const released = vote.cast(runScript(this.#node.client, releaseScript, this.#key, [token]).then(isOne))
-    // A renewal that nobody heard of may have lengthened it by up to one TTL.
-    released.catch(() => void this.#node.giveBack(this.#key, token, performance.now() + 2 * this.#ttlMs))
-    return released
+  release({ client, gather }: RedlockNode, n: number, token: string): Promise<boolean> {
+    this.#isOver = true
+    if (this.#untilMs[n] === 0) return nothingToRelease
+    gather()
+    return compareAndDelete(client, this.#key, token)
   }
 
+  /** The node has answered that it holds nothing of ours. */
+  noteAbsent(n: number): void {
+    this.#untilMs[n] = 0
+  }
+
+  /** A renewal that nobody heard of may have lengthened it by up to one TTL. */
+  giveBackLater({ giveBack }: RedlockNode): void {
+    void giveBack(this.#key, this.token, performance.now() + 2 * this.ttlMs)
+  }
+
+  /** Gives back what was or may have been granted. */
   withdraw(): void {
-    if (!this.#isWithdrawn && this.#asked !== undefined) {
-      void this.#node.giveBack(this.#key, this.#asked.token, this.#asked.untilMs)
-    }
-    this.#isWithdrawn = true
+    if (this.#isOver) return
+    this.#isOver = true
+    this.nodes.forEach(({ giveBack }, n) => {
+      const untilMs = this.#untilMs[n] ?? 0
+      if (untilMs > 0) void giveBack(this.#key, this.token, untilMs)
+    })
   }
-}
-
-function isOne(count: unknown): boolean {
-  return count === 1
 }
 
 function unavailable(cause: Error): LockRefusal {

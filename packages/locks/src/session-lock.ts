@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { startHeartbeat } from './heartbeat.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { HeldLease } from './held-lease.ts'
 import {
   type AcquireOptions,
@@ -112,17 +112,14 @@ export function createSessionLock(options: SessionLockOptions): Lock {
 
   function hold(pinned: Pinned, { idle_before }: LockAnswer, { resource, ttlMs }: Asked, sentAtMs: number): Lease {
     const { client } = pinned
-    const heartbeat = startHeartbeat({
+    const heartbeat = new Heartbeat(
       resource,
-      ttlMs,
-      sentAtMs,
-      attemptTimeoutMs: commandBudgetMs,
-      maxHeldMs,
-      renew: async () => {
+      { ttlMs, sentAtMs, attemptTimeoutMs: commandBudgetMs, maxHeldMs },
+      async () => {
         await client.query('SELECT 1')
         return true
       },
-    })
+    ).start()
     pinned.onEnd(() => heartbeat.deny())
     return new HeldLease(resource, randomUUID(), heartbeat, async (): Promise<ReleaseOutcome> => {
       const wasLost = heartbeat.isLost()

@@ -15,12 +15,12 @@ export type Bracketed<T> =
  * The work is not stopped when the lease is lost: look at `lease.signal`, or hand it on. Throws what the work throws, never
  * anything of its own about the release; a refusal is a value, and then the work was not begun.
  */
-export async function withLock<T>(
-  lock: Lock,
-  { resource, ...options }: AcquireOptions & { readonly resource: string },
-  work: (lease: Lease) => Promise<T>,
+export async function withLock<T, L extends Lease = Lease>(
+  lock: Lock<L>,
+  options: AcquireOptions & { readonly resource: string },
+  work: (lease: L) => Promise<T>,
 ): Promise<Bracketed<T>> {
-  const acquisition = await lock.acquire(resource, options)
+  const acquisition = await lock.acquire(options.resource, options)
   if (!acquisition.acquired) return acquisition
   const { lease } = acquisition
   let value: T

@@ -13,15 +13,17 @@ import type { Redis } from 'ioredis'
 import { Client, Pool, type PoolClient } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import {
-  acquireFenced,
   admitFence,
   createRedisLock,
   drawFence,
+  type FencedLease,
   type FenceQuery,
+  fencedLock,
   fenceTable,
   type Lease,
   type Lock,
   StaleFence,
+  withLock,
 } from '../src/index.ts'
 import { connectRedis } from './redis-client.ts'
 
@@ -76,8 +78,8 @@ describe('fences', () => {
     expect(second.fence).toBeGreaterThan(first.fence)
     // The hazard: the second holder has the same number as the first.
     expect(await redis.incr('counter')).toBe(1)
-    await first.lease.release()
-    await second.lease.release()
+    await first.release()
+    await second.release()
   })
 })
 
@@ -140,19 +142,49 @@ describe('two holders at once, because Redis was flushed', () => {
   })
 })
 
+describe('a lock with a fence keeps the contract of all locks', () => {
+  it('its lease is that of the lock, and has the fence in it; brackets take it', async () => {
+    const bracketed = await withLock(fencedLock(lock, draw), { resource: 'order:1', ttlMs }, async (lease) => {
+      expect(await redis.get('lock:order:1')).toBe(lease.token)
+      expect(lease.resource).toBe('order:1')
+      expect(lease.deadline).toBeGreaterThan(performance.now() + ttlMs / 2)
+      expect(lease.signal.aborted).toBe(false)
+      await guardedWrite('the bracket', lease.fence)
+      return lease.fence
+    })
+    expect(bracketed).toEqual({ acquired: true, value: 1n, release: 'released' })
+    expect(await writer()).toBe('the bracket')
+  })
+
+  it('also its loss is that of the lock, and `await using` gives it back', async () => {
+    const short = await fencedLock(lock, draw).acquire('order:1', { ttlMs: 1_500 })
+    if (!short.acquired) throw new Error(short.reason)
+    const { signal } = short.lease
+    await redis.flushall()
+    await eventually('the signal fires', () => signal.aborted)
+    expect(await short.lease.release()).toBe('already-lost')
+    {
+      await using lease = await fenced()
+      expect(await redis.exists('lock:order:1')).toBe(1)
+      expect(lease.fence).toBe(2n)
+    }
+    expect(await redis.exists('lock:order:1')).toBe(0)
+  })
+})
+
 describe('a fence that cannot be had', () => {
   it('gives the lock back', async () => {
     const failure = new Error('no database')
-    const refused = await acquireFenced(lock, () => Promise.reject(failure), { resource: 'order:1', ttlMs })
+    const refused = await fencedLock(lock, () => Promise.reject(failure)).acquire('order:1', { ttlMs })
     expect(refused).toEqual({ acquired: false, reason: 'unavailable', cause: failure })
     expect(await redis.exists('lock:order:1')).toBe(0)
   })
 
   it('is not asked for when the lock is refused', async () => {
-    const { lease } = await fenced()
+    const lease = await fenced()
     let draws = 0
     const counting = async () => BigInt(++draws)
-    expect(await acquireFenced(lock, counting, { resource: 'order:1', ttlMs })).toMatchObject({ reason: 'contended' })
+    expect(await fencedLock(lock, counting).acquire('order:1', { ttlMs })).toMatchObject({ reason: 'contended' })
     expect(draws).toBe(0)
     await lease.release()
   })
@@ -162,11 +194,11 @@ describe('a fence that cannot be had', () => {
   })
 })
 
-async function fenced() {
-  const result = await acquireFenced(lock, draw, { resource: 'order:1', ttlMs })
+async function fenced(): Promise<FencedLease> {
+  const result = await fencedLock(lock, draw).acquire('order:1', { ttlMs })
   if (!result.acquired) throw new Error(result.reason, { cause: result.cause })
   leases.push(result.lease)
-  return result
+  return result.lease
 }
 
 const draw = (resource: string) => drawFence(rowsOf(pool), resource)

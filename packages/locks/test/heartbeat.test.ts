@@ -1,7 +1,7 @@
 import { eventually, startLeakCheck } from '@seatbelt/testing'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { type Heartbeat, startHeartbeat } from '../src/heartbeat.ts'
+import { Heartbeat } from '../src/heartbeat.ts'
 
 const leakCheck = startLeakCheck()
 afterAll(() => leakCheck.assertNoLeaks())
@@ -145,7 +145,8 @@ function start(options: {
   maxHeldMs?: number
   renew: () => Promise<boolean>
 }): Heartbeat {
-  return startHeartbeat({ resource: 'order:1', attemptTimeoutMs: options.ttlMs / 6, maxHeldMs: 60_000, ...options })
+  const { renew, ...times } = options
+  return new Heartbeat('order:1', { attemptTimeoutMs: times.ttlMs / 6, maxHeldMs: 60_000, ...times }, renew).start()
 }
 
 /**

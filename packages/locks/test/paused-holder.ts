@@ -1,11 +1,11 @@
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
 import {
-  acquireFenced,
   admitFence,
   createRedisLock,
   drawFence,
   type FenceQuery,
+  fencedLock,
   redisLockClientOptions,
 } from '../src/index.ts'
 
@@ -21,10 +21,8 @@ await Promise.all([redis.connect(), database.connect()])
 const query: FenceQuery = async (sql, params) => (await database.query(sql, params)).rows
 
 const lock = createRedisLock({ client: redis, commandBudgetMs: 200 })
-const held = await acquireFenced(lock, (resource) => drawFence(query, resource), {
-  resource: 'order:1',
-  ttlMs: Number(ttlMs),
-})
+const fenced = fencedLock(lock, (resource) => drawFence(query, resource))
+const held = await fenced.acquire('order:1', { ttlMs: Number(ttlMs) })
 if (!held.acquired) throw new Error(held.reason, { cause: held.cause })
 process.send?.('held')
 
@@ -32,7 +30,7 @@ process.once('message', async () => {
   let outcome = 'written'
   await database.query('BEGIN')
   try {
-    if (isGuarded === 'guarded') await admitFence(query, 'order:1', held.fence)
+    if (isGuarded === 'guarded') await admitFence(query, 'order:1', held.lease.fence)
     await database.query(`UPDATE notes SET written_by = 'the paused one' WHERE id = 1`)
     await database.query('COMMIT')
   } catch (error) {

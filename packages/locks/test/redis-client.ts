@@ -16,3 +16,8 @@ export async function callsOf(client: Redis, command: string): Promise<number> {
   const stats = await client.info('commandstats')
   return Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(stats)?.[1] ?? 0)
 }
+
+/** A release, by the script or by the command of a server that has one. The first on a connection is by the script. */
+export function isRelease({ kind }: { readonly kind: string }): boolean {
+  return kind === 'EVALSHA' || kind === 'DELEX' || kind === 'DELIFEQ'
+}

@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import type { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createRedisLock, type Lease, type Lock } from '../src/index.ts'
-import { callsOf, connectRedis } from './redis-client.ts'
+import { callsOf, connectRedis, isRelease } from './redis-client.ts'
 
 /** So long that what is gone within a test was given back, and did not expire. */
 const longTtlMs = 60_000
@@ -119,7 +119,7 @@ describe('a Redis that is away', () => {
 
   it('that is lost with a release gets it again on the next connection', async () => {
     const lease = await granted('order:1', longTtlMs)
-    const release = proxy.intercept({ matches: ({ kind }) => kind === 'EVALSHA', at: 'request' })
+    const release = proxy.intercept({ matches: isRelease, at: 'request' })
     const releasing = lease.release()
     await release.reached()
     release.cut()

@@ -99,6 +99,19 @@ describe('a Redis lock', () => {
   })
 })
 
+describe('an answer that came within the budget', () => {
+  it('counts, although this process was too busy to read it until the budget was over', async () => {
+    const brief = createRedisLock({ client, commandBudgetMs: 30 })
+    const asked = brief.acquire('order:1', { ttlMs })
+    blockMs(150)
+    const result = await asked
+    if (!result.acquired) throw new Error(result.reason, { cause: result.cause })
+    const releasing = result.lease.release()
+    blockMs(150)
+    expect(await releasing).toBe('released')
+  })
+})
+
 describe('a client that is not connected', () => {
   it('is asked nothing, and nothing has to be given back', async () => {
     const sent: string[] = []

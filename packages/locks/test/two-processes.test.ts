@@ -11,7 +11,7 @@ import {
 import type { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { acquireFenced, createRedisLock, drawFence, fenceTable } from '../src/index.ts'
+import { createRedisLock, drawFence, fencedLock, fenceTable } from '../src/index.ts'
 import { connectRedis } from './redis-client.ts'
 
 const ttlMs = 800
@@ -65,7 +65,7 @@ async function pausePastTtl(mode: 'plain' | 'guarded'): Promise<unknown> {
     // Granted only when the paused one's lock has expired.
     const lock = createRedisLock({ client: redis, commandBudgetMs: 200 })
     const draw = (resource: string) => drawFence(async (sql, params) => (await pool.query(sql, params)).rows, resource)
-    const second = await acquireFenced(lock, draw, { resource: 'order:1', ttlMs: 60_000, waitMs: 20_000 })
+    const second = await fencedLock(lock, draw).acquire('order:1', { ttlMs: 60_000, waitMs: 20_000 })
     if (!second.acquired) throw new Error(second.reason)
     await pool.query(`UPDATE notes SET written_by = 'the second one' WHERE id = 1`)
 

@@ -12,7 +12,7 @@ export interface ForcedLosses {
 }
 
 export interface LossPlan {
-  /** How many leases each of the three faults takes. */
+  /** How many leases each of the faults takes. */
   readonly leasesPerFault: number
   readonly ttlMs: number
 }

@@ -10,6 +10,7 @@ export interface BenchPlan {
   readonly comparisons: { readonly inFlight: readonly number[]; readonly rounds: number; readonly sliceMs: number }
   readonly contention: ContentionPlan
   readonly losses: LossPlan
+  readonly quorumLosses: LossPlan
   readonly validityMs: number
   readonly heartbeats: readonly HeartbeatPlan[]
 }
@@ -30,6 +31,7 @@ export const fullPlan: BenchPlan = {
     sliceMs: (workMs) => 250 + 9 * workMs,
   },
   losses: { leasesPerFault: 400, ttlMs: 1_500 },
+  quorumLosses: { leasesPerFault: 300, ttlMs: 1_500 },
   validityMs: 8_000,
   heartbeats: [
     { leases: 10_000, ttlMs: 30_000, windowMs: 10_000, windows: 3 },
@@ -46,6 +48,7 @@ export const quickPlan: BenchPlan = {
     sliceMs: () => 50,
   },
   losses: { leasesPerFault: 20, ttlMs: 600 },
+  quorumLosses: { leasesPerFault: 20, ttlMs: 600 },
   validityMs: 1_000,
   heartbeats: [{ leases: 200, ttlMs: 1_500, windowMs: 500, windows: 1 }],
 }

@@ -6,7 +6,8 @@ import type { Verdict } from '../auditor/invariant.ts'
 import { type Comparison, compareThroughput } from './compare-throughput.ts'
 import { connectRedis } from './connect-redis.ts'
 import { fillDocument } from './fill-document.ts'
-import { forceLosses } from './force-losses.ts'
+import { type ForcedLosses, forceLosses, type LossPlan } from './force-losses.ts'
+import { forceQuorumLosses } from './force-quorum-losses.ts'
 import { createRatio, judgeReport, type LockSeries, type LocksReport, type Ratio } from './locks-report.ts'
 import { measureContention } from './measure-contention.ts'
 import { measureHeartbeat } from './measure-heartbeat.ts'
@@ -125,6 +126,18 @@ const goals: readonly Ratio[] = [
   createRatio({ name: 'forced-losses', what: 'losses that were forced for it, and observed', goal: 1_000 }, null),
   createRatio(
     {
+      name: 'abort-before-expiry-redlock',
+      what: 'share of forced losses of the hardened quorum in which the signal came before the expiry',
+      goal: 1,
+    },
+    null,
+  ),
+  createRatio(
+    { name: 'forced-losses-redlock', what: 'losses of the quorum that were forced for it, and observed', goal: 1_000 },
+    null,
+  ),
+  createRatio(
+    {
       name: 'leases-below-minimum',
       what: 'leases of the hardened quorum handed out with less than the asked minimum left',
       goal: 0,
@@ -182,7 +195,7 @@ function note({ ratios }: Findings, name: string, value: number | null): void {
   ratios.set(name, createRatio(ratio, rounded(value)))
 }
 
-/** The phases, in the order in which they disturb their servers: only measured, then suspended, then forbidden to answer. */
+/** The phases, in the order in which they disturb their servers: only measured, then suspended, forbidden to answer, killed. */
 async function measureAll(
   servers: BenchServers,
   plan: BenchPlan,
@@ -337,22 +350,29 @@ async function lookAtValidity(
   }
 }
 
+/** The quorum comes last: some of its nodes are killed. */
 async function lookAtLosses(
-  { redisUrls, suspendRedis }: BenchServers,
-  { losses: plan }: BenchPlan,
+  { redisUrls, suspendRedis, killRedis }: BenchServers,
+  { losses: plan, quorumLosses: quorumPlan }: BenchPlan,
   { signal, findings }: Phase,
 ): Promise<void> {
   const last = redisUrls.length - 1
-  const { losses, toldInTime, leastMarginMs } = await forceLosses(
-    redisUrls[last] ?? '',
-    () => suspendRedis(last),
-    plan,
-    signal,
-  )
-  note(findings, 'forced-losses', losses)
-  note(findings, 'abort-before-expiry', losses === 0 ? null : toldInTime / losses)
-  findings.facts['loss-ttl-ms'] = plan.ttlMs
-  findings.facts['loss-least-margin-ms'] = rounded(leastMarginMs)
+  const ofOne = await forceLosses(redisUrls[last] ?? '', () => suspendRedis(last), plan, signal)
+  noteLosses(findings, '', plan, ofOne)
+  const ofQuorum = await forceQuorumLosses(redisUrls, { suspend: suspendRedis, kill: killRedis }, quorumPlan, signal)
+  noteLosses(findings, '-redlock', quorumPlan, ofQuorum)
+}
+
+function noteLosses(
+  findings: Findings,
+  suffix: string,
+  { ttlMs }: LossPlan,
+  { losses, toldInTime, leastMarginMs }: ForcedLosses,
+): void {
+  note(findings, `forced-losses${suffix}`, losses)
+  note(findings, `abort-before-expiry${suffix}`, losses === 0 ? null : toldInTime / losses)
+  findings.facts[`loss-ttl-ms${suffix}`] = ttlMs
+  findings.facts[`loss-least-margin-ms${suffix}`] = rounded(leastMarginMs)
 }
 
 async function postgresVersion(pool: pg.Pool): Promise<string | null> {

@@ -11,6 +11,8 @@ export interface BenchServers {
   readonly redisUrls: readonly string[]
   /** Stops a Redis as SIGSTOP does: its connections stay, and nobody answers. Resolves to how it is woken up. */
   suspendRedis(index: number): () => void
+  /** SIGKILL, as a crash would be; it is not started again. */
+  killRedis(index: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -46,6 +48,7 @@ export async function startServers({ root, say, signal }: BenchServerOptions): P
       databaseUrl: postgres.url,
       redisUrls: nodes.map(({ url }) => url),
       suspendRedis: (index) => suspend(supervisor.pid(redisName(index))),
+      killRedis: (index) => supervisor.kill(redisName(index)),
       stop,
     }
   } catch (error) {
