@@ -23,7 +23,7 @@ FROM ${NODE}
 WORKDIR /seatbelt
 ENV NODE_ENV=production HOST=0.0.0.0
 
-# Where the gateway's ledger goes: a volume that is mounted here takes over its owner.
+# Where the gateway's ledger and the mail go: a volume that is mounted here takes over its owner.
 RUN install -d -o node -g node /var/lib/seatbelt
 
 # It says that the bundles are ES modules.
@@ -34,8 +34,9 @@ COPY --from=build /seatbelt/apps/payments-api/dist apps/payments-api/dist
 COPY --from=build /seatbelt/apps/gateway/dist/main.js /seatbelt/apps/gateway/dist/main.js.map apps/gateway/dist/
 COPY --from=build /seatbelt/apps/worker/dist/*.js /seatbelt/apps/worker/dist/*.js.map apps/worker/dist/
 COPY --from=build /seatbelt/apps/worker/dist/prisma apps/worker/dist/prisma
-# Of the lab only the auditor: the rest starts the native stack, and its control charges twice on purpose.
+# Of the lab only the auditor and the mail sink: the rest starts the native stack, and its control charges twice on purpose.
 COPY --from=build /seatbelt/apps/lab/dist/auditor.js /seatbelt/apps/lab/dist/auditor.js.map apps/lab/dist/
+COPY --from=build /seatbelt/apps/lab/dist/mail-sink.js /seatbelt/apps/lab/dist/mail-sink.js.map apps/lab/dist/
 
 USER node
 CMD ["node", "--enable-source-maps", "apps/payments-api/dist/main.js"]

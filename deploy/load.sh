@@ -1,6 +1,6 @@
 #!/bin/sh
 # docker compose run --rm k6 NAME: fires loadtests/NAME.ts at the load balancer and asks the auditor.
-# Exit code as of `npm run load -- NAME`: 0 every threshold held, 1 at least one did not, 2 nothing is known.
+# Exit code: 0 every threshold held, 1 at least one did not, 2 nothing is known.
 name=${1:-}
 folder=${LOADTESTS:-/loadtests}
 case $name in

@@ -6,7 +6,7 @@ import exec from 'k6/execution'
 import { Counter } from 'k6/metrics'
 import type { Options } from 'k6/options'
 import { countVerdict } from './lib/auditor.ts'
-import { createOrder, problemCode } from './lib/client.ts'
+import { createOrder, problemCode, toPay } from './lib/client.ts'
 import { environment } from './lib/environment.ts'
 import { runIteration } from './lib/iteration.ts'
 import { checkChargedOnce } from './lib/ledger.ts'
@@ -42,12 +42,10 @@ export default function doubleClick(): void {
     const number = exec.scenario.iterationInTest
     warmConnections(copies, number)
     const order = createOrder(number)
-    const clicks = Array.from({ length: copies }, (_, click) => ({
-      order,
-      key: `${environment.run}-pay-${number}-click-${click}`,
-      paymentMethod: 'pm_card_visa',
-    }))
-    for (const answer of fireVolley(clicks, number, 'in-turn')) {
+    const clicks = Array.from({ length: copies }, (_, click) =>
+      toPay(order, `${environment.run}-pay-${number}-click-${click}`),
+    )
+    for (const answer of fireVolley(clicks, number, { repeat: 'in-turn' })) {
       if (answer.status === 201) clicksPaid.add(1)
       else if (answer.status === 409 && problemCode(answer) === 'order-already-paid') clicksRefused.add(1)
       else answersUnexpected.add(1, { status: String(answer.status) })
@@ -57,7 +55,7 @@ export default function doubleClick(): void {
 }
 
 export function teardown(): void {
-  countVerdict()
+  countVerdict('double-click')
 }
 
 export function handleSummary(data: Parameters<typeof summarize>[1]): Record<string, string> {

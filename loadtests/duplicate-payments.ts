@@ -8,7 +8,7 @@
 import exec from 'k6/execution'
 import type { Options } from 'k6/options'
 import { countVerdict, meet } from './lib/auditor.ts'
-import { type Answer, createOrder, createOrders, type Order, type PaymentRequest } from './lib/client.ts'
+import { type Answer, createOrder, createOrders, type MoneyRequest, type Order, toPay } from './lib/client.ts'
 import { environment } from './lib/environment.ts'
 import { runIteration } from './lib/iteration.ts'
 import { checkChargedOnce } from './lib/ledger.ts'
@@ -87,7 +87,7 @@ export function severalClients(data: { readonly shared: readonly Order[] }): voi
 }
 
 export function teardown(): void {
-  countVerdict()
+  countVerdict('duplicate-payments')
 }
 
 export function handleSummary(data: Parameters<typeof summarize>[1]): Record<string, string> {
@@ -99,6 +99,6 @@ function expectPaid(answers: readonly Answer[]): void {
   for (const { status } of answers) if (status !== 201) answersUnexpected.add(1, { status: String(status) })
 }
 
-function copyOf(order: Order, number: number): PaymentRequest {
-  return { order, key: `${environment.run}-pay-${number}`, paymentMethod: 'pm_card_visa' }
+function copyOf(order: Order, number: number): MoneyRequest {
+  return toPay(order, `${environment.run}-pay-${number}`)
 }

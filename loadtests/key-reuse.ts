@@ -6,7 +6,7 @@ import exec from 'k6/execution'
 import { Counter } from 'k6/metrics'
 import type { Options } from 'k6/options'
 import { countVerdict } from './lib/auditor.ts'
-import { type Answer, createOrder, type Order, problemCode } from './lib/client.ts'
+import { type Answer, createOrder, type Order, problemCode, toPay } from './lib/client.ts'
 import { environment } from './lib/environment.ts'
 import { runIteration } from './lib/iteration.ts'
 import { checkChargedOnce, checkNeverCharged } from './lib/ledger.ts'
@@ -54,7 +54,7 @@ export default function keyReuse(): void {
 }
 
 export function teardown(): void {
-  countVerdict()
+  countVerdict('key-reuse')
 }
 
 export function handleSummary(data: Parameters<typeof summarize>[1]): Record<string, string> {
@@ -63,21 +63,17 @@ export function handleSummary(data: Parameters<typeof summarize>[1]): Record<str
 
 /** Half of the copies pay with one card, half with another. Whichever comes first owns the key. */
 function twoRequestsWithOneKey(order: Order, key: string) {
-  return Array.from({ length: copies }, (_, copy) => ({
-    order,
-    key,
-    paymentMethod: copy % 2 === 0 ? 'pm_card_visa' : 'pm_card_mastercard',
-  }))
+  return Array.from({ length: copies }, (_, copy) =>
+    toPay(order, key, { paymentMethod: copy % 2 === 0 ? 'pm_card_visa' : 'pm_card_mastercard' }),
+  )
 }
 
 function misusesOf(key: string, paid: Order, other: Order) {
   return [
-    { order: paid, key, paymentMethod: 'pm_card_amex' },
-    { order: other, key, paymentMethod: 'pm_card_visa' },
+    toPay(paid, key, { paymentMethod: 'pm_card_amex' }),
+    toPay(other, key),
     {
-      order: other,
-      key,
-      paymentMethod: 'none',
+      ...toPay(other, key),
       path: '/v1/orders',
       body: JSON.stringify({ customerId: 'customer-reuse', amountMinor: 100, currency: 'EUR' }),
     },

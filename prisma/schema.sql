@@ -1,8 +1,14 @@
 -- The schema after all migrations, written from the catalog. Do not edit.
 
-CREATE TYPE order_state AS ENUM ('pending', 'processing', 'paid', 'cancelled');
+CREATE TYPE invoice_state AS ENUM ('open', 'paid', 'uncollectible');
 
-CREATE TYPE payment_state AS ENUM ('processing', 'succeeded', 'declined', 'cancelled', 'needs_review');
+CREATE TYPE order_state AS ENUM ('pending', 'processing', 'paid', 'cancelled', 'partially_refunded', 'refunded');
+
+CREATE TYPE payment_state AS ENUM ('processing', 'succeeded', 'declined', 'cancelled', 'needs_review', 'authorized', 'capturing', 'voiding', 'voided');
+
+CREATE TYPE refund_state AS ENUM ('processing', 'pending', 'succeeded', 'failed', 'needs_review');
+
+CREATE TYPE subscription_state AS ENUM ('active', 'past_due', 'cancelled');
 
 -- A merchant: who holds API keys and owns every other row.
 CREATE TABLE accounts (
@@ -25,6 +31,39 @@ CREATE TABLE api_keys (
   CONSTRAINT api_keys_hash_length CHECK ((octet_length(key_sha256) = 32))
 );
 
+-- What each hour's billing run did, and who led it last.
+CREATE TABLE billing_runs (
+  hour timestamp(0) with time zone NOT NULL,
+  fence bigint NOT NULL,
+  led_by text NOT NULL,
+  started_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  finished_at timestamp(3) with time zone,
+  invoiced integer NOT NULL DEFAULT 0,
+  charged integer NOT NULL DEFAULT 0,
+  declined integer NOT NULL DEFAULT 0,
+  -- An hour is billed by one run, however many servers start it.
+  CONSTRAINT billing_runs_pkey PRIMARY KEY (hour)
+);
+
+-- The gateway's events that we have heard, each written in the commit of what it caused.
+CREATE TABLE gateway_events (
+  id text NOT NULL,
+  type text NOT NULL,
+  payment_id uuid,
+  refund_id uuid,
+  result text NOT NULL,
+  received_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- An event has its effect once, however often it is delivered.
+  CONSTRAINT gateway_events_pkey PRIMARY KEY (id),
+  CONSTRAINT gateway_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT gateway_events_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT gateway_events_id_length CHECK (((char_length(id) >= 1) AND (char_length(id) <= 255))),
+  -- It settled something, made recovery look, or was none of ours.
+  CONSTRAINT gateway_events_result_is_known CHECK ((result = ANY (ARRAY['applied'::text, 'noted'::text, 'ignored'::text])))
+);
+-- Finds what is old enough to be forgotten.
+CREATE INDEX gateway_events_received_at_idx ON public.gateway_events USING btree (received_at);
+
 -- One key of one client: written in the commit of its claim, answered in the commit that settled it.
 CREATE TABLE idempotency_keys (
   account_id uuid NOT NULL,
@@ -35,21 +74,83 @@ CREATE TABLE idempotency_keys (
   answer_body text,
   answer_location text,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- Which step of its intent the key started.
+  step text NOT NULL DEFAULT 'pay'::text,
+  refund_id uuid,
+  -- A key is kept for a day after this, not after it came: a client may have been asking all the while.
+  answered_at timestamp(3) with time zone DEFAULT clock_timestamp(),
   -- One key of an account starts one operation.
   CONSTRAINT idempotency_keys_pkey PRIMARY KEY (account_id, key),
   CONSTRAINT idempotency_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT idempotency_keys_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT idempotency_keys_account_id_refund_id_fkey FOREIGN KEY (account_id, refund_id) REFERENCES refunds(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A key has a whole answer or none.
-  CONSTRAINT idempotency_keys_answer_is_whole CHECK (((answer_status IS NULL) = (answer_body IS NULL))),
+  CONSTRAINT idempotency_keys_answer_is_whole CHECK ((((answer_status IS NULL) = (answer_body IS NULL)) AND ((answer_status IS NULL) = (answered_at IS NULL)))),
   CONSTRAINT idempotency_keys_fingerprint_length CHECK ((octet_length(fingerprint) = 32)),
   -- A key without an answer names the intent that will bring one.
-  CONSTRAINT idempotency_keys_intent_or_answer CHECK (((payment_id IS NOT NULL) OR (answer_status IS NOT NULL))),
-  CONSTRAINT idempotency_keys_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255)))
+  CONSTRAINT idempotency_keys_intent_or_answer CHECK (((payment_id IS NOT NULL) OR (refund_id IS NOT NULL) OR (answer_status IS NOT NULL))),
+  CONSTRAINT idempotency_keys_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
+  -- A key started one step of one intent, or none at all.
+  CONSTRAINT idempotency_keys_step_is_known CHECK (
+CASE step
+    WHEN 'pay'::text THEN (refund_id IS NULL)
+    WHEN 'capture'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
+    WHEN 'void'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
+    WHEN 'refund'::text THEN ((payment_id IS NULL) AND (refund_id IS NOT NULL))
+    ELSE false
+END)
 );
--- A payment was started by one key, which gets its answer.
-CREATE UNIQUE INDEX idempotency_keys_account_id_payment_id_key ON public.idempotency_keys USING btree (account_id, payment_id);
+-- A step of a payment was started by one key, which gets its answer.
+CREATE UNIQUE INDEX idempotency_keys_account_id_payment_id_step_key ON public.idempotency_keys USING btree (account_id, payment_id, step);
+-- A refund was started by one key, which gets its answer.
+CREATE UNIQUE INDEX idempotency_keys_account_id_refund_id_key ON public.idempotency_keys USING btree (account_id, refund_id);
+-- Finds the keys that were answered long ago; one without an answer is never forgotten.
+CREATE INDEX idempotency_keys_to_purge ON public.idempotency_keys USING btree (answered_at) WHERE (answered_at IS NOT NULL);
 -- A recorded answer never changes, nor what its key stands for.
 CREATE TRIGGER idempotency_keys_answer_stays BEFORE UPDATE ON public.idempotency_keys FOR EACH ROW EXECUTE FUNCTION idempotency_keys_answer_stays();
+
+-- One period of one subscription, and the order that collects it.
+CREATE TABLE invoices (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  subscription_id uuid NOT NULL,
+  period integer NOT NULL,
+  due_at timestamp(3) with time zone NOT NULL,
+  order_id uuid NOT NULL,
+  state invoice_state NOT NULL DEFAULT 'open'::invoice_state,
+  declines integer NOT NULL DEFAULT 0,
+  -- Grows with every charge that is started; who starts the next one names the number it read.
+  tries integer NOT NULL DEFAULT 0,
+  next_try_at timestamp(3) with time zone NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  settled_at timestamp(3) with time zone,
+  CONSTRAINT invoices_pkey PRIMARY KEY (id),
+  -- An invoice is collected by an order of its own account.
+  CONSTRAINT invoices_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- An invoice belongs to a subscription of its own account.
+  CONSTRAINT invoices_account_id_subscription_id_fkey FOREIGN KEY (account_id, subscription_id) REFERENCES subscriptions(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- An invoice is final exactly when it was settled.
+  CONSTRAINT invoices_settled_when_final CHECK (((state = 'open'::invoice_state) = (settled_at IS NULL))),
+  -- After three declines nobody tries any more.
+  CONSTRAINT invoices_three_declines CHECK (((declines >= 0) AND (declines <= 3)))
+);
+-- Finds what the billing run must charge.
+CREATE INDEX invoices_due ON public.invoices USING btree (next_try_at) WHERE (state = 'open'::invoice_state);
+-- A period waits until the one before it is final.
+CREATE UNIQUE INDEX invoices_one_open_per_subscription ON public.invoices USING btree (subscription_id) WHERE (state = 'open'::invoice_state);
+-- A period is invoiced once, however many servers start the run.
+CREATE UNIQUE INDEX invoices_one_per_period ON public.invoices USING btree (subscription_id, period);
+-- An order collects one invoice.
+CREATE UNIQUE INDEX invoices_order_id_key ON public.invoices USING btree (order_id);
+
+-- The latest fence of each led resource. One row a resource, for ever: a counter that is deleted would begin again.
+CREATE TABLE lock_fences (
+  resource text NOT NULL,
+  token bigint NOT NULL,
+  CONSTRAINT lock_fences_pkey PRIMARY KEY (resource),
+  -- A fence is counted from one upwards.
+  CONSTRAINT lock_fences_token_grows CHECK ((token > 0))
+);
 
 -- What a customer owes, once.
 CREATE TABLE orders (
@@ -62,17 +163,67 @@ CREATE TABLE orders (
   -- Grows by one with every change; a writer names the version it read and loses if it is gone.
   version integer NOT NULL DEFAULT 0,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- What made the order, which alone pays and cancels it.
+  purpose text NOT NULL DEFAULT 'merchant'::text,
+  receipt_email text,
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- An order is for a positive amount that the gateway takes in one charge.
   CONSTRAINT orders_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
   -- A currency is written in one way, so that amounts can be compared.
-  CONSTRAINT orders_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text))
+  CONSTRAINT orders_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+  -- Whoever settles an order knows what else belongs into that commit.
+  CONSTRAINT orders_purpose_is_known CHECK ((purpose = ANY (ARRAY['merchant'::text, 'invoice'::text]))),
+  CONSTRAINT orders_receipt_email_length CHECK (((char_length(receipt_email) >= 3) AND (char_length(receipt_email) <= 254)))
 );
 -- Lists an account's orders by id, and lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX orders_account_id_id_key ON public.orders USING btree (account_id, id);
 -- Every change of an order is visible to whoever compares versions.
 CREATE TRIGGER orders_version_grows BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION orders_version_grows();
+
+-- What must be told to somebody outside, written in the commit that made it true.
+CREATE TABLE outbox (
+  -- Also the message's id outside: a copy that a crash may cause can be known for one.
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  channel text NOT NULL,
+  topic text NOT NULL,
+  subject_id uuid NOT NULL,
+  -- A mail address; a webhook goes to the endpoint that the account has when it is sent.
+  recipient text,
+  payload jsonb NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  look_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  attempts integer NOT NULL DEFAULT 0,
+  generation integer NOT NULL DEFAULT 0,
+  leased_until timestamp(3) with time zone,
+  published_at timestamp(3) with time zone,
+  dead_at timestamp(3) with time zone,
+  last_error text,
+  CONSTRAINT outbox_pkey PRIMARY KEY (id),
+  CONSTRAINT outbox_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- A receipt has somebody to go to.
+  CONSTRAINT outbox_channel_is_known CHECK (
+CASE channel
+    WHEN 'receipt'::text THEN (recipient IS NOT NULL)
+    WHEN 'webhook'::text THEN (recipient IS NULL)
+    ELSE false
+END),
+  -- A message was sent, or given up, or neither.
+  CONSTRAINT outbox_ends_once CHECK (((published_at IS NULL) OR (dead_at IS NULL))),
+  -- Nobody sends what was sent.
+  CONSTRAINT outbox_leased_only_while_open CHECK (((leased_until IS NULL) OR ((published_at IS NULL) AND (dead_at IS NULL))))
+);
+-- Lists an account's messages that were given up.
+CREATE INDEX outbox_dead ON public.outbox USING btree (account_id, id) WHERE (dead_at IS NOT NULL);
+-- One fact is told once on each channel, whoever settles it.
+CREATE UNIQUE INDEX outbox_one_message_per_fact ON public.outbox USING btree (subject_id, topic, channel);
+-- Finds what is old enough to be forgotten.
+CREATE INDEX outbox_to_purge ON public.outbox USING btree (published_at) WHERE (published_at IS NOT NULL);
+-- Finds what is to be sent by its state, never by "id greater than the last": commits are not in the order of ids. Each channel has its own: what cannot be sent on one is not in the way of the other.
+CREATE INDEX outbox_to_send ON public.outbox USING btree (channel, look_at) WHERE ((published_at IS NULL) AND (dead_at IS NULL));
+-- Lists an account's deliveries.
+CREATE INDEX outbox_webhooks ON public.outbox USING btree (account_id, id) WHERE (channel = 'webhook'::text);
 
 -- The history of a payment, for the person who must follow it. Append only.
 CREATE TABLE payment_events (
@@ -84,8 +235,11 @@ CREATE TABLE payment_events (
   generation integer NOT NULL,
   gateway_request_id text,
   detail text,
+  -- The refund of this payment that the line is about.
+  refund_id uuid,
   CONSTRAINT payment_events_pkey PRIMARY KEY (payment_id, id),
-  CONSTRAINT payment_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT
+  CONSTRAINT payment_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT payment_events_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT
 );
 -- History is never rewritten.
 CREATE TRIGGER payment_events_append_only BEFORE DELETE OR UPDATE ON public.payment_events FOR EACH ROW EXECUTE FUNCTION append_only();
@@ -120,38 +274,270 @@ CREATE TABLE payments (
   cancel_attempt integer NOT NULL DEFAULT 1,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
   settled_at timestamp(3) with time zone,
+  -- What the owner is to reach. It outlives needs_review, so that recovery knows what it was about.
+  goal text NOT NULL DEFAULT 'charge'::text,
+  capture_attempt integer NOT NULL DEFAULT 1,
+  -- When the gateway held the amount on the card for us; it lapses there after days.
+  authorized_at timestamp(3) with time zone,
+  -- When recovery gives back what nobody captured, well before the gateway lets it lapse.
+  void_at timestamp(3) with time zone,
+  -- When the present step was claimed: how long it has been open is counted from here.
+  step_started_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- The gateway told of news while an owner was at work: recovery looks as soon as that owner gives up.
+  hinted boolean NOT NULL DEFAULT false,
+  -- What went back to the customer.
+  refunded_minor integer NOT NULL DEFAULT 0,
+  -- What refunds under way have reserved, so that two of them cannot promise the same money.
+  refund_pending_minor integer NOT NULL DEFAULT 0,
+  -- The bank, or the gateway where it refused our request: that says nothing of the card, and nobody counts it against it.
+  declined_by text,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A payment takes a positive amount that fits into one charge.
   CONSTRAINT payments_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  -- Only what the gateway holds on a card can be captured or voided.
+  CONSTRAINT payments_authorized_has_intent CHECK (((state <> ALL (ARRAY['authorized'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'voided'::payment_state])) OR ((gateway_intent_id IS NOT NULL) AND (authorized_at IS NOT NULL) AND (void_at IS NOT NULL)))),
   -- A charge came out of the one intent that was stored before it was asked for.
   CONSTRAINT payments_charge_has_intent CHECK (((gateway_charge_id IS NULL) OR (gateway_intent_id IS NOT NULL))),
-  -- A decline is noted while the intent is being cancelled, and stands only if it was.
-  CONSTRAINT payments_decline_belongs_to_decline CHECK (((decline_code IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'needs_review'::payment_state, 'declined'::payment_state])))),
+  -- A refusal is noted while the intent is being cancelled, and stands only if it was.
+  CONSTRAINT payments_decline_belongs_to_decline CHECK (((decline_code IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state, 'declined'::payment_state, 'voided'::payment_state])))),
+  -- Who refused is known only of what was refused.
+  CONSTRAINT payments_declined_by_somebody CHECK (((declined_by IS NULL) OR ((declined_by = ANY (ARRAY['bank'::text, 'gateway'::text])) AND (decline_code IS NOT NULL)))),
   -- A payment is declined on evidence, never because an answer is missing.
   CONSTRAINT payments_declined_has_code CHECK (((state <> 'declined'::payment_state) OR (decline_code IS NOT NULL))),
-  -- Nobody owns what is settled.
-  CONSTRAINT payments_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'needs_review'::payment_state])))),
+  -- A payment is on its way to one thing: capturing and voiding exclude each other.
+  CONSTRAINT payments_goal_fits_state CHECK (
+CASE state
+    WHEN 'processing'::payment_state THEN (goal = ANY (ARRAY['charge'::text, 'authorize'::text]))
+    WHEN 'authorized'::payment_state THEN (goal = 'authorize'::text)
+    WHEN 'capturing'::payment_state THEN (goal = 'capture'::text)
+    WHEN 'voiding'::payment_state THEN (goal = 'void'::text)
+    ELSE (goal = ANY (ARRAY['charge'::text, 'authorize'::text, 'capture'::text, 'void'::text]))
+END),
+  -- Nobody owns what is settled, nor what waits for the merchant's decision.
+  CONSTRAINT payments_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state])))),
+  -- Refunds, those under way included, never exceed what was taken.
+  CONSTRAINT payments_refunds_within_payment CHECK (((refunded_minor >= 0) AND (refund_pending_minor >= 0) AND ((refunded_minor + refund_pending_minor) <=
+CASE
+    WHEN (state = 'succeeded'::payment_state) THEN amount_minor
+    ELSE 0
+END))),
   -- A payment is final exactly when it was settled.
-  CONSTRAINT payments_settled_when_final CHECK (((state = ANY (ARRAY['succeeded'::payment_state, 'declined'::payment_state, 'cancelled'::payment_state])) = (settled_at IS NOT NULL))),
+  CONSTRAINT payments_settled_when_final CHECK (((state = ANY (ARRAY['succeeded'::payment_state, 'declined'::payment_state, 'cancelled'::payment_state, 'voided'::payment_state])) = (settled_at IS NOT NULL))),
   -- Nothing counts as paid without the charge that proves it.
   CONSTRAINT payments_succeeded_has_charge CHECK (((state = 'succeeded'::payment_state) = (gateway_charge_id IS NOT NULL)))
 );
 -- Lists an account's payments by id, and lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX payments_account_id_id_key ON public.payments USING btree (account_id, id);
+-- Lists an account's payments in one state, such as the few that wait for a person.
+CREATE INDEX payments_account_id_state_id_idx ON public.payments USING btree (account_id, state, id);
 -- One gateway intent belongs to one payment.
 CREATE UNIQUE INDEX payments_gateway_intent_id_key ON public.payments USING btree (gateway_intent_id);
 -- At most one payment of an order can hold, or come to hold, the customer's money.
-CREATE UNIQUE INDEX payments_one_live_per_order ON public.payments USING btree (order_id) WHERE (state = ANY (ARRAY['processing'::payment_state, 'succeeded'::payment_state, 'needs_review'::payment_state]));
+CREATE UNIQUE INDEX payments_one_live_per_order ON public.payments USING btree (order_id) WHERE (state = ANY (ARRAY['processing'::payment_state, 'authorized'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'succeeded'::payment_state, 'needs_review'::payment_state]));
 -- Lists an order's payments.
 CREATE INDEX payments_order_id_id_idx ON public.payments USING btree (order_id, id);
 -- Finds what recovery must look at, without reading what is settled.
-CREATE INDEX payments_to_recover ON public.payments USING btree (look_at) WHERE (state = ANY (ARRAY['processing'::payment_state, 'needs_review'::payment_state]));
+CREATE INDEX payments_to_recover ON public.payments USING btree (look_at) WHERE (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state]));
+-- Finds the authorizations that nobody captured in time.
+CREATE INDEX payments_to_void ON public.payments USING btree (void_at) WHERE (state = 'authorized'::payment_state);
 -- A settled payment, its stored intent and its amount never change; a generation never goes back.
 CREATE TRIGGER payments_final_stays_final BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION payments_final_stays_final();
 -- A payment is for exactly what its order costs.
 CREATE TRIGGER payments_take_the_orders_amount BEFORE INSERT ON public.payments FOR EACH ROW EXECUTE FUNCTION payments_take_the_orders_amount();
+
+-- Each difference between the gateway's list and our books, and what was done about it.
+CREATE TABLE reconciliation_findings (
+  id uuid NOT NULL,
+  run_id uuid NOT NULL,
+  kind text NOT NULL,
+  account_id uuid,
+  order_id uuid,
+  payment_id uuid,
+  refund_id uuid,
+  gateway_intent_id text,
+  gateway_charge_id text,
+  gateway_refund_id text,
+  gateway_amount_minor integer,
+  books_amount_minor integer,
+  currency character(3),
+  -- What would put it right.
+  action text NOT NULL,
+  -- What came of that; null: it was not tried.
+  outcome text,
+  detail text,
+  found_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT reconciliation_findings_pkey PRIMARY KEY (id),
+  CONSTRAINT reconciliation_findings_run_id_fkey FOREIGN KEY (run_id) REFERENCES reconciliation_runs(id) ON UPDATE RESTRICT ON DELETE CASCADE,
+  -- Anything else than these is for a person.
+  CONSTRAINT reconciliation_findings_action_is_known CHECK ((action = ANY (ARRAY['adopt'::text, 'refund'::text, 'cancel-intent'::text, 'reverse-refund'::text, 'person'::text]))),
+  -- It was put right, or is on its way, or was no longer there, or must wait, or is for a person after all.
+  CONSTRAINT reconciliation_findings_outcome_is_known CHECK ((outcome = ANY (ARRAY['done'::text, 'under-way'::text, 'gone'::text, 'left'::text, 'person'::text])))
+);
+-- Lists what a run found.
+CREATE INDEX reconciliation_findings_run_id_id_idx ON public.reconciliation_findings USING btree (run_id, id);
+
+-- A comparison of the gateway's list with our books, page by page, which a stopped process goes on with.
+CREATE TABLE reconciliation_runs (
+  id uuid NOT NULL,
+  mode text NOT NULL,
+  window_from timestamp(3) with time zone NOT NULL,
+  window_to timestamp(3) with time zone NOT NULL,
+  -- What is being read, or acted upon; a run that is finished in another stage than done was given up.
+  stage text NOT NULL DEFAULT 'charges'::text,
+  -- Behind which the next page of the stage begins.
+  cursor text,
+  charges_seen integer NOT NULL DEFAULT 0,
+  refunds_seen integer NOT NULL DEFAULT 0,
+  payments_read integer NOT NULL DEFAULT 0,
+  refunds_read integer NOT NULL DEFAULT 0,
+  -- What could not be judged, because somebody is still at work on it.
+  left_open integer NOT NULL DEFAULT 0,
+  -- Raised whenever the run changes hands; who writes a page names the generation it claimed.
+  generation integer NOT NULL DEFAULT 1,
+  leased_until timestamp(3) with time zone,
+  by text NOT NULL,
+  started_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  finished_at timestamp(3) with time zone,
+  CONSTRAINT reconciliation_runs_pkey PRIMARY KEY (id),
+  -- A run that has done all has ended.
+  CONSTRAINT reconciliation_runs_done_is_finished CHECK (((stage <> 'done'::text) OR (finished_at IS NOT NULL))),
+  -- Nobody owns what has ended.
+  CONSTRAINT reconciliation_runs_leased_only_while_open CHECK (((leased_until IS NULL) OR (finished_at IS NULL))),
+  -- A run reports, or was told to act.
+  CONSTRAINT reconciliation_runs_mode_is_known CHECK ((mode = ANY (ARRAY['report'::text, 'act'::text]))),
+  -- The gateway's lists are read before our books, and nothing is done before all was read.
+  CONSTRAINT reconciliation_runs_stage_is_known CHECK ((stage = ANY (ARRAY['charges'::text, 'refunds'::text, 'our-payments'::text, 'our-refunds'::text, 'act'::text, 'done'::text]))),
+  -- What is compared begins before it ends.
+  CONSTRAINT reconciliation_runs_window_is_a_window CHECK ((window_from < window_to))
+);
+-- One comparison at a time, however many are started.
+CREATE UNIQUE INDEX reconciliation_runs_one_unfinished ON public.reconciliation_runs USING btree (((finished_at IS NULL))) WHERE (finished_at IS NULL);
+
+-- Charges and refunds that the gateway's lists showed to a run, kept until the run ends: what our books have and these lack is asked for one by one.
+CREATE TABLE reconciliation_sightings (
+  run_id uuid NOT NULL,
+  gateway_id text NOT NULL,
+  -- A thing is seen or it is not.
+  CONSTRAINT reconciliation_sightings_pkey PRIMARY KEY (run_id, gateway_id),
+  CONSTRAINT reconciliation_sightings_run_id_fkey FOREIGN KEY (run_id) REFERENCES reconciliation_runs(id) ON UPDATE RESTRICT ON DELETE CASCADE
+);
+
+-- One intent to give money back, written before the gateway hears of it.
+CREATE TABLE refunds (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  order_id uuid NOT NULL,
+  -- Null for a repair: the charge that it gives back never belonged to a payment that stands.
+  payment_id uuid,
+  origin text NOT NULL DEFAULT 'merchant'::text,
+  amount_minor integer NOT NULL,
+  currency character(3) NOT NULL,
+  reason text,
+  state refund_state NOT NULL DEFAULT 'processing'::refund_state,
+  failure_code text,
+  generation integer NOT NULL DEFAULT 1,
+  leased_until timestamp(3) with time zone,
+  look_at timestamp(3) with time zone NOT NULL,
+  looks integer NOT NULL DEFAULT 0,
+  gateway_intent_id text NOT NULL,
+  gateway_charge_id text NOT NULL,
+  gateway_refund_id text,
+  -- Number in the gateway's idempotency key; raised only after the gateway ended the request and its effect was seen to be absent.
+  refund_attempt integer NOT NULL DEFAULT 1,
+  -- Since when that number has been in use. The gateway forgets keys after a day: asking again later could refund twice.
+  attempt_since timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  hinted boolean NOT NULL DEFAULT false,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  settled_at timestamp(3) with time zone,
+  -- When a refund that had succeeded failed after all, as the customer's bank may decide days later.
+  reversed_at timestamp(3) with time zone,
+  CONSTRAINT refunds_pkey PRIMARY KEY (id),
+  -- A refund belongs to an order of its own account.
+  CONSTRAINT refunds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- A refund belongs to a payment of its own account.
+  CONSTRAINT refunds_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- A refund gives back a positive amount.
+  CONSTRAINT refunds_amount_is_positive CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  -- A refund fails on evidence, never because an answer is missing.
+  CONSTRAINT refunds_failed_has_code CHECK (((state = 'failed'::refund_state) = (failure_code IS NOT NULL))),
+  -- Nobody owns what is settled.
+  CONSTRAINT refunds_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state])))),
+  -- What a merchant gives back was reserved on one payment; a repair has none.
+  CONSTRAINT refunds_merchants_name_payment CHECK (((origin = 'merchant'::text) = (payment_id IS NOT NULL))),
+  -- A merchant asked for it, or reconciliation repairs.
+  CONSTRAINT refunds_origin_is_known CHECK ((origin = ANY (ARRAY['merchant'::text, 'reconciliation'::text]))),
+  -- Only the gateway can say that the bank takes its time.
+  CONSTRAINT refunds_pending_has_evidence CHECK (((state <> 'pending'::refund_state) OR (gateway_refund_id IS NOT NULL))),
+  -- Only a refund that failed was taken back.
+  CONSTRAINT refunds_reversed_has_failed CHECK (((reversed_at IS NULL) OR (state = 'failed'::refund_state))),
+  -- A refund is final exactly when it was settled.
+  CONSTRAINT refunds_settled_when_final CHECK (((state = ANY (ARRAY['succeeded'::refund_state, 'failed'::refund_state])) = (settled_at IS NOT NULL))),
+  -- Nothing counts as refunded without the gateway's refund that proves it.
+  CONSTRAINT refunds_succeeded_has_evidence CHECK (((state <> 'succeeded'::refund_state) OR (gateway_refund_id IS NOT NULL)))
+);
+-- Lets other rows prove that they belong to the same account.
+CREATE UNIQUE INDEX refunds_account_id_id_key ON public.refunds USING btree (account_id, id);
+-- Lists an account's refunds in one state, such as the few that wait for a person.
+CREATE INDEX refunds_account_id_state_id_idx ON public.refunds USING btree (account_id, state, id);
+-- One refund of the gateway belongs to one refund of ours.
+CREATE UNIQUE INDEX refunds_gateway_refund_id_key ON public.refunds USING btree (gateway_refund_id);
+-- Reconciliation gives a charge back once, however often and wherever it runs.
+CREATE UNIQUE INDEX refunds_one_repair_per_charge ON public.refunds USING btree (gateway_charge_id) WHERE (origin = 'reconciliation'::text);
+-- Tells whether an order's money is on its way back.
+CREATE INDEX refunds_order_id_idx ON public.refunds USING btree (order_id);
+-- Lists a payment's refunds.
+CREATE INDEX refunds_payment_id_id_idx ON public.refunds USING btree (payment_id, id);
+-- Finds what recovery must look at, without reading what is settled.
+CREATE INDEX refunds_to_recover ON public.refunds USING btree (look_at) WHERE (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state]));
+-- A refund never changes what it gives back; one that succeeded can only be taken back by the bank, once.
+CREATE TRIGGER refunds_final_stays_final BEFORE UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION refunds_final_stays_final();
+
+-- What a customer agreed to be charged again and again.
+CREATE TABLE subscriptions (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  customer_id text NOT NULL,
+  gateway_customer_id text NOT NULL,
+  payment_method text NOT NULL,
+  receipt_email text,
+  amount_minor integer NOT NULL,
+  currency character(3) NOT NULL,
+  interval_unit text NOT NULL,
+  interval_count integer NOT NULL,
+  time_zone text NOT NULL,
+  -- The moment of period 0 as a clock on the wall of time_zone shows it: every period is counted from here, so that no rounding adds up.
+  anchor timestamp(0) without time zone NOT NULL,
+  state subscription_state NOT NULL DEFAULT 'active'::subscription_state,
+  -- The first period without an invoice.
+  next_period integer NOT NULL DEFAULT 0,
+  next_due_at timestamp(3) with time zone NOT NULL,
+  -- Grows by one with every change; a writer names the version it read and loses if it is gone.
+  version integer NOT NULL DEFAULT 0,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
+  CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- A period costs a positive amount that the gateway takes in one charge.
+  CONSTRAINT subscriptions_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  -- A currency is written in one way, so that amounts can be compared.
+  CONSTRAINT subscriptions_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+  -- Time goes on from period to period, and none is longer than the gateway's own subscriptions know.
+  CONSTRAINT subscriptions_interval_is_possible CHECK (((interval_count >= 1) AND (interval_count <=
+CASE interval_unit
+    WHEN 'day'::text THEN 365
+    WHEN 'week'::text THEN 156
+    WHEN 'month'::text THEN 36
+    WHEN 'year'::text THEN 3
+    ELSE 0
+END))),
+  -- Periods are counted from the anchor.
+  CONSTRAINT subscriptions_period_counts_up CHECK ((next_period >= 0))
+);
+-- Lists an account's subscriptions by id, and lets other rows prove that they belong to the same account.
+CREATE UNIQUE INDEX subscriptions_account_id_id_key ON public.subscriptions USING btree (account_id, id);
+-- Finds what the billing run must invoice.
+CREATE INDEX subscriptions_due ON public.subscriptions USING btree (next_due_at) WHERE (state = 'active'::subscription_state);
 
 -- The ledger: one row is one transfer between two accounts, so that it balances by construction. Append only.
 CREATE TABLE transfers (
@@ -163,21 +549,48 @@ CREATE TABLE transfers (
   amount_minor integer NOT NULL,
   currency character(3) NOT NULL,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  refund_id uuid,
   CONSTRAINT transfers_pkey PRIMARY KEY (id),
   CONSTRAINT transfers_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT transfers_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- The direction of money is in the accounts, never in a sign.
   CONSTRAINT transfers_amount_is_positive CHECK ((amount_minor > 0)),
   -- Money moves from one account to another.
   CONSTRAINT transfers_between_two_accounts CHECK ((debit_account <> credit_account)),
-  -- Every booking has a meaning that the reports know.
-  CONSTRAINT transfers_kind_is_known CHECK ((kind = 'charge'::text))
+  -- Every booking has a meaning that the reports know, and names what it books.
+  CONSTRAINT transfers_kind_is_known CHECK (
+CASE kind
+    WHEN 'charge'::text THEN (refund_id IS NULL)
+    WHEN 'refund'::text THEN (refund_id IS NOT NULL)
+    WHEN 'refund_reversal'::text THEN (refund_id IS NOT NULL)
+    ELSE false
+END)
 );
 -- A payment is booked once.
-CREATE UNIQUE INDEX transfers_payment_id_kind_key ON public.transfers USING btree (payment_id, kind);
+CREATE UNIQUE INDEX transfers_one_charge_per_payment ON public.transfers USING btree (payment_id) WHERE (kind = 'charge'::text);
+-- Lists what was booked for a payment.
+CREATE INDEX transfers_payment_id_idx ON public.transfers USING btree (payment_id);
+-- A refund is booked once, and taken back once.
+CREATE UNIQUE INDEX transfers_refund_id_kind_key ON public.transfers USING btree (refund_id, kind);
 -- A booking is never rewritten.
 CREATE TRIGGER transfers_append_only BEFORE DELETE OR UPDATE ON public.transfers FOR EACH ROW EXECUTE FUNCTION append_only();
 -- No booking is ever lost.
 CREATE TRIGGER transfers_never_emptied BEFORE TRUNCATE ON public.transfers FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
+-- Where an account hears of what happened. One each: a second listener can be put behind it.
+CREATE TABLE webhook_endpoints (
+  account_id uuid NOT NULL,
+  url text NOT NULL,
+  -- Signs what is sent. It must be had in clear to sign, so this table is as secret as the secrets in it.
+  secret text NOT NULL,
+  -- Signs as well while the receiver changes over.
+  previous_secret text,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  updated_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (account_id),
+  CONSTRAINT webhook_endpoints_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT webhook_endpoints_url_length CHECK (((char_length(url) >= 1) AND (char_length(url) <= 2048)))
+);
 
 CREATE OR REPLACE FUNCTION public.append_only()
  RETURNS trigger
@@ -192,7 +605,8 @@ CREATE OR REPLACE FUNCTION public.idempotency_keys_answer_stays()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  IF OLD.answer_status IS NOT NULL OR (NEW.account_id, NEW.key, NEW.fingerprint, NEW.payment_id) IS DISTINCT FROM (OLD.account_id, OLD.key, OLD.fingerprint, OLD.payment_id) THEN
+  IF OLD.answer_status IS NOT NULL OR (NEW.account_id, NEW.key, NEW.fingerprint, NEW.payment_id, NEW.refund_id, NEW.step)
+     IS DISTINCT FROM (OLD.account_id, OLD.key, OLD.fingerprint, OLD.payment_id, OLD.refund_id, OLD.step) THEN
     RAISE EXCEPTION 'idempotency key was answered' USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_keys_answer_stays';
   END IF;
   RETURN NEW;
@@ -213,8 +627,13 @@ CREATE OR REPLACE FUNCTION public.payments_final_stays_final()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
+DECLARE
+  but_for_refunds payments := NEW;
 BEGIN
-  IF OLD.state IN ('succeeded', 'declined', 'cancelled') AND NEW IS DISTINCT FROM OLD THEN
+  -- Refunds move these two of a payment that is final; payments_refunds_within_payment keeps them honest.
+  but_for_refunds.refunded_minor := OLD.refunded_minor;
+  but_for_refunds.refund_pending_minor := OLD.refund_pending_minor;
+  IF OLD.state IN ('succeeded', 'declined', 'cancelled', 'voided') AND but_for_refunds IS DISTINCT FROM OLD THEN
     RAISE EXCEPTION 'payment % is final', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
   END IF;
   IF NEW.generation < OLD.generation OR (OLD.gateway_intent_id IS NOT NULL AND NEW.gateway_intent_id IS DISTINCT FROM OLD.gateway_intent_id)
@@ -232,6 +651,22 @@ BEGIN
   PERFORM 1 FROM orders WHERE id = NEW.order_id AND amount_minor = NEW.amount_minor AND currency = NEW.currency;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'payment % differs from its order', NEW.id USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_take_the_orders_amount';
+  END IF;
+  RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.refunds_final_stays_final()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF (OLD.state = 'failed' OR (OLD.state = 'succeeded' AND (NEW.state <> 'failed' OR NEW.reversed_at IS NULL))) AND NEW IS DISTINCT FROM OLD THEN
+    RAISE EXCEPTION 'refund % is final', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
+  END IF;
+  IF NEW.generation < OLD.generation OR (OLD.gateway_refund_id IS NOT NULL AND NEW.gateway_refund_id IS DISTINCT FROM OLD.gateway_refund_id)
+     OR (NEW.payment_id, NEW.order_id, NEW.account_id, NEW.amount_minor, NEW.currency, NEW.origin, NEW.gateway_charge_id)
+        IS DISTINCT FROM (OLD.payment_id, OLD.order_id, OLD.account_id, OLD.amount_minor, OLD.currency, OLD.origin, OLD.gateway_charge_id) THEN
+    RAISE EXCEPTION 'refund % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
   END IF;
   RETURN NEW;
 END $function$;

@@ -13,14 +13,32 @@ const COMMANDS = {
   },
   start: { usage: 'start', explains: 'runs the stack for use by hand, until Ctrl-C', options: {} },
   load: {
-    usage: 'load [NAME] [--orders N] [--copies N] [--concurrency N]',
-    explains: 'runs a load test against the running stack; without NAME: lists them',
+    usage: 'load [NAME] [--control] [--orders N] [--copies N] [--concurrency N]',
+    explains: 'runs a load test; without NAME: lists them; --control: against its unsafe twin, which must fail',
     options: {
+      control: { type: 'boolean' },
       orders: wholeNumber(1, 100_000),
       copies: wholeNumber(2, 100),
       concurrency: wholeNumber(1, 64),
     },
     operand: 'name',
+  },
+  review: {
+    usage: 'review [ID] [--fail | --cancel]',
+    explains:
+      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have',
+    options: { fail: { type: 'boolean' }, cancel: { type: 'boolean' } },
+    operand: 'id',
+  },
+  reconcile: {
+    usage: 'reconcile [--act] [--from TIME] [--to TIME] [--json]',
+    explains: "holds the gateway's lists against our books, and reports; --act: puts right what a program may",
+    options: {
+      act: { type: 'boolean' },
+      from: { type: 'string' },
+      to: { type: 'string' },
+      json: { type: 'boolean' },
+    },
   },
   test: { usage: 'test', explains: 'runs everything that must hold', options: {} },
   'bench:locks': {
@@ -38,7 +56,7 @@ const COMMANDS = {
 export const usage = [
   'Usage: npm run COMMAND [-- OPTIONS]',
   '',
-  ...Object.values(COMMANDS).map(({ usage, explains }) => `  ${usage.padEnd(56)}${explains}`),
+  ...Object.values(COMMANDS).map(({ usage, explains }) => `  ${usage.padEnd(70)}${explains}`),
   '',
 ].join('\n')
 
@@ -58,6 +76,8 @@ function readOptions(command, args) {
     const { values, positionals } = parseArgs({ args, options: types, allowPositionals: operand !== undefined })
     if (positionals.length > 1) return mistake(`One ${operand} at a time, please: ${positionals.join(', ')}.`)
     const read = Object.entries(values).map(([name, value]) => [name, readValue(name, value, options[name])])
+    if ((values.fail || values.cancel) && (values.fail === values.cancel || positionals.length === 0))
+      return mistake('--fail and --cancel end one refund, or one payment: name it, and use one of them.')
     const given = positionals.length === 1 ? { [operand]: positionals[0] } : {}
     return { kind: 'command', command, options: { ...Object.fromEntries(read), ...given } }
   } catch (error) {
@@ -66,7 +86,7 @@ function readOptions(command, args) {
 }
 
 function readValue(name, value, { type, least, most }) {
-  if (type === 'boolean') return value
+  if (type === 'boolean' || least === undefined) return value
   const number = Number(value)
   if (!Number.isInteger(number) || number < least || number > most) {
     throw new Error(`--${name} must be a whole number from ${least} to ${most}, not "${value}".`)

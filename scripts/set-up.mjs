@@ -67,6 +67,8 @@ function describeSteps(root) {
       inputs: () => [
         ...['pnpm-lock.yaml', 'turbo.json', 'tsconfig.base.json', 'scripts/bundle.mjs', ...manifests()],
         ...listFiles(root, 'prisma'),
+        // The table of loads, which the lab reads too.
+        ...listFiles(root, 'loadtests/lib'),
         ...listFiles(root, 'scripts').filter((path) => !path.endsWith('.d.mts')),
         ...workspaceFolders(root).flatMap((folder) => listFiles(root, `${folder}/src`)),
       ],

@@ -6,9 +6,10 @@ import { postAttempts } from './auditor.ts'
  * `ok`: acknowledged. `fail`: it certainly did nothing. `info`: it cannot be known from this answer.
  */
 export interface Attempt {
+  readonly operation: Operation
   readonly orderId: string
   readonly key: string
-  /** What the client wanted to pay. */
+  /** What was asked for: the order's amount, and of a refund its own. */
   readonly amountMinor: number
   readonly currency: string
   /** Milliseconds since 1970 on k6's clock; the attempt was in flight for some time between the two. */
@@ -29,7 +30,11 @@ export interface Attempt {
   readonly location: string | null
   /** The payment that the answer acknowledged. */
   readonly payment: AcknowledgedPayment | null
+  readonly refund: AcknowledgedRefund | null
 }
+
+/** `authorize` is to pay with `capture: 'manual'`. */
+export type Operation = 'pay' | 'authorize' | 'capture' | 'void' | 'refund' | 'cancel'
 
 export interface AcknowledgedPayment {
   readonly id: string
@@ -37,6 +42,10 @@ export interface AcknowledgedPayment {
   readonly amountMinor: number
   readonly currency: string
   readonly state: string
+}
+
+export interface AcknowledgedRefund extends AcknowledgedPayment {
+  readonly paymentId: string | null
 }
 
 /** Some twenty attempts belong to one order; the auditor takes 1,000 in one batch. */

@@ -3,6 +3,7 @@ import exec from 'k6/execution'
 import http from 'k6/http'
 import type { Attempt } from './attempts.ts'
 import { environment } from './environment.ts'
+import { type LoadName, loads } from './loads.ts'
 import { auditInvariantsJudged, auditInvariantsUnknown, auditViolations, overlappingPairs } from './metrics.ts'
 
 const runUrl = `${environment.auditorUrl}/runs/${encodeURIComponent(environment.run)}`
@@ -49,8 +50,11 @@ interface Verdict {
  * Asks for the auditor's verdict and counts it, in teardown, because thresholds are evaluated once more after it.
  * What is missing is counted as an unknown invariant, so that no threshold holds without a verdict.
  */
-export function countVerdict(): void {
-  const response = http.post(`${runUrl}/verdict`, '{}', { headers: json, timeout: '150s' })
+export function countVerdict(load: LoadName): void {
+  const response = http.post(`${runUrl}/verdict`, JSON.stringify({ expects: loads[load].expects }), {
+    headers: json,
+    timeout: '150s',
+  })
   if (response.status !== 200) {
     console.error(`the auditor gave no verdict: ${response.status} ${response.error}`)
     auditInvariantsUnknown.add(1)
@@ -62,7 +66,8 @@ export function countVerdict(): void {
   if (verdict.verdict === 'unknown' || verdict.invariants.length === 0) auditInvariantsUnknown.add(1)
   for (const invariant of verdict.invariants) {
     if (invariant.verdict === 'unknown') auditInvariantsUnknown.add(1)
-    else auditInvariantsJudged.add(1)
+    // What had nothing to look at, as this load had said, is neither.
+    else if (invariant.verdict !== 'not-applicable') auditInvariantsJudged.add(1)
     auditViolations.add(invariant.violations)
   }
   overlappingPairs.add(verdict.figures?.overlappingPairs ?? 0)

@@ -1,7 +1,7 @@
 import { sleep } from 'k6'
 import { sha256 } from 'k6/crypto'
 import http from 'k6/http'
-import type { AcknowledgedPayment, Attempt } from './attempts.ts'
+import type { AcknowledgedPayment, AcknowledgedRefund, Attempt, Operation } from './attempts.ts'
 import { environment, replicaFor } from './environment.ts'
 
 export interface Order {
@@ -10,20 +10,63 @@ export interface Order {
   readonly currency: string
 }
 
-/** One copy of a request to pay: what is sent and under which key. */
-export interface PaymentRequest {
+/** One copy of a request about an order's money: what is sent, where to, and under which key. */
+export interface MoneyRequest {
+  readonly operation: Operation
   readonly order: Order
   readonly key: string
-  readonly paymentMethod: string
-  /** Set where the request goes elsewhere than to the payments of `order`, as the misuse of a key does. */
-  readonly path?: string
-  readonly body?: string
+  /** What is asked for: the order's amount, and of a refund its own. */
+  readonly amountMinor: number
+  readonly path: string
+  readonly body: string
+}
+
+/** `authorize`: only puts the amount on hold. */
+export function toPay(
+  order: Order,
+  key: string,
+  {
+    paymentMethod = 'pm_card_visa',
+    operation = 'pay',
+  }: { paymentMethod?: string; operation?: 'pay' | 'authorize' } = {},
+): MoneyRequest {
+  const body = operation === 'authorize' ? { paymentMethod, capture: 'manual' } : { paymentMethod }
+  return request(operation, order, key, `/v1/orders/${order.id}/payments`, body)
+}
+
+export function toCancel(order: Order, key: string): MoneyRequest {
+  return request('cancel', order, key, `/v1/orders/${order.id}/cancellation`, {})
+}
+
+/** Takes what is on hold, or gives it back. */
+export function toEnd(how: 'capture' | 'void', order: Order, paymentId: string, key: string): MoneyRequest {
+  return request(how, order, key, `/v1/payments/${paymentId}/${how}`, {})
+}
+
+export function toRefund(order: Order, paymentId: string, key: string, amountMinor: number): MoneyRequest {
+  return { ...request('refund', order, key, `/v1/payments/${paymentId}/refunds`, { amountMinor }), amountMinor }
+}
+
+function request(operation: Operation, order: Order, key: string, path: string, body: object): MoneyRequest {
+  return { operation, order, key, amountMinor: order.amountMinor, path, body: JSON.stringify(body) }
+}
+
+/** Looks at something of ours. @throws if it is not to be had. */
+export function look(path: string, replica: string): Answer {
+  const answer = http.get(`${replica}${path}`, {
+    headers: { Authorization: `Bearer ${environment.apiKey}` },
+    timeout: requestTimeout,
+    tags: { name: 'look' },
+  })
+  if (answer.status !== 200) throw new Error(`${path} was answered ${answer.status}`)
+  return answer
 }
 
 export type Answer = ReturnType<typeof http.request>
 
 /** Nobody looks at a screen for longer. What was sent may still be done; the key is sent again and learns of it. */
-const requestTimeout = '20s'
+export const patienceMs = 20_000
+const requestTimeout = `${patienceMs}ms`
 
 export function headers(key: string): Record<string, string> {
   return {
@@ -34,13 +77,13 @@ export function headers(key: string): Record<string, string> {
 }
 
 /** As `http.batch` takes it. */
-export function paymentCall(request: PaymentRequest, replica: string) {
+export function callOf({ operation, key, path, body }: MoneyRequest, replica: string, timeoutMs: number) {
   return {
     method: 'POST',
-    url: `${replica}${request.path ?? `/v1/orders/${request.order.id}/payments`}`,
-    body: request.body ?? JSON.stringify({ paymentMethod: request.paymentMethod }),
+    url: `${replica}${path}`,
+    body,
     // One name for all orders: k6 would otherwise keep a time series for each address.
-    params: { headers: headers(request.key), timeout: requestTimeout, tags: { name: 'pay' } },
+    params: { headers: headers(key), timeout: `${timeoutMs}ms`, tags: { name: operation } },
   }
 }
 
@@ -84,7 +127,8 @@ function creation(number: number, replica: string) {
     timeout: requestTimeout,
     tags: { name: 'create order' },
   }
-  const body = JSON.stringify({ customerId: `customer-${number}`, ...priceOf(number) })
+  const address = environment.receipts ? { receiptEmail: `customer-${number}@example.com` } : {}
+  const body = JSON.stringify({ customerId: `customer-${number}`, ...priceOf(number), ...address })
   return { method: 'POST', url: `${replica}/v1/orders`, body, params }
 }
 
@@ -103,7 +147,7 @@ function priceOf(number: number): { amountMinor: number; currency: string } {
  * connection breaks, and reports only the last error.
  */
 function outcomeOf(answer: Answer): Attempt['outcome'] {
-  if (answer.status === 200 || answer.status === 201) return 'ok'
+  if (isDone(answer)) return 'ok'
   if (answer.status === 503) return 'fail'
   return answer.status >= 400 && answer.status < 500 ? 'fail' : 'info'
 }
@@ -113,9 +157,14 @@ const temporaryCodes = ['payment-in-progress', 'request-in-progress']
 
 /** Will this answer be the same for ever, so that the client may stop asking? */
 export function isFinal(answer: Answer): boolean {
-  if (answer.status === 201) return true
+  if (isDone(answer)) return true
   if (answer.status === 409) return !temporaryCodes.includes(problemCode(answer) ?? '')
   return answer.status >= 400 && answer.status < 500 && answer.status !== 429
+}
+
+/** Was what was asked for done, now or earlier? */
+export function isDone({ status }: Answer): boolean {
+  return status === 200 || status === 201
 }
 
 export function problemCode(answer: Answer): string | null {
@@ -127,12 +176,13 @@ export function isReplay(answer: Answer): boolean {
   return header(answer, 'Idempotent-Replayed') === 'true'
 }
 
-export function toAttempt(request: PaymentRequest, answer: Answer, sentAt: number, endedAt: number): Attempt {
+export function toAttempt(request: MoneyRequest, answer: Answer, sentAt: number, endedAt: number): Attempt {
   const body = typeof answer.body === 'string' ? answer.body : null
   return {
+    operation: request.operation,
     orderId: request.order.id,
     key: request.key,
-    amountMinor: request.order.amountMinor,
+    amountMinor: request.amountMinor,
     currency: request.order.currency,
     sentAt,
     endedAt,
@@ -144,8 +194,15 @@ export function toAttempt(request: PaymentRequest, answer: Answer, sentAt: numbe
     instance: header(answer, 'Seatbelt-Instance'),
     bodySha256: body === null ? null : sha256(body, 'hex'),
     location: header(answer, 'Location'),
-    payment: answer.status === 201 ? (answer.json() as unknown as AcknowledgedPayment) : null,
+    ...acknowledgedBy(request, answer),
   }
+}
+
+/** A cancellation is answered with its order, which has no payment to speak of. */
+function acknowledgedBy({ operation }: MoneyRequest, answer: Answer): Pick<Attempt, 'payment' | 'refund'> {
+  if (!isDone(answer) || operation === 'cancel') return { payment: null, refund: null }
+  if (operation === 'refund') return { payment: null, refund: answer.json() as unknown as AcknowledgedRefund }
+  return { payment: answer.json() as unknown as AcknowledgedPayment, refund: null }
 }
 
 function member(answer: Answer, name: string): unknown {

@@ -12,6 +12,10 @@ export interface Environment {
   /** Orders that are being paid for at the same time. */
   readonly concurrency: number
   readonly apiKey: string
+  /** For what a merchant's own page does at the gateway. */
+  readonly gatewayApiKey: string
+  /** Whether orders have an address that their receipts go to. */
+  readonly receipts: boolean
   /**
    * How long a copy is repeated before it counts as unsettled. A killed replica's payment waits for its lease (60 s, unless
    * LEASE_MS says otherwise) to end and for a worker to take it over; what takes longer than this is stuck.
@@ -34,6 +38,9 @@ export const environment: Environment = {
   // A virtual user costs some megabytes, and a quarter of the orders takes one for each copy.
   concurrency: whole('CONCURRENCY', 16, 1, 64),
   apiKey: required('API_KEY'),
+  // The simulator's own, which is no secret.
+  gatewayApiKey: __ENV.GATEWAY_API_KEY ?? 'sk_test_dev_only',
+  receipts: __ENV.RECEIPTS === 'on',
   settleWithinMs: whole('SETTLE_WITHIN_MS', 90_000, 100, 300_000),
   summaryPath: __ENV.SUMMARY ?? null,
 }

@@ -1,11 +1,19 @@
 import { sleep } from 'k6'
 import http from 'k6/http'
+import type { AcknowledgedRefund } from './attempts.ts'
 import type { Order } from './client.ts'
 import { environment } from './environment.ts'
-import { ordersChargedWrong, ordersChecked } from './metrics.ts'
+import { ordersChargedWrong, ordersChecked, paymentsRefundedWrong } from './metrics.ts'
+
+interface GivenBack {
+  readonly refundId: string
+  readonly amountMinor: number
+  readonly status: string
+}
 
 interface Charges {
   readonly captured: readonly { chargeId: string; intentId: string; amountMinor: number; currency: string }[]
+  readonly refunds: readonly GivenBack[]
   readonly intents: number
   readonly declined: number
 }
@@ -15,7 +23,7 @@ const readTries = 20
 const readPauseSeconds = 0.5
 
 /** What the gateway did for this order, by its own ledger. @throws if it cannot be asked. */
-function readCharges(order: Order): Charges {
+export function readCharges(order: Order): Charges {
   for (let tried = 1; ; tried += 1) {
     const response = http.get(`${environment.gatewayUrl}/_ledger/orders/${order.id}`, {
       timeout: '10s',
@@ -44,4 +52,21 @@ export function checkNeverCharged(order: Order): void {
   if (charges.captured.length + charges.intents + charges.declined > 0) {
     ordersChargedWrong.add(1, { charges: String(charges.captured.length) })
   }
+}
+
+/**
+ * Counts the order's payment as refunded wrong unless the gateway gave back exactly what was acknowledged, each once, and no
+ * more than it took.
+ */
+export function checkRefunded(order: Order, acknowledged: readonly AcknowledgedRefund[]): void {
+  const { captured, refunds } = readCharges(order)
+  const takenMinor = sum(captured)
+  const acknowledgedMinors = acknowledged.map(({ amountMinor }) => amountMinor).sort()
+  const givenMinors = refunds.filter(({ status }) => status !== 'failed').map(({ amountMinor }) => amountMinor)
+  const areThose = givenMinors.sort().join() === acknowledgedMinors.join()
+  if (!areThose || sum(refunds) > takenMinor) paymentsRefundedWrong.add(1, { refunds: String(refunds.length) })
+}
+
+function sum(amounts: readonly { readonly amountMinor: number }[]): number {
+  return amounts.reduce((total, { amountMinor }) => total + amountMinor, 0)
 }

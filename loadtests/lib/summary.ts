@@ -14,6 +14,9 @@ export function summarize(name: string, data: SummaryData): Record<string, strin
     name,
     run: environment.run,
     durationMs: data.state.testRunDurationMs,
+    orders: environment.orders,
+    copies: environment.copies,
+    concurrency: environment.concurrency,
     metrics: data.metrics,
   })
   return {
@@ -25,7 +28,7 @@ export function summarize(name: string, data: SummaryData): Record<string, strin
 function lines(name: string, data: SummaryData): string[] {
   const thresholds = Object.entries(data.metrics).flatMap(([metric, { values, thresholds: rules }]) =>
     Object.entries(rules ?? {}).map(
-      ([rule, { ok }]) => `  ${ok ? 'ok  ' : 'FAIL'}  ${metric} ${rule} (${values.count})`,
+      ([rule, { ok }]) => `  ${ok ? 'ok  ' : 'FAIL'}  ${metric} ${rule} (${measured(rule, values)})`,
     ),
   )
   return [
@@ -33,7 +36,13 @@ function lines(name: string, data: SummaryData): string[] {
     ...thresholds.sort(),
     latency('first payments', data.metrics.first_payment?.values),
     latency('replays', data.metrics.replay?.values),
+    latency('all final answers, from the first try', data.metrics.settled_after?.values),
   ]
+}
+
+/** A count, or the percentile that the rule is about. */
+function measured(rule: string, values: Record<string, number>): number {
+  return Math.round(values[/^(med|p\(\d+\))/.exec(rule)?.[0] ?? 'count'] ?? 0)
 }
 
 function latency(title: string, values: Record<string, number> | undefined): string {

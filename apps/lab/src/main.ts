@@ -1,12 +1,14 @@
 import { runBenchLocks } from './bench-locks/run-bench-locks.ts'
 import { load } from './commands/load.ts'
+import { reconcile } from './commands/reconcile.ts'
+import { review } from './commands/review.ts'
 import { start } from './commands/start.ts'
 import { test } from './commands/test.ts'
 import { runDemo } from './demo/run-demo.ts'
 
 /** What scripts/bootstrap.mjs hands over, once everything is set up. It has read and checked the words. */
 export interface Command {
-  readonly command: 'demo' | 'start' | 'load' | 'test' | 'bench:locks'
+  readonly command: 'demo' | 'start' | 'load' | 'reconcile' | 'review' | 'test' | 'bench:locks'
   readonly options: CommandOptions
   readonly root: string
   /** Aborted by Ctrl-C, SIGTERM or SIGHUP; its reason is the signal's name. */
@@ -15,12 +17,20 @@ export interface Command {
 
 export interface CommandOptions {
   readonly keep?: boolean
+  readonly control?: boolean
   readonly name?: string
+  readonly id?: string
+  readonly fail?: boolean
+  readonly cancel?: boolean
   readonly orders?: number
   readonly copies?: number
   readonly concurrency?: number
   readonly quick?: boolean
   readonly document?: boolean
+  readonly act?: boolean
+  readonly from?: string
+  readonly to?: string
+  readonly json?: boolean
 }
 
 /** Runs a command in the bootstrap's process and resolves to its exit code. Nothing that it started is running then. */
@@ -32,7 +42,11 @@ export async function main({ command, options, root, signal }: Command): Promise
     case 'start':
       return start({ root, signal, say })
     case 'load':
-      return load({ ...options, name: options.name ?? '', root, signal, say })
+      return load({ ...options, name: options.name ?? '', control: options.control === true, root, signal, say })
+    case 'reconcile':
+      return reconcile({ ...options, root, signal, say })
+    case 'review':
+      return review({ ...options, root, signal, say })
     case 'test':
       return test({ root, signal, say })
     case 'bench:locks':

@@ -19,6 +19,10 @@ describe('words that are not understood', () => {
     [['load', 'duplicate-payments', 'double-click'], 'One name at a time'],
     [['load', 'no-such-test'], 'There is no load test "no-such-test"'],
     [['load', '../package'], 'There is no load test "../package"'],
+    [['review', 'one', 'two'], 'One id at a time'],
+    [['review', '--fail'], 'name it'],
+    [['review', 'one', '--fail', '--cancel'], 'use one of them'],
+    [['reconcile', 'now'], 'now'],
     [['clean', '--everything'], '--everything'],
   ])('%j: says which, shows what there is, and ends with exit code 2', (words, complaint) => {
     const { status, stdout, stderr } = run(words)
@@ -33,7 +37,8 @@ it('help goes to stdout and is no failure', () => {
   for (const words of [['--help'], ['help'], ['demo', '--help']]) {
     const { status, stdout, stderr } = run(words)
     expect([status, stderr]).toEqual([0, ''])
-    for (const command of ['demo', 'start', 'load', 'test', 'clean']) expect(stdout).toContain(`  ${command}`)
+    for (const command of ['demo', 'start', 'load', 'reconcile', 'review', 'test', 'clean'])
+      expect(stdout).toContain(`  ${command}`)
   }
 })
 

@@ -1,4 +1,11 @@
-import { gatewayKeyProblem, integerField, operationFields, processFields } from '@seatbelt/http'
+import {
+  gatewayKeyProblem,
+  integerField,
+  operationFields,
+  processFields,
+  webhookSecretsProblem,
+  webhookTargetsProblem,
+} from '@seatbelt/http'
 import { leaseProblem, quorumProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -16,6 +23,14 @@ export const configSchema = z
       .describe(
         'requests a second without a known key that this replica takes from one address; five times as many at once',
       ),
+    GATEWAY_WEBHOOK_SECRETS: z
+      .string()
+      .default('')
+      .transform((secrets) => (secrets === '' ? [] : secrets.split(',')))
+      .pipe(z.array(z.string().regex(/^\S{8,200}$/, 'secrets have 8 to 200 characters and no spaces')).max(5))
+      .describe(
+        'what the gateway signs its webhooks with, such as whsec_...; two, separated by a comma, while one is rotated; without any they are not taken',
+      ),
     TRUSTED_PROXY_HOPS: integerField({ min: 0, max: 10 })
       .default(0)
       .describe('how many proxies of ours stand before this process, whose X-Forwarded-For is believed'),
@@ -25,6 +40,10 @@ export const configSchema = z
     if (lease) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message: lease })
     const quorum = config.REDIS_LOCK === 'quorum' ? quorumProblem(config.REDIS_URLS.length) : null
     if (quorum) context.addIssue({ code: 'custom', path: ['REDIS_URLS'], message: quorum })
+    const targets = webhookTargetsProblem(config)
+    if (targets) context.addIssue({ code: 'custom', path: ['WEBHOOK_TARGETS'], message: targets })
+    const secrets = webhookSecretsProblem(config)
+    if (secrets) context.addIssue({ code: 'custom', path: ['GATEWAY_WEBHOOK_SECRETS'], message: secrets })
     const key = gatewayKeyProblem(config)
     if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
   })

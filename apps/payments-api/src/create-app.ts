@@ -11,14 +11,22 @@ import {
   requestContext,
   type TokenBuckets,
 } from '@seatbelt/http'
-import type { PaymentOperations } from '@seatbelt/payments'
+import type { PaymentOperations, SubscriptionOperations, WebhookOperations, WebhookTargets } from '@seatbelt/payments'
 import express, { type Express } from 'express'
+import { type GatewayEvents, gatewayEventsOperation, mountGatewayEvents } from './routes/gateway-events.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { paymentRoutes } from './routes/payments.ts'
+import { refundRoutes } from './routes/refunds.ts'
+import { subscriptionRoutes } from './routes/subscriptions.ts'
+import { webhookRoutes } from './routes/webhooks.ts'
 import { namedSchemas } from './schemas.ts'
 
 export interface AppParts {
   readonly operations: PaymentOperations
+  /** What tells accounts of what happened. Without it, as in the lab's control, nobody is told. */
+  readonly webhooks?: { readonly operations: WebhookOperations; readonly targets: WebhookTargets }
+  /** Without it, as in the lab's control, there are none. */
+  readonly subscriptions?: SubscriptionOperations
   readonly authenticate: Authenticate
   /** Requests of one account at this replica. */
   readonly accounts: TokenBuckets
@@ -26,6 +34,8 @@ export interface AppParts {
   readonly logger: Logger
   /** The name of this replica. */
   readonly instance: string
+  /** Where the gateway delivers its events. Without it there is no such path, and outcomes are found by looking alone. */
+  readonly gatewayEvents?: GatewayEvents | undefined
   /** How many proxies of ours stand before it: so many entries of X-Forwarded-For are believed. */
   readonly trustedProxyHops?: number
 }
@@ -46,10 +56,22 @@ export function createApp(parts: AppParts): Express {
   app.use(parts.metrics.measureRequests)
   app.use(requestContext(parts))
 
-  const operations = [...orderRoutes(parts.operations), ...paymentRoutes(parts.operations)]
+  const webhooks = parts.webhooks ? webhookRoutes(parts.webhooks.operations, parts.webhooks.targets) : []
+  const subscriptions = parts.subscriptions ? subscriptionRoutes(parts.subscriptions) : []
+  const operations = [
+    ...orderRoutes(parts.operations),
+    ...paymentRoutes(parts.operations),
+    ...refundRoutes(parts.operations),
+    ...subscriptions,
+    ...webhooks,
+  ]
   mountOperations(app, operations, parts)
+  if (parts.gatewayEvents) {
+    mountGatewayEvents(app, parts.gatewayEvents, { logger: parts.logger, registry: parts.metrics.registry })
+  }
 
-  const document = openApiDocument({ ...about, operations, schemas: namedSchemas })
+  const signed = parts.gatewayEvents ? [gatewayEventsOperation] : []
+  const document = openApiDocument({ ...about, operations, signed, schemas: namedSchemas })
   app
     .route('/openapi.json')
     .get((_request, response) => void response.json(document))

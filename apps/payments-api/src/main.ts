@@ -10,7 +10,14 @@ import {
   readConfig,
   renderings,
 } from '@seatbelt/http'
-import { createPaymentOperations, openPayments } from '@seatbelt/payments'
+import {
+  applyGatewayEvent,
+  createPaymentOperations,
+  createStripeEventReader,
+  createSubscriptionOperations,
+  createWebhookOperations,
+  openPayments,
+} from '@seatbelt/payments'
 import { configSchema } from './config.ts'
 import { createApp } from './create-app.ts'
 import { findAccountByKeyHash } from './find-account-by-key-hash.ts'
@@ -36,9 +43,18 @@ const payments = openPayments({
   log: logger,
 })
 
+const secrets = config.GATEWAY_WEBHOOK_SECRETS
+if (secrets.length === 0) {
+  logger.warn(
+    'GATEWAY_WEBHOOK_SECRETS is not set: webhooks are not taken, and late outcomes are found by looking alone',
+  )
+}
+
 await listen({
   app: createApp({
     operations: createPaymentOperations(payments.deps),
+    subscriptions: createSubscriptionOperations(payments.deps),
+    webhooks: { operations: createWebhookOperations(payments.deps), targets: config.WEBHOOK_TARGETS },
     authenticate: createAuthenticate({
       findAccountByKeyHash: findAccountByKeyHash(payments.database),
       developmentKeys: acceptsDevelopmentKeys(config) ? 'accepted' : 'refused',
@@ -48,6 +64,10 @@ await listen({
       }),
     }),
     accounts: createTokenBuckets({ perSecond: config.RATE_LIMIT_PER_SECOND, burst: 2 * config.RATE_LIMIT_PER_SECOND }),
+    gatewayEvents:
+      secrets.length === 0
+        ? undefined
+        : { read: createStripeEventReader({ secrets }), apply: (event) => applyGatewayEvent(payments.deps, event) },
     metrics,
     logger,
     instance: config.INSTANCE,

@@ -1,21 +1,35 @@
 import { inProgressRetryAfterSeconds } from '@seatbelt/domain'
-import { type Answer, jsonAnswer, paymentBody, paymentLocation, recordedAnswer, refusalAnswer } from '@seatbelt/http'
-import type { Result } from '@seatbelt/payments'
+import {
+  type Answer,
+  jsonAnswer,
+  paymentBody,
+  paymentLocation,
+  recordedAnswer,
+  refundBody,
+  refundLocation,
+  refusalAnswer,
+} from '@seatbelt/http'
+import type { RefundResult, Result } from '@seatbelt/payments'
 
 /** What came of a command, as its answer. */
 export function resultAnswer(result: Result): Answer {
-  switch (result.kind) {
-    case 'answered':
-      return recordedAnswer(result.answer, result.replayed)
-    case 'unsettled':
-      // Not recorded: asking again with the same key gets the outcome, once there is one.
-      return jsonAnswer(202, paymentBody(result.payment), {
-        Location: paymentLocation(result.payment.id),
-        'Retry-After': String(inProgressRetryAfterSeconds),
-      })
-    case 'refused':
-      return refusalAnswer(result.refusal)
-    default:
-      return result satisfies never
-  }
+  return result.kind === 'unsettled'
+    ? unsettledAnswer(paymentBody(result.subject), paymentLocation(result.subject.id))
+    : settledAnswer(result)
+}
+
+/** The same for what is unsettled as a refund. */
+export function refundAnswer(result: RefundResult): Answer {
+  return result.kind === 'unsettled'
+    ? unsettledAnswer(refundBody(result.subject), refundLocation(result.subject.id))
+    : settledAnswer(result)
+}
+
+function settledAnswer(result: Exclude<Result, { kind: 'unsettled' }>): Answer {
+  return result.kind === 'answered' ? recordedAnswer(result.answer, result.replayed) : refusalAnswer(result.refusal)
+}
+
+/** Not recorded: asking again with the same key gets the outcome, once there is one. */
+function unsettledAnswer(body: object, location: string): Answer {
+  return jsonAnswer(202, body, { Location: location, 'Retry-After': String(inProgressRetryAfterSeconds) })
 }

@@ -1,15 +1,52 @@
-import { currencies, maxAmountMinor, type OrderState, type PaymentState } from '@seatbelt/domain'
+import {
+  anchorYears,
+  currencies,
+  type InvoiceState,
+  intervalUnits,
+  longestIntervals,
+  maxAmountMinor,
+  type OrderState,
+  type PaymentState,
+  type RefundState,
+  type SubscriptionState,
+  type WebhookDeliveryState,
+} from '@seatbelt/domain'
 import { decodeCursor } from '@seatbelt/http'
+import { isTimeZone, isWallTime, type WebhookTargets, webhookUrlProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
-const orderStates = ['pending', 'processing', 'paid', 'cancelled'] as const satisfies readonly OrderState[]
+const orderStates = [
+  'pending',
+  'processing',
+  'paid',
+  'partially_refunded',
+  'refunded',
+  'cancelled',
+] as const satisfies readonly OrderState[]
 const paymentStates = [
   'processing',
+  'authorized',
+  'capturing',
+  'voiding',
   'succeeded',
   'declined',
   'cancelled',
+  'voided',
   'needs_review',
 ] as const satisfies readonly PaymentState[]
+
+const refundStates = [
+  'processing',
+  'pending',
+  'succeeded',
+  'failed',
+  'needs_review',
+] as const satisfies readonly RefundState[]
+
+const deliveryStates = ['pending', 'delivered', 'dead'] as const satisfies readonly WebhookDeliveryState[]
+
+const subscriptionStates = ['active', 'past_due', 'cancelled'] as const satisfies readonly SubscriptionState[]
+const invoiceStates = ['open', 'paid', 'uncollectible'] as const satisfies readonly InvoiceState[]
 
 /** As we write them. An id in another spelling is none of ours, so that one order has one path. */
 const id = z
@@ -37,16 +74,108 @@ const paymentMethod = z
   .regex(/^pm_[A-Za-z0-9_]{1,120}$/, "must be the gateway's id of a payment method, such as pm_card_visa")
   .meta({ examples: ['pm_card_visa'] })
 
+const receiptEmail = z
+  .email('must be a mail address')
+  .max(254, 'must have at most 254 characters')
+  .meta({ description: 'Where the receipts go', examples: ['ada@example.com'] })
+
 const moment = z.iso.datetime().meta({ examples: ['2026-11-20T10:00:00.000Z'] })
 
 // What is sent to us. -------------------------------------------------------------------------------------------------
 
-export const newOrder = z.strictObject({ customerId, amountMinor, currency })
-export const newPayment = z.strictObject({ paymentMethod })
-export const newCancellation = z.strictObject({})
+export const newOrder = z.strictObject({ customerId, amountMinor, currency, receiptEmail: receiptEmail.optional() })
+export const newPayment = z.strictObject({
+  paymentMethod,
+  capture: z
+    .enum(['automatic', 'manual'])
+    .default('automatic')
+    .describe('manual: only puts the amount on hold, until the payment is captured or voided'),
+})
+/** `targets`: whether the URL may be one of this machine. */
+export function newWebhookEndpoint(targets: WebhookTargets) {
+  const url = z
+    .string('must be text')
+    .max(2_048, 'must have at most 2048 characters')
+    // The URL parser swallows or encodes them, and PostgreSQL takes neither U+0000 nor half of a surrogate pair.
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must not have control characters, or half ones')
+    .superRefine((text, context) => {
+      const problem = webhookUrlProblem(text, targets)
+      if (problem !== null) context.addIssue({ code: 'custom', message: problem })
+    })
+    .meta({ format: 'uri', examples: ['https://shop.example.com/webhooks'] })
+  const rotateSecret = z.boolean('must be true or false').default(false).describe('Makes a new secret')
+  return z.strictObject({ url, rotateSecret })
+}
+
+const interval = z
+  .strictObject({
+    unit: z.enum(intervalUnits, 'must be day, week, month or year'),
+    count: z.int('must be a whole number').min(1, 'must be at least 1'),
+  })
+  .superRefine(({ unit, count }, context) => {
+    const longest = longestIntervals[unit]
+    if (count <= longest) return
+    context.addIssue({ code: 'custom', path: ['count'], message: `must be at most ${longest} for ${unit}` })
+  })
+
+const anchor = z
+  .string('must be text')
+  .refine(isWallTime, { error: 'must be a date and time of the calendar, such as 2026-01-31T09:00:00', abort: true })
+  .refine(
+    (text) => Number(text.slice(0, 4)) >= anchorYears.from && Number(text.slice(0, 4)) <= anchorYears.to,
+    `must be of a year from ${anchorYears.from} to ${anchorYears.to}`,
+  )
+
+export const newSubscription = z.strictObject({
+  customerId,
+  gatewayCustomerId: z
+    .string('must be text')
+    .regex(/^cus_[A-Za-z0-9_]{1,120}$/, "must be the gateway's id of a customer, such as cus_NffrFeUfNV2Hib")
+    .meta({ description: 'Whose payment method it is, attached by your own page', examples: ['cus_NffrFeUfNV2Hib'] }),
+  paymentMethod,
+  amountMinor,
+  currency,
+  interval: interval.meta({
+    description: 'The time from one period to the next',
+    examples: [{ unit: 'month', count: 1 }],
+  }),
+  timeZone: z
+    .string('must be text')
+    .refine(isTimeZone, "must be a time zone's name in the IANA database, such as Europe/Berlin")
+    .meta({ description: 'Whose calendar and clock the periods follow', examples: ['Europe/Berlin'] }),
+  anchor: anchor.optional().meta({
+    description:
+      'The wall time of the first period, now by default. Every period is counted from it: of a month that is too short it is the last day. May be past: the period of the present moment is then the first that is charged',
+    examples: ['2026-01-31T09:00:00'],
+  }),
+  receiptEmail: receiptEmail.optional(),
+})
+export const newPaymentMethod = z.strictObject({ paymentMethod })
+export const subscriptionPath = z.strictObject({ subscriptionId: id })
+
+export const newRefund = z.strictObject({
+  amountMinor: amountMinor.optional().describe('All that is left, where it is not given'),
+  reason: z
+    .string('must be text')
+    .regex(/^[^\p{Cc}\p{Cs}]{1,500}$/u, 'must have 1 to 500 whole characters, on one line')
+    .optional()
+    .describe("The merchant's own words"),
+})
+/** For what needs no words: the empty object, or none. */
+export const emptyBody = z.strictObject({})
+
+export const deliveryPath = z.strictObject({ deliveryId: id })
+/** What is read of an event. Anything else in it is the gateway's. */
+export const gatewayEvent = z.looseObject({
+  id: z.string().meta({ examples: ['evt_1'] }),
+  object: z.literal('event'),
+  type: z.string().meta({ examples: ['payment_intent.succeeded'] }),
+  data: z.looseObject({ object: z.looseObject({ id: z.string(), object: z.string() }) }),
+})
 
 export const orderPath = z.strictObject({ orderId: id })
 export const paymentPath = z.strictObject({ paymentId: id })
+export const refundPath = z.strictObject({ refundId: id })
 
 /** A page costs one index scan of its size; a hundred rows are some 30 KiB. */
 const page = {
@@ -61,7 +190,18 @@ const page = {
     .optional(),
 }
 export const orderPage = z.strictObject(page)
-export const paymentPage = z.strictObject({ ...page, orderId: id.optional() })
+export const refundPage = z.strictObject(page)
+export const refundStatePage = z.strictObject({
+  ...page,
+  state: z.enum(refundStates, `must be one of ${refundStates.join(', ')}`).optional(),
+})
+export const subscriptionPage = z.strictObject(page)
+export const deliveryPage = z.strictObject({ ...page, state: z.enum(deliveryStates).optional() })
+export const paymentPage = z.strictObject({
+  ...page,
+  orderId: id.optional(),
+  state: z.enum(paymentStates, `must be one of ${paymentStates.join(', ')}`).optional(),
+})
 
 // What we send. -------------------------------------------------------------------------------------------------------
 
@@ -71,6 +211,7 @@ export const order = z.strictObject({
   amountMinor,
   currency,
   state: z.enum(orderStates),
+  receiptEmail: z.string().nullable(),
   createdAt: moment,
 })
 
@@ -82,8 +223,25 @@ export const payment = z.strictObject({
   paymentMethod,
   state: z.enum(paymentStates),
   declineCode: z.string().nullable().describe('Why the gateway refused'),
+  refundedMinor: z.int().describe('What was given back'),
+  refundPendingMinor: z.int().describe('What refunds under way have reserved'),
+  createdAt: moment,
+  authorizedAt: moment.nullable().describe('When the amount was put on hold'),
+  settledAt: moment.nullable(),
+})
+
+export const refund = z.strictObject({
+  id,
+  paymentId: id.nullable(),
+  orderId: id,
+  amountMinor,
+  currency,
+  reason: z.string().nullable(),
+  state: z.enum(refundStates),
+  failureCode: z.string().nullable().describe('Why the gateway refused it, or the bank sent it back'),
   createdAt: moment,
   settledAt: moment.nullable(),
+  reversedAt: moment.nullable().describe('When it failed after it had succeeded'),
 })
 
 export const paymentEvent = z.strictObject({
@@ -93,21 +251,95 @@ export const paymentEvent = z.strictObject({
   generation: z.int().describe('Raised whenever the payment changes hands'),
   gatewayRequestId: z.string().nullable(),
   detail: z.string().nullable(),
+  refundId: z.string().nullable(),
 })
 
 export const paymentWithHistory = payment.extend({ history: z.array(paymentEvent) })
 export const orderList = z.strictObject({ items: z.array(order), nextCursor: z.string().nullable() })
 export const paymentList = z.strictObject({ items: z.array(payment), nextCursor: z.string().nullable() })
+export const refundList = z.strictObject({ items: z.array(refund), nextCursor: z.string().nullable() })
+
+export const webhookEndpoint = z.strictObject({ url: z.string(), createdAt: moment, updatedAt: moment })
+export const webhookEndpointWithSecret = webhookEndpoint.extend({
+  secret: z.string().nullable().describe('Verifies the signatures. Null where none was made'),
+})
+
+export const webhookDelivery = z.strictObject({
+  id: id.describe('The webhook-id that the receiver sees, with every try'),
+  type: z.string().meta({ examples: ['payment.succeeded'] }),
+  subjectId: id.describe('The payment, refund or invoice that it tells of'),
+  state: z.enum(deliveryStates),
+  attempts: z.int(),
+  lastError: z.string().nullable(),
+  createdAt: moment,
+  nextAttemptAt: moment.nullable(),
+  deliveredAt: moment.nullable(),
+  deadAt: moment.nullable(),
+})
+export const webhookDeliveryList = z.strictObject({
+  items: z.array(webhookDelivery),
+  nextCursor: z.string().nullable(),
+})
+
+export const gatewayEventTaken = z.strictObject({
+  result: z
+    .enum(['applied', 'repeated', 'noted', 'ignored', 'unknown'])
+    .describe('applied, or applied before; noted for a look; none of ours, or not in the books'),
+})
+
+export const subscription = z.strictObject({
+  id,
+  customerId,
+  gatewayCustomerId: z.string(),
+  paymentMethod,
+  amountMinor,
+  currency,
+  interval: z.strictObject({ unit: z.enum(intervalUnits), count: z.int() }),
+  timeZone: z.string(),
+  anchor: z.string(),
+  receiptEmail: z.string().nullable(),
+  state: z.enum(subscriptionStates),
+  nextDueAt: moment.nullable().describe('When the next period without an invoice falls due'),
+  createdAt: moment,
+})
+
+export const invoice = z.strictObject({
+  id,
+  subscriptionId: id,
+  period: z.int().describe('Counted from 0, which is due at the anchor'),
+  dueAt: moment,
+  orderId: id.describe('The order that collects it'),
+  state: z.enum(invoiceStates),
+  declines: z.int(),
+  nextTryAt: moment.nullable(),
+  settledAt: moment.nullable(),
+})
+
+export const subscriptionWithInvoices = subscription.extend({ invoices: z.array(invoice).describe('The latest ones') })
+export const subscriptionList = z.strictObject({ items: z.array(subscription), nextCursor: z.string().nullable() })
 
 /** The names under which the OpenAPI document has them. */
 export const namedSchemas = {
   NewOrder: newOrder,
   NewPayment: newPayment,
-  NewCancellation: newCancellation,
+  NewRefund: newRefund,
+  Empty: emptyBody,
   Order: order,
   Payment: payment,
   PaymentEvent: paymentEvent,
   PaymentWithHistory: paymentWithHistory,
   OrderList: orderList,
   PaymentList: paymentList,
+  Refund: refund,
+  RefundList: refundList,
+  NewSubscription: newSubscription,
+  NewPaymentMethod: newPaymentMethod,
+  Subscription: subscription,
+  Invoice: invoice,
+  SubscriptionWithInvoices: subscriptionWithInvoices,
+  SubscriptionList: subscriptionList,
+  WebhookEndpoint: webhookEndpoint,
+  WebhookEndpointWithSecret: webhookEndpointWithSecret,
+  WebhookDelivery: webhookDelivery,
+  WebhookDeliveryList: webhookDeliveryList,
 }

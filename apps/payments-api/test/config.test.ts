@@ -45,3 +45,15 @@ it('a lease that is shorter than what its owner may have to do is refused', () =
     complaints: [expect.stringMatching(/^LEASE_MS is wrong \(19999 ms is too short/)],
   })
 })
+
+it("the gateway's webhook secrets: none, one, or several while they are rotated; the published one not in production", () => {
+  const secretsOf = (GATEWAY_WEBHOOK_SECRETS: string, rest = {}) =>
+    parseConfig(configSchema, { ...environment, ...rest, GATEWAY_WEBHOOK_SECRETS })
+  expect(secretsOf('')).toMatchObject({ value: { GATEWAY_WEBHOOK_SECRETS: [] } })
+  expect(secretsOf('whsec_new,whsec_old')).toMatchObject({
+    value: { GATEWAY_WEBHOOK_SECRETS: ['whsec_new', 'whsec_old'] },
+  })
+  const wrong = { complaints: [expect.stringMatching(/^GATEWAY_WEBHOOK_SECRETS is wrong/)] }
+  for (const secrets of ['short', 'whsec_new,', 'whsec_new, whsec_old']) expect(secretsOf(secrets)).toEqual(wrong)
+  expect(secretsOf('whsec_dev_only', { NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_live_own' })).toEqual(wrong)
+})

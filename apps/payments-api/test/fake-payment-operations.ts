@@ -1,4 +1,4 @@
-import type { Order, Payment, Refusal } from '@seatbelt/domain'
+import type { Order, Payment, Refund, Refusal } from '@seatbelt/domain'
 import { renderings } from '@seatbelt/http'
 import type { PaymentOperations, Result } from '@seatbelt/payments'
 
@@ -12,6 +12,8 @@ export const order: Order = {
   amountMinor: 1999,
   currency: 'EUR',
   state: 'pending',
+  purpose: 'merchant',
+  receiptEmail: null,
   version: 0,
   createdAt: new Date('2026-11-20T10:00:00.000Z'),
 }
@@ -26,8 +28,27 @@ export const payment: Payment = {
   state: 'processing',
   declineCode: null,
   gatewayIntentId: 'pi_1',
+  refundedMinor: 0,
+  refundPendingMinor: 0,
   createdAt: new Date('2026-11-20T10:00:01.000Z'),
+  authorizedAt: null,
   settledAt: null,
+}
+
+export const refund: Refund = {
+  id: '0192f000-0000-7000-8000-00000000000c',
+  accountId,
+  orderId: order.id,
+  paymentId: payment.id,
+  origin: 'merchant',
+  amountMinor: 500,
+  currency: 'EUR',
+  reason: null,
+  state: 'processing',
+  failureCode: null,
+  createdAt: new Date('2026-11-20T10:00:03.000Z'),
+  settledAt: null,
+  reversedAt: null,
 }
 
 export const settledPayment: Payment = { ...payment, settledAt: new Date('2026-11-20T10:00:02.000Z') }
@@ -50,6 +71,18 @@ export function fakePaymentOperations() {
     const refusal: Refusal = { code: 'order-not-found', orderId }
     return caller === accountId && orderId in owned ? result : { kind: 'refused', refusal }
   }
+  function endAuthorization(
+    [{ accountId: caller }, paymentId]: Parameters<PaymentOperations['capturePayment']>,
+    step: 'capture' | 'void',
+  ): Result {
+    if (caller !== accountId || paymentId !== payment.id)
+      return { kind: 'refused', refusal: { code: 'payment-not-found', paymentId } }
+    const outcome =
+      step === 'capture'
+        ? ({ state: 'succeeded', gatewayChargeId: 'ch_1' } as const)
+        : ({ state: 'voided', declineCode: null } as const)
+    return answered(renderings.paymentSettled(settledPayment, outcome, step))
+  }
   const looked = (operation: string, args: unknown[]) => calls.push({ operation, arguments: args })
 
   const operations: PaymentOperations = {
@@ -58,13 +91,53 @@ export function fakePaymentOperations() {
       command('payOrder', args, () => {
         const [{ accountId: caller }, { orderId }] = args
         const outcome = { state: 'succeeded', gatewayChargeId: 'ch_1' } as const
-        return ifOwned(caller, orderId, answered(renderings.paymentSettled(settledPayment, outcome)))
+        return ifOwned(caller, orderId, answered(renderings.paymentSettled(settledPayment, outcome, 'pay')))
       }),
+    capturePayment: (...args) => command('capturePayment', args, () => endAuthorization(args, 'capture')),
+    voidPayment: (...args) => command('voidPayment', args, () => endAuthorization(args, 'void')),
+    refundPayment: async (...args) => {
+      calls.push({ operation: 'refundPayment', arguments: args })
+      const [{ accountId: caller }, { paymentId, amountMinor, reason }] = args
+      if (caller !== accountId || paymentId !== payment.id)
+        return { kind: 'refused', refusal: { code: 'payment-not-found', paymentId } }
+      if (amountMinor === null) return { kind: 'unsettled', subject: refund }
+      const outcome = { state: 'succeeded', gatewayRefundId: 're_1' } as const
+      const succeeded: Refund = { ...refund, amountMinor, reason, state: 'succeeded', settledAt: payment.createdAt }
+      return { kind: 'answered', answer: renderings.refundSettled(succeeded, outcome), replayed: false }
+    },
+    findRefund: async (...args) => {
+      looked('findRefund', args)
+      return args[0] === accountId && args[1] === refund.id ? refund : null
+    },
+    reviewRefund: async (...args) => {
+      looked('reviewRefund', args)
+      const refundId = args[1]
+      if (args[0] === accountId && refundId === refund.id)
+        return { kind: 'refused', refusal: { code: 'refund-not-in-review', refundId, state: refund.state } }
+      return { kind: 'refused', refusal: { code: 'refund-not-found', refundId } }
+    },
+    listAllRefunds: async (...args) => {
+      looked('listAllRefunds', args)
+      return { items: [refund], next: args[1].after === null ? refund.id : null }
+    },
+    listRefunds: async (...args) => {
+      looked('listRefunds', args)
+      const [caller, { paymentId, after }] = args
+      if (caller !== accountId || paymentId !== payment.id) return null
+      return { items: [refund], next: after === null ? refund.id : null }
+    },
     cancelOrder: (...args) =>
       command('cancelOrder', args, () => {
         const [{ accountId: caller }, orderId] = args
         return ifOwned(caller, orderId, answered(renderings.orderCancelled({ ...order, state: 'cancelled' })))
       }),
+    reviewPayment: async (...args) => {
+      looked('reviewPayment', args)
+      const paymentId = args[1]
+      if (args[0] === accountId && paymentId === payment.id)
+        return { kind: 'refused', refusal: { code: 'payment-not-in-review', paymentId, state: payment.state } }
+      return { kind: 'refused', refusal: { code: 'payment-not-found', paymentId } }
+    },
     findOrder: async (...args) => {
       looked('findOrder', args)
       return args[0] === accountId ? (owned[args[1]] ?? null) : null
@@ -73,8 +146,8 @@ export function fakePaymentOperations() {
       looked('findPayment', args)
       if (args[0] !== accountId || args[1] !== payment.id) return null
       const at = new Date('2026-11-20T10:00:01.500Z')
-      const event = { at, event: 'claimed', by: 'payments-api-1', generation: 1, gatewayRequestId: null, detail: null }
-      return { payment, events: [event] }
+      const nothingMore = { gatewayRequestId: null, detail: null, refundId: null }
+      return { payment, events: [{ at, event: 'claimed', by: 'payments-api-1', generation: 1, ...nothingMore }] }
     },
     listOrders: async (...args) => {
       looked('listOrders', args)

@@ -10,6 +10,8 @@ const newOrder = { customerId: 'customer-1', amountMinor: 1999, currency: 'EUR' 
 const unknownId = '0192f000-0000-7000-8000-0000000000ff'
 const paymentsPath = `/v1/orders/${order.id}/payments`
 const cancellationPath = `/v1/orders/${order.id}/cancellation`
+const capturePath = `/v1/payments/${payment.id}/capture`
+const voidPath = `/v1/payments/${payment.id}/void`
 
 /** A problem in its whole form, and not only in its status. */
 function expectProblem(answer: Response, code: keyof typeof problemKinds): void {
@@ -36,7 +38,7 @@ describe('what works', () => {
     expect(answer.headers).not.toHaveProperty('idempotent-replayed')
     expect(answer.headers).not.toHaveProperty('x-powered-by')
     const call = { accountId: order.accountId, key: 'key-1', fingerprint: expect.any(Uint8Array) }
-    expect(calls).toEqual([{ operation: 'createOrder', arguments: [call, newOrder] }])
+    expect(calls).toEqual([{ operation: 'createOrder', arguments: [call, { ...newOrder, receiptEmail: null }] }])
   })
 
   it('a payment: 201, 202 without a record, and a 402 as it was recorded', async () => {
@@ -49,7 +51,7 @@ describe('what works', () => {
       'succeeded',
     ])
 
-    fake.next = { kind: 'unsettled', payment }
+    fake.next = { kind: 'unsettled', subject: payment }
     const unsettled = await pay()
     expect([unsettled.status, unsettled.body.state, unsettled.headers['content-type']]).toEqual([
       202,
@@ -65,6 +67,35 @@ describe('what works', () => {
       'application/problem+json',
       '{"code":"payment-declined"}',
     ])
+  })
+
+  it('a payment charges at once unless it is told to put the amount on hold only', async () => {
+    const { post, calls } = testApp()
+    for (const capture of [undefined, 'automatic', 'manual'])
+      await post(paymentsPath).send({ paymentMethod: 'pm_card_visa', capture })
+    expect(calls.map(({ arguments: [, request] }) => request)).toMatchObject([
+      { capture: 'automatic' },
+      { capture: 'automatic' },
+      { capture: 'manual' },
+    ])
+  })
+
+  it.each([
+    [capturePath, 'capturePayment', 'succeeded'],
+    [voidPath, 'voidPayment', 'voided'],
+  ])('what is on hold is ended: %s', async (path, operation, state) => {
+    const { post, calls, fake } = testApp()
+    const ended = await post(path)
+    expect([ended.status, ended.headers.location, ended.body.state]).toEqual([200, undefined, state])
+    const call = { accountId: order.accountId, key: 'key-1', fingerprint: expect.any(Uint8Array) }
+    expect(calls).toEqual([{ operation, arguments: [call, payment.id] }])
+
+    fake.next = { kind: 'unsettled', subject: payment }
+    expect((await post(path)).status).toBe(202)
+    fake.next = { kind: 'refused', refusal: { code: 'payment-not-authorized', paymentId: payment.id, state: 'voided' } }
+    const refused = await post(path)
+    expectProblem(refused, 'payment-not-authorized')
+    expect(refused.body).toMatchObject({ paymentId: payment.id, state: 'voided' })
   })
 
   it('a replay is the recorded bytes, marked', async () => {
@@ -115,6 +146,7 @@ describe('what works', () => {
       ...newOrder,
       id: order.id,
       state: 'pending',
+      receiptEmail: null,
       createdAt: '2026-11-20T10:00:00.000Z',
     })
     const { body } = await get(`/v1/payments/${payment.id}`)
@@ -127,6 +159,7 @@ describe('what works', () => {
         generation: 1,
         gatewayRequestId: null,
         detail: null,
+        refundId: null,
       },
     ])
   })
@@ -140,7 +173,7 @@ describe('what works', () => {
     expect(calls.map((call) => call.arguments[1])).toEqual([
       { limit: 1, after: null },
       { limit: 1, after: order.id },
-      { limit: 20, after: null, orderId: order.id },
+      { limit: 20, after: null, orderId: order.id, state: null },
     ])
   })
 
@@ -183,6 +216,8 @@ describe('who may ask', () => {
     ['get', `/v1/payments/${payment.id}`, 'payment-not-found', undefined],
     ['post', paymentsPath, 'order-not-found', { paymentMethod: 'pm_card_visa' }],
     ['post', cancellationPath, 'order-not-found', {}],
+    ['post', capturePath, 'payment-not-found', {}],
+    ['post', voidPath, 'payment-not-found', {}],
   ] as const)('what belongs to another account is not there: %s %s', async (method, path, code, body) => {
     const { client } = testApp()
     const request = client[method](path).auth(foreignKey, { type: 'bearer' })
@@ -214,6 +249,8 @@ describe('the idempotency key', () => {
     ['/v1/orders', newOrder],
     [paymentsPath, { paymentMethod: 'pm_card_visa' }],
     [cancellationPath, {}],
+    [capturePath, {}],
+    [voidPath, {}],
   ])('is asked for on %s, before the body is looked at', async (path, body) => {
     const { client, calls } = testApp()
     for (const sent of [JSON.stringify(body), '{nonsense']) {
@@ -348,17 +385,29 @@ describe('the body', () => {
     ['no payment method', {}],
     ['a payment method of another kind', { paymentMethod: 'tok_visa' }],
     ['an amount beside it', { paymentMethod: 'pm_card_visa', amountMinor: 1 }],
+    ['a capture of an unknown kind', { paymentMethod: 'pm_card_visa', capture: 'later' }],
   ])('%s is no payment, and no operation is called', async (_what, body) => {
     const { post, calls } = testApp()
     expectProblem(await post(paymentsPath).send(body), 'invalid-request')
     expect(calls).toEqual([])
   })
 
-  it('a cancellation takes nothing', async () => {
+  it.each([cancellationPath, capturePath, voidPath])('%s takes nothing', async (path) => {
     const { post, calls } = testApp()
-    expectProblem(await post(cancellationPath).send({ reason: 'none' }), 'invalid-request')
+    expectProblem(await post(path).send({ amountMinor: 1 }), 'invalid-request')
     expect(calls).toEqual([])
   })
+
+  it.each(['', 'ada', 'ada@example.com\r\nBcc: eve@example.com', `${'a'.repeat(250)}@example.com`, null])(
+    'a receipt to %j is no order',
+    async (receiptEmail) => {
+      const { post, calls } = testApp()
+      const answer = await post('/v1/orders').send({ ...newOrder, receiptEmail })
+      expectProblem(answer, 'invalid-request')
+      expect(answer.body.errors[0].path).toBe('receiptEmail')
+      expect(calls).toEqual([])
+    },
+  )
 })
 
 describe('the path and the query', () => {
@@ -369,7 +418,11 @@ describe('the path and the query', () => {
     expectProblem(await post(`/v1/orders/${unknownId}/cancellation`), 'order-not-found')
     expectProblem(await get(`/v1/orders/${unknownId}`), 'order-not-found')
     expectProblem(await get(`/v1/payments/${unknownId}`), 'payment-not-found')
-    expect(calls.map((call) => call.operation)).toEqual(['payOrder', 'cancelOrder', 'findOrder', 'findPayment'])
+    expectProblem(await post(`/v1/payments/${unknownId}/capture`), 'payment-not-found')
+    expectProblem(await post(`/v1/payments/${unknownId}/void`), 'payment-not-found')
+    expect(calls.map((call) => call.operation)).toEqual(
+      'payOrder cancelOrder findOrder findPayment capturePayment voidPayment'.split(' '),
+    )
   })
 
   it.each([
@@ -383,6 +436,7 @@ describe('the path and the query', () => {
     expectProblem(await post(`/v1/orders/${id}/cancellation`), 'order-not-found')
     expectProblem(await get(`/v1/orders/${id}`), 'order-not-found')
     expectProblem(await get(`/v1/payments/${id}`), 'payment-not-found')
+    expectProblem(await post(`/v1/payments/${id}/capture`), 'payment-not-found')
     expect(calls).toEqual([])
   })
 
@@ -450,6 +504,7 @@ describe('what operations refuse or fail with', () => {
   const refusals: Refusal[] = [
     { code: 'order-already-paid', orderId: order.id, paymentId: payment.id },
     { code: 'order-cancelled', orderId: order.id },
+    { code: 'order-managed', orderId: order.id },
     { code: 'payment-in-progress', orderId: order.id, retryAfterSeconds: 1 },
     { code: 'request-in-progress', retryAfterSeconds: 1 },
     { code: 'idempotency-key-reused' },
@@ -487,6 +542,8 @@ it('every answer fits the schema that documents it', async () => {
     [schemas.order, await post('/v1/orders').send(newOrder)],
     [schemas.order, await post(cancellationPath)],
     [schemas.payment, await post(paymentsPath).send({ paymentMethod: 'pm_card_visa' })],
+    [schemas.payment, await post(capturePath)],
+    [schemas.payment, await post(voidPath)],
     [schemas.paymentWithHistory, await get(`/v1/payments/${payment.id}`)],
     [schemas.orderList, await get('/v1/orders')],
     [schemas.paymentList, await get('/v1/payments')],

@@ -51,9 +51,27 @@ it('it has the operations of the contract, and no others', () => {
     'get /v1/orders/{orderId}',
     'get /v1/payments',
     'get /v1/payments/{paymentId}',
+    'get /v1/payments/{paymentId}/refunds',
+    'get /v1/refunds',
+    'get /v1/refunds/{refundId}',
+    'get /v1/subscriptions',
+    'get /v1/subscriptions/{subscriptionId}',
+    'get /v1/webhook-deliveries',
+    'get /v1/webhook-endpoint',
+    'post /v1/gateway/webhooks',
     'post /v1/orders',
     'post /v1/orders/{orderId}/cancellation',
     'post /v1/orders/{orderId}/payments',
+    'post /v1/payments/{paymentId}/capture',
+    'post /v1/payments/{paymentId}/refunds',
+    'post /v1/payments/{paymentId}/review',
+    'post /v1/payments/{paymentId}/void',
+    'post /v1/refunds/{refundId}/review',
+    'post /v1/subscriptions',
+    'post /v1/subscriptions/{subscriptionId}/cancellation',
+    'post /v1/subscriptions/{subscriptionId}/payment-method',
+    'post /v1/webhook-deliveries/{deliveryId}/replay',
+    'post /v1/webhook-endpoint',
   ])
 })
 
@@ -71,19 +89,32 @@ it('each documented problem exists, with the status that it is documented under'
 it('each problem that exists is documented somewhere, besides those of requests that reach no path of the document', () => {
   const documented = new Set(operations.flatMap(({ operation }) => codesOf(operation.responses)))
   const missing = Object.keys(problemKinds).filter((code) => !documented.has(code))
-  expect(missing.sort()).toEqual([
-    'headers-too-large',
-    'malformed-request',
-    'method-not-allowed',
-    'not-found',
-    'request-timeout',
-  ])
+  expect(missing.sort()).toEqual(['headers-too-large', 'malformed-request', 'method-not-allowed', 'not-found'])
 })
 
 it('paying an order documents what can come of it', () => {
   const pay = operations.find(({ operation }) => operation.operationId === 'payOrder')?.operation
   expect(Object.keys(pay?.responses ?? {})).toEqual('201 202 400 401 402 404 409 413 415 422 429 500 503'.split(' '))
   expect(codesOf(pay?.responses['402'])).toEqual(['payment-declined', 'payment-cancelled'])
+})
+
+it.each([
+  ['capturePayment', '200 202 400 401 402 404 409 413 415 422 429 500 503', '402', 'payment-voided'],
+  ['voidPayment', '200 202 400 401 404 409 413 415 422 429 500 503', '409', 'payment-captured'],
+])('%s documents what can come of it', (operationId, statuses, status, code) => {
+  const found = operations.find(({ operation }) => operation.operationId === operationId)?.operation
+  expect(Object.keys(found?.responses ?? {}).join(' ')).toBe(statuses)
+  expect(codesOf(found?.responses[status])).toContain(code)
+})
+
+it("the gateway's own path asks for a signature, and for neither an API key nor a key for the request", () => {
+  const found = operations.find(({ operation }) => operation.operationId === 'takeGatewayEvent')?.operation
+  expect(found).toMatchObject({
+    security: [],
+    parameters: [{ name: 'Stripe-Signature', in: 'header', required: true }],
+  })
+  expect(Object.keys(found?.responses ?? {})).toEqual('200 400 408 413 415 500 503'.split(' '))
+  expect(operations.filter(({ operation }) => 'security' in operation)).toHaveLength(1)
 })
 
 it('what is sent and what is answered is described strictly', () => {

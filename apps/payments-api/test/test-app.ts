@@ -3,6 +3,8 @@ import { createAuthenticate, createLogger, createMetrics, createTokenBuckets } f
 import supertest from 'supertest'
 import { createApp } from '../src/index.ts'
 import { accountId, fakePaymentOperations } from './fake-payment-operations.ts'
+import { fakeSubscriptionOperations } from './fake-subscription-operations.ts'
+import { fakeWebhookOperations } from './fake-webhook-operations.ts'
 
 export const key = 'key-of-the-shop'
 export const foreignKey = 'key-of-another-shop'
@@ -19,6 +21,10 @@ export function testApp({ accountBurst = 1_000, strangerBurst = 1_000 } = {}) {
   const now = () => clock.nowMs
   const app = createApp({
     operations,
+    subscriptions: fakeSubscriptionOperations(calls),
+    webhooks: { operations: fakeWebhookOperations(calls), targets: 'public' },
+    // What is delivered is tested over the real thing: here it is only known that there is such a path.
+    gatewayEvents: { read: () => ({ kind: 'refused', reason: 'malformed' }), apply: async () => 'ignored' },
     authenticate: createAuthenticate({
       developmentKeys: 'accepted',
       now,

@@ -1,8 +1,28 @@
 import { assertMigrated } from '@seatbelt/database'
 import { createLogger, createMetrics, listen, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
-import { openPayments, recoverPayment } from '@seatbelt/payments'
+import {
+  billHour,
+  createReceiptSender,
+  createWebhookSender,
+  defaultPageSize,
+  drawBillingFence,
+  judgedAfterMs,
+  openPayments,
+  purgeExpired,
+  readBillingHour,
+  readStandingDifferences,
+  reconcile,
+  recoverLapsingHold,
+  recoverPayment,
+  recoverRefund,
+} from '@seatbelt/payments'
 import { configSchema } from './config.ts'
+import { inTurn } from './in-turn.ts'
+import { runBilling } from './run-billing.ts'
+import { runPurge } from './run-purge.ts'
+import { runReconciliation } from './run-reconciliation.ts'
 import { runRecovery } from './run-recovery.ts'
+import { runRelays } from './run-relays.ts'
 
 const config = readConfig(configSchema)
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
@@ -27,9 +47,67 @@ const payments = openPayments({
 
 const stop = new AbortController()
 const recovery = runRecovery({
-  recover: () => recoverPayment(payments.deps),
+  recover: inTurn(
+    () => recoverPayment(payments.deps),
+    () => recoverLapsingHold(payments.deps),
+    () => recoverRefund(payments.deps),
+  ),
   lanes: config.RECOVERY_LANES,
   idlePauseMs: config.RECOVERY_IDLE_MS,
+  onWake: payments.onGatewayBack,
+  signal: stop.signal,
+  logger,
+  registry,
+})
+
+const relayTimes = { sendDeadlineMs: config.RELAY_SEND_DEADLINE_MS, leaseMs: config.RELAY_LEASE_MS }
+const deadlineMs = relayTimes.sendDeadlineMs
+const webhooks = createWebhookSender({ targets: config.WEBHOOK_TARGETS, deadlineMs })
+const relays = runRelays({
+  database: payments.database,
+  send: {
+    receipt:
+      config.SMTP_URL && config.MAIL_FROM
+        ? createReceiptSender({ smtpUrl: config.SMTP_URL, from: config.MAIL_FROM, deadlineMs })
+        : null,
+    webhook: webhooks.send,
+  },
+  lanes: config.RELAY_LANES,
+  idlePauseMs: config.RELAY_IDLE_MS,
+  times: relayTimes,
+  signal: stop.signal,
+  logger,
+  registry,
+})
+const purge = runPurge({
+  purge: (what) => purgeExpired(payments.database, what),
+  signal: stop.signal,
+  logger,
+  registry,
+})
+
+const billing = runBilling({
+  readHour: () => readBillingHour(payments.deps, config.BILLING_INTERVAL_SECONDS),
+  bill: (run) =>
+    billHour(payments.deps, {
+      ...run,
+      lanes: config.BILLING_LANES,
+      onFault: (err, id) => logger.error({ err, id }, 'this could not be billed, and is tried again by the next run'),
+    }),
+  leadership: { ...payments.leadership, draw: () => drawBillingFence(payments.database) },
+  signal: stop.signal,
+  logger,
+  registry,
+})
+
+const reconciliation = runReconciliation({
+  compare: (signal) => {
+    const limits = { judgedAfterMs: judgedAfterMs({ leaseMs: config.LEASE_MS }), pageSize: defaultPageSize }
+    const { deps, gateway } = payments
+    return reconcile({ payments: deps, gateway, ...limits }, { mode: 'report', from: null, to: null }, signal)
+  },
+  readStanding: () => readStandingDifferences(payments.database),
+  everyMs: config.RECONCILE_HOURS * 3_600_000,
   signal: stop.signal,
   logger,
   registry,
@@ -44,7 +122,9 @@ await listen({
   exitWithParent: config.EXIT_WITH_PARENT,
   stopWork: () => {
     stop.abort()
-    return recovery
+    return Promise.all([recovery, relays, purge, billing, reconciliation]).then(() => undefined)
   },
-  onDrained: payments.close,
+  onDrained: async () => {
+    await Promise.all([webhooks.close(), payments.close()])
+  },
 })

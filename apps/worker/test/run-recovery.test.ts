@@ -11,9 +11,13 @@ function start(recover: () => Promise<Recovered | null>, { lanes = 1, idlePauseM
   const registry = new Registry()
   const stop = new AbortController()
   const logger = createLogger({ level: 'silent', instance: 'worker' })
-  const ended = runRecovery({ recover, lanes, idlePauseMs, signal: stop.signal, logger, registry })
+  let wake = () => {}
+  const onWake = (listener: () => void) => {
+    wake = listener
+  }
+  const ended = runRecovery({ recover, lanes, idlePauseMs, onWake, signal: stop.signal, logger, registry })
   const counted = async () => (await registry.getSingleMetric('payment_recoveries_total')?.get())?.values ?? []
-  return { stop: () => stop.abort(), ended, counted }
+  return { stop: () => stop.abort(), wake: () => wake(), ended, counted }
 }
 
 describe('runRecovery', () => {
@@ -47,6 +51,43 @@ describe('runRecovery', () => {
     writtenDown.open()
     await ended
     expect({ takes, isDone }).toEqual({ takes: 1, isDone: true })
+  })
+
+  it('wakes all lanes at once when it is told to, though they would rest for a minute', async () => {
+    const [resting, awake] = [createLatch('both lanes have found nothing'), createLatch('both lanes look again')]
+    let looks = 0
+    const { stop, wake, ended } = start(
+      async () => {
+        looks++
+        if (looks === 2) resting.open()
+        if (looks === 4) awake.open()
+        return null
+      },
+      { lanes: 2 },
+    )
+    await resting.wait()
+    wake()
+    await awake.wait()
+    stop()
+    await ended
+    expect(looks).toBe(4)
+  })
+
+  it('does not sleep through a call that came while it was looking', async () => {
+    const [looking, found, again] = [createLatch('looking'), createLatch('nothing found'), createLatch('looks again')]
+    let looks = 0
+    const { stop, wake, ended } = start(async () => {
+      if (++looks > 1) again.open()
+      looking.open()
+      await found.wait()
+      return null
+    })
+    await looking.wait()
+    wake()
+    found.open()
+    await again.wait()
+    stop()
+    await ended
   })
 
   it('counts a fault, and the other lane goes on', async () => {

@@ -15,7 +15,18 @@ export {
   UniqueViolation,
 } from './database-error.ts'
 export { describeSchema } from './describe-schema.ts'
-export type { IdempotencyKey, Order, Payment, PaymentEvent } from './generated/client.ts'
+export type {
+  IdempotencyKey,
+  Invoice,
+  Order,
+  OutboxMessage,
+  Payment,
+  PaymentEvent,
+  ReconciliationFinding,
+  ReconciliationRun,
+  Refund,
+  Subscription,
+} from './generated/client.ts'
 export { Prisma } from './generated/client.ts'
 export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
 export { developmentAccounts, developmentKeyPrefix, seedDevelopment } from './seed-development.ts'

@@ -42,6 +42,11 @@ function insertPayment(overrides: Record<string, unknown> = {}) {
   return client.query(`INSERT INTO payments (${columns}) VALUES (${values})`, Object.values(row))
 }
 
+/** What a payment that is, or was, on hold has besides its state. */
+function onHold() {
+  return { gateway_intent_id: randomUUID(), authorized_at: new Date(), void_at: new Date() }
+}
+
 async function refusalOf(query: Promise<unknown>): Promise<string | undefined> {
   return query.then(
     () => undefined,
@@ -113,6 +118,67 @@ describe('payments', () => {
     expect(await refusalOf(insertPayment(row))).toBe(by)
   })
 
+  it.each([
+    { state: 'processing', goal: 'capture' },
+    { state: 'processing', goal: 'void' },
+    { state: 'authorized', goal: 'charge' },
+    { state: 'capturing', goal: 'void' },
+    { state: 'voiding', goal: 'capture' },
+    { state: 'needs_review', goal: 'refund' },
+  ])('that are $state cannot be on their way to $goal', async ({ state, goal }) => {
+    const hold = state === 'processing' || state === 'needs_review' ? {} : onHold()
+    expect(await refusalOf(insertPayment({ ...hold, state, goal }))).toBe('payments_goal_fits_state')
+  })
+
+  it.each([
+    { state: 'authorized', goal: 'authorize' },
+    { state: 'capturing', goal: 'capture' },
+    { state: 'voiding', goal: 'void' },
+    { state: 'voided', goal: 'void', settled_at: new Date() },
+  ])('that are $state name the intent of their hold, since when it is there, and when it ends', async (row) => {
+    const hold = onHold()
+    for (const missing of Object.keys(hold))
+      expect(await refusalOf(insertPayment({ ...hold, ...row, [missing]: null })), missing).toBe(
+        'payments_authorized_has_intent',
+      )
+    expect(await refusalOf(insertPayment({ ...hold, ...row }))).toBeUndefined()
+  })
+
+  it.each(['authorized', 'capturing', 'voiding'])('that are %s are live: no other payment may begin', async (state) => {
+    const goals: Record<string, string> = { authorized: 'authorize', capturing: 'capture', voiding: 'void' }
+    await insertPayment({ ...onHold(), state, goal: goals[state] })
+    expect(await refusalOf(insertPayment({ id: randomUUID() }))).toBe('payments_one_live_per_order')
+  })
+
+  it('that were voided let another one begin, and are owned by nobody', async () => {
+    const voided = { ...onHold(), state: 'voided', goal: 'void', settled_at: new Date() }
+    await insertPayment({ ...voided, id: randomUUID() })
+    expect(await refusalOf(insertPayment())).toBeUndefined()
+    expect(await refusalOf(insertPayment({ ...voided, id: randomUUID(), leased_until: new Date() }))).toBe(
+      'payments_leased_only_while_open',
+    )
+    const waiting = { ...onHold(), state: 'authorized', goal: 'authorize', leased_until: new Date() }
+    expect(await refusalOf(insertPayment({ ...waiting, id: randomUUID() }))).toBe('payments_leased_only_while_open')
+  })
+
+  it('give back what they took and no more, also in parts and while refunds are under way', async () => {
+    const change = (sql: string) => refusalOf(client.query(`UPDATE payments SET ${sql} WHERE id = $1`, [ids.payment]))
+    const succeeded = { state: 'succeeded', settled_at: new Date(), gateway_intent_id: randomUUID() }
+    await insertPayment({ ...succeeded, gateway_charge_id: 'ch' })
+    expect(await change('refund_pending_minor = 300')).toBeUndefined()
+    expect(await change('refunded_minor = 201')).toBe('payments_refunds_within_payment')
+    expect(await change('refunded_minor = 500, refund_pending_minor = 0')).toBeUndefined()
+    expect(await change('refund_pending_minor = 1')).toBe('payments_refunds_within_payment')
+    for (const negative of ['refunded_minor = -1', 'refund_pending_minor = -1'])
+      expect(await change(negative), negative).toBe('payments_refunds_within_payment')
+  })
+
+  it('that took nothing give nothing back', async () => {
+    await insertPayment()
+    const change = client.query('UPDATE payments SET refund_pending_minor = 1 WHERE id = $1', [ids.payment])
+    expect(await refusalOf(change)).toBe('payments_refunds_within_payment')
+  })
+
   it("for another account's order are refused", async () => {
     expect(await refusalOf(insertPayment({ account_id: ids.other }))).toBe('payments_account_id_order_id_fkey')
   })
@@ -134,6 +200,15 @@ describe('payments', () => {
     expect(await change("state = 'cancelled', settled_at = now()")).toBeUndefined()
     expect(await change("state = 'processing', settled_at = NULL")).toBe('payments_final_stays_final')
   })
+
+  it('that have ended let refunds move their amounts, and nothing beside these', async () => {
+    const change = (sql: string) => refusalOf(client.query(`UPDATE payments SET ${sql} WHERE id = $1`, [ids.payment]))
+    const succeeded = { state: 'succeeded', settled_at: new Date(), gateway_intent_id: randomUUID() }
+    await insertPayment({ ...succeeded, gateway_charge_id: 'ch' })
+    expect(await change('refunded_minor = 100, refund_pending_minor = 100')).toBeUndefined()
+    for (const rewrite of ["state = 'voided'", 'generation = generation + 1', 'look_at = now()', "goal = 'void'"])
+      expect(await change(`refunded_minor = 200, ${rewrite}`), rewrite).toBe('payments_final_stays_final')
+  })
 })
 
 describe('idempotency keys', () => {
@@ -145,7 +220,30 @@ describe('idempotency keys', () => {
 
   it('have a whole answer or none, and without one an intent', async () => {
     expect(await refusalOf(insertKey(randomUUID(), 'answer_status', '201'))).toBe('idempotency_keys_answer_is_whole')
-    expect(await refusalOf(insertKey(randomUUID(), 'answer_body', 'NULL'))).toBe('idempotency_keys_intent_or_answer')
+    expect(await refusalOf(insertKey(randomUUID(), 'answered_at', 'NULL'))).toBe('idempotency_keys_intent_or_answer')
+  })
+
+  it('without an answer were answered at no time, and with one at some time', async () => {
+    expect(await refusalOf(insertKey(randomUUID(), 'answer_status, answer_body, answered_at', "201, '{}', NULL"))).toBe(
+      'idempotency_keys_answer_is_whole',
+    )
+    await insertPayment()
+    expect(await refusalOf(insertKey(randomUUID(), 'payment_id, answered_at', `'${ids.payment}', now()`))).toBe(
+      'idempotency_keys_answer_is_whole',
+    )
+  })
+
+  it('start one step of one thing, and each step of a payment is started by one key', async () => {
+    await insertPayment()
+    const start = (step: string, column = 'payment_id', id = ids.payment) =>
+      refusalOf(insertKey(randomUUID(), `step, ${column}, answered_at`, `'${step}', '${id}', NULL`))
+    for (const step of ['pay', 'capture', 'void']) {
+      expect(await start(step), step).toBeUndefined()
+      expect(await start(step), step).toBe('idempotency_keys_account_id_payment_id_step_key')
+    }
+    expect(await start('refund')).toBe('idempotency_keys_step_is_known')
+    expect(await start('capture', 'refund_id')).toBe('idempotency_keys_step_is_known')
+    expect(await start('settle')).toBe('idempotency_keys_step_is_known')
   })
 
   it('keep the answer that was recorded', async () => {
@@ -175,7 +273,7 @@ describe('transfers and histories', () => {
     expect(await refusalOf(insertTransfer('a', 'b', 0))).toBe('transfers_amount_is_positive')
     expect(await refusalOf(insertTransfer('a', 'a'))).toBe('transfers_between_two_accounts')
     await insertTransfer('a', 'b')
-    expect(await refusalOf(insertTransfer('a', 'b'))).toBe('transfers_payment_id_kind_key')
+    expect(await refusalOf(insertTransfer('a', 'b'))).toBe('transfers_one_charge_per_payment')
   })
 
   it('are never rewritten', async () => {

@@ -28,6 +28,17 @@ describe('the schema', () => {
       client.paymentEvent,
       client.idempotencyKey,
       client.transfer,
+      client.refund,
+      client.outboxMessage,
+      client.webhookEndpoint,
+      client.gatewayEvent,
+      client.subscription,
+      client.invoice,
+      client.lockFence,
+      client.billingRun,
+      client.reconciliationRun,
+      client.reconciliationSighting,
+      client.reconciliationFinding,
     ]
     // Each names all of its model's columns; one that is missing in the database is an error.
     for (const model of models) expect(await (model as typeof client.account).findMany({ take: 1 })).toEqual([])

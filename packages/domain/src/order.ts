@@ -2,14 +2,23 @@ import type { Money } from './money.ts'
 import type { LivePayment } from './payment.ts'
 import type { Refusal } from './refusal.ts'
 
-/** `pending -> processing -> paid`; `processing -> pending` after a decline or a cancelled payment; `pending -> cancelled`. */
-export type OrderState = 'pending' | 'processing' | 'paid' | 'cancelled'
+/**
+ * `pending -> processing -> paid -> partially_refunded -> refunded`; `processing -> pending` after a decline or a cancelled
+ * payment; `pending -> cancelled`. A refund that fails after all leads back.
+ */
+export type OrderState = 'pending' | 'processing' | 'paid' | 'partially_refunded' | 'refunded' | 'cancelled'
+
+/** What made an order, and alone may pay and cancel it: the merchant by the API, or a billing run for an invoice. */
+export type OrderPurpose = 'merchant' | 'invoice'
 
 export interface Order extends Money {
   readonly id: string
   readonly accountId: string
   readonly customerId: string
   readonly state: OrderState
+  readonly purpose: OrderPurpose
+  /** Where the receipts go, if anybody wants them. */
+  readonly receiptEmail: string | null
   /** Grows by one with every change of the row. A writer names the version it read and loses if it is no longer there. */
   readonly version: number
   readonly createdAt: Date
@@ -18,14 +27,21 @@ export interface Order extends Money {
 /** A client that polls faster than this learns nothing: an unanswered gateway request takes about as long. */
 export const inProgressRetryAfterSeconds = 1
 
-/** May this order be paid now? `live` is its payment that counts as live, if it has one. */
-export function decideToPay(order: Order, live: LivePayment | null): Refusal | { readonly code: 'pay' } {
+/** May this order be paid now, by whom asks? `live` is its payment that counts as live, if it has one. */
+export function decideToPay(
+  order: Order,
+  live: LivePayment | null,
+  asker: OrderPurpose = 'merchant',
+): Refusal | { readonly code: 'pay' } {
+  if (order.purpose !== asker) return { code: 'order-managed', orderId: order.id }
   switch (order.state) {
     case 'pending':
       return { code: 'pay' }
     case 'processing':
       return { code: 'payment-in-progress', orderId: order.id, retryAfterSeconds: inProgressRetryAfterSeconds }
     case 'paid':
+    case 'partially_refunded':
+    case 'refunded':
       return { code: 'order-already-paid', orderId: order.id, paymentId: live?.id ?? null }
     case 'cancelled':
       return { code: 'order-cancelled', orderId: order.id }

@@ -1,14 +1,43 @@
 import type { Money } from './money.ts'
-import type { OrderState } from './order.ts'
+import { inProgressRetryAfterSeconds, type OrderState } from './order.ts'
+import type { Refusal } from './refusal.ts'
 
 /**
- * `processing -> succeeded | declined | cancelled`, and `needs_review` when a day of looking brought no evidence.
- * Only evidence from the gateway moves a payment out of `processing`; the passing of time never does.
+ * `processing -> succeeded | declined | cancelled`; with manual capture `processing -> authorized -> capturing | voiding`,
+ * `capturing -> succeeded | voided`, `voiding -> voided | succeeded`. `needs_review` when a day of looking brought no
+ * evidence. Only evidence from the gateway ends a payment; the passing of time never does.
  */
-export type PaymentState = 'processing' | 'succeeded' | 'declined' | 'cancelled' | 'needs_review'
+export type PaymentState =
+  | 'processing'
+  | 'authorized'
+  | 'capturing'
+  | 'voiding'
+  | 'succeeded'
+  | 'declined'
+  | 'cancelled'
+  | 'voided'
+  | 'needs_review'
 
 /** States in which a payment may still hold, or come to hold, the customer's money. An order has at most one such payment. */
-export const livePaymentStates = ['processing', 'succeeded', 'needs_review'] as const satisfies readonly PaymentState[]
+export const livePaymentStates = [
+  'processing',
+  'authorized',
+  'capturing',
+  'voiding',
+  'succeeded',
+  'needs_review',
+] as const satisfies readonly PaymentState[]
+
+/** States in which an owner, or recovery, is at work on a payment. In `authorized` the merchant is to decide. */
+export const openPaymentStates = [
+  'processing',
+  'capturing',
+  'voiding',
+  'needs_review',
+] as const satisfies readonly PaymentState[]
+
+/** What a payment's owner is to reach. It outlives `needs_review`, so that recovery knows what the payment was about. */
+export type PaymentGoal = 'charge' | 'authorize' | 'capture' | 'void'
 
 export interface LivePayment {
   readonly id: string
@@ -24,27 +53,69 @@ export interface Payment extends Money {
   /** Why the gateway refused: its decline code, or its error code where it refused to create the intent at all. */
   readonly declineCode: string | null
   readonly gatewayIntentId: string | null
+  readonly refundedMinor: number
+  /** Reserved by refunds whose outcome is not known yet. */
+  readonly refundPendingMinor: number
   readonly createdAt: Date
+  readonly authorizedAt: Date | null
   readonly settledAt: Date | null
 }
 
-/** What a settled payment came to. This alone decides what the order becomes and what the client is told. */
-export type PaymentOutcome =
-  | { readonly state: 'succeeded'; readonly gatewayChargeId: string }
-  | { readonly state: 'declined'; readonly declineCode: string }
-  | { readonly state: 'cancelled' }
+/**
+ * Why a payment was refused, and by whom. The customer is told the same either way; whoever counts what a card did must not
+ * count what the gateway found wrong with our own request.
+ */
+export interface Decline {
+  readonly declineCode: string
+  readonly declinedBy: 'bank' | 'gateway'
+}
 
-/** The order after its payment was settled: paid, or open for another try. */
+/** What a payment came to, or what its present step did. This alone decides what the order becomes and what the client is told. */
+export type PaymentOutcome =
+  /** The money is on hold for us. The step is over, the payment is not. */
+  | { readonly state: 'authorized' }
+  | { readonly state: 'succeeded'; readonly gatewayChargeId: string }
+  | ({ readonly state: 'declined' } & Decline)
+  | { readonly state: 'cancelled' }
+  /** Nothing was taken of what had been on hold. With a code: the gateway refused to capture it. */
+  | { readonly state: 'voided'; readonly declineCode: string | null }
+
+/** The order after a step of its payment: paid, still being paid, or open for another try. */
 export function orderStateAfter(outcome: PaymentOutcome): OrderState {
-  return outcome.state === 'succeeded' ? 'paid' : 'pending'
+  if (outcome.state === 'succeeded') return 'paid'
+  return outcome.state === 'authorized' ? 'processing' : 'pending'
+}
+
+/** May what is on hold be captured, or given back? Between the two, whoever comes first decides. */
+export function decideToEndAuthorization(
+  payment: Pick<Payment, 'id' | 'orderId' | 'state'>,
+): Refusal | { readonly code: 'end-authorization' } {
+  const { id: paymentId, orderId, state } = payment
+  switch (state) {
+    case 'authorized':
+      return { code: 'end-authorization' }
+    case 'processing':
+    case 'capturing':
+    case 'voiding':
+    case 'needs_review':
+      return { code: 'payment-in-progress', orderId, retryAfterSeconds: inProgressRetryAfterSeconds }
+    case 'succeeded':
+    case 'declined':
+    case 'cancelled':
+    case 'voided':
+      return { code: 'payment-not-authorized', paymentId, state }
+    default:
+      return state satisfies never
+  }
 }
 
 /** One line of a payment's history: what was asked of the gateway, by whom, and what came back. */
 export interface PaymentEvent {
   readonly at: Date
   /**
-   * Of the owner: `claimed`, `taken-over`, `settled`, `unknown`, `superseded`. What was asked of the gateway, with its
-   * answer as detail: `create`, `intent-created`, `confirm`, `look`, `cancel`.
+   * Of the owner: `claimed`, `taken-over`, `settled`, `unknown`, `superseded`; of a refund that failed after all: `reversed`.
+   * What was asked of the gateway, with its answer as detail: `create`, `intent-created`, `confirm`, `capture`, `look`, `cancel`, `refund`, `refund-look`. What it told unasked:
+   * `gateway-event`. What a person had done by hand, with the command: `operator`.
    */
   readonly event: string
   /** Who did it: the process's instance name, such as `payments-api-2` or `worker-1`. */
@@ -52,4 +123,6 @@ export interface PaymentEvent {
   readonly generation: number
   readonly gatewayRequestId: string | null
   readonly detail: string | null
+  /** Of a line about a refund of the payment. */
+  readonly refundId: string | null
 }

@@ -1,3 +1,6 @@
+import type { PaymentState } from './payment.ts'
+import type { RefundState } from './refund.ts'
+
 /**
  * Everything that the backend may refuse on purpose, as values. What is broken is an Error, never one of these.
  *
@@ -10,6 +13,26 @@ export type Refusal =
   | { readonly code: 'payment-not-found'; readonly paymentId: string }
   | { readonly code: 'order-already-paid'; readonly orderId: string; readonly paymentId: string | null }
   | { readonly code: 'order-cancelled'; readonly orderId: string }
+  /** Its order belongs to a subscription's invoice, which alone pays and cancels it. */
+  | { readonly code: 'order-managed'; readonly orderId: string }
+  | { readonly code: 'refund-not-found'; readonly refundId: string }
+  /** Nothing is on hold that could be captured or voided. */
+  | { readonly code: 'payment-not-authorized'; readonly paymentId: string; readonly state: PaymentState }
+  /** Only what was taken can be given back. */
+  | { readonly code: 'payment-not-refundable'; readonly paymentId: string; readonly state: PaymentState }
+  | { readonly code: 'refund-exceeds-payment'; readonly paymentId: string; readonly refundableMinor: number }
+  /** Among more than these nobody could tell whether one is there. */
+  | { readonly code: 'too-many-refunds'; readonly paymentId: string; readonly mostRefunds: number }
+  /** Nothing waits for a person: the payment is settled, or its owner is at work. */
+  | { readonly code: 'payment-not-in-review'; readonly paymentId: string; readonly state: PaymentState }
+  | { readonly code: 'refund-not-in-review'; readonly refundId: string; readonly state: RefundState }
+  | { readonly code: 'subscription-not-found'; readonly subscriptionId: string }
+  | { readonly code: 'subscription-cancelled'; readonly subscriptionId: string }
+  /** The account has told no address for its webhooks. */
+  | { readonly code: 'webhook-endpoint-not-found' }
+  | { readonly code: 'webhook-delivery-not-found'; readonly deliveryId: string }
+  /** Only what was given up is sent again. */
+  | { readonly code: 'webhook-delivery-not-dead'; readonly deliveryId: string }
   /** Somebody else is deciding about, or paying for, the same order right now. */
   | { readonly code: 'payment-in-progress'; readonly orderId: string; readonly retryAfterSeconds: number }
   /** The first request with this key is still running. */

@@ -1,9 +1,18 @@
 import { describe, expect, it } from 'vitest'
-import { decideToCancel, decideToPay, type Order, type OrderState, orderStateAfter } from '../src/index.ts'
+import {
+  decideToCancel,
+  decideToEndAuthorization,
+  decideToPay,
+  type Order,
+  type OrderState,
+  orderStateAfter,
+  type PaymentState,
+} from '../src/index.ts'
 
-const order = (state: OrderState): Order => ({
+const order = (state: OrderState, overrides: Partial<Order> = {}): Order => ({
   ...{ id: 'order', accountId: 'account', customerId: 'customer', amountMinor: 1, currency: 'EUR' },
-  ...{ state, version: 0, createdAt: new Date(0) },
+  ...{ state, purpose: 'merchant', receiptEmail: null, version: 0, createdAt: new Date(0) },
+  ...overrides,
 })
 
 describe('an order', () => {
@@ -11,6 +20,8 @@ describe('an order', () => {
     { state: 'pending', pay: 'pay', cancel: 'cancel' },
     { state: 'processing', pay: 'payment-in-progress', cancel: 'payment-in-progress' },
     { state: 'paid', pay: 'order-already-paid', cancel: 'order-already-paid' },
+    { state: 'partially_refunded', pay: 'order-already-paid', cancel: 'order-already-paid' },
+    { state: 'refunded', pay: 'order-already-paid', cancel: 'order-already-paid' },
     { state: 'cancelled', pay: 'order-cancelled', cancel: 'order-cancelled' },
   ] as const)(
     'that is $state answers a payment with $pay and a cancellation with $cancel',
@@ -24,9 +35,38 @@ describe('an order', () => {
     expect(decideToPay(order('paid'), { id: 'payment', state: 'succeeded' })).toMatchObject({ paymentId: 'payment' })
   })
 
-  it('is paid by success alone; anything else opens it again', () => {
+  it('is paid by success alone, waits while the amount is only on hold, and is open again after anything else', () => {
     expect(orderStateAfter({ state: 'succeeded', gatewayChargeId: 'ch' })).toBe('paid')
-    expect(orderStateAfter({ state: 'declined', declineCode: 'x' })).toBe('pending')
+    expect(orderStateAfter({ state: 'authorized' })).toBe('processing')
+    expect(orderStateAfter({ state: 'declined', declineCode: 'x', declinedBy: 'bank' })).toBe('pending')
     expect(orderStateAfter({ state: 'cancelled' })).toBe('pending')
+    expect(orderStateAfter({ state: 'voided', declineCode: null })).toBe('pending')
   })
+
+  it('of an invoice is paid and cancelled by the billing run alone, whatever its state', () => {
+    const invoice = order('pending', { purpose: 'invoice' })
+    expect(decideToPay(invoice, null).code).toBe('order-managed')
+    expect(decideToCancel(invoice, null).code).toBe('order-managed')
+    expect(decideToPay(invoice, null, 'invoice').code).toBe('pay')
+    expect(decideToPay(order('pending'), null, 'invoice').code).toBe('order-managed')
+  })
+})
+
+describe('a hold', () => {
+  it.each([
+    { state: 'authorized', code: 'end-authorization' },
+    { state: 'processing', code: 'payment-in-progress' },
+    { state: 'capturing', code: 'payment-in-progress' },
+    { state: 'voiding', code: 'payment-in-progress' },
+    { state: 'needs_review', code: 'payment-in-progress' },
+    { state: 'succeeded', code: 'payment-not-authorized' },
+    { state: 'declined', code: 'payment-not-authorized' },
+    { state: 'cancelled', code: 'payment-not-authorized' },
+    { state: 'voided', code: 'payment-not-authorized' },
+  ] satisfies { state: PaymentState; code: string }[])(
+    'of a payment that is $state is captured or voided: $code',
+    ({ state, code }) => {
+      expect(decideToEndAuthorization({ id: 'payment', orderId: 'order', state }).code).toBe(code)
+    },
+  )
 })

@@ -64,13 +64,26 @@ export function operationFields(defaults: { poolSize: number }) {
     GATEWAY_DEADLINE_MS: integerField({ min: 100, max: 60_000 })
       .default(8_000)
       .describe('how long one request to the gateway may take as a whole'),
+    WEBHOOK_TARGETS: z
+      .enum(['public', 'loopback'])
+      .default('public')
+      .describe('where webhooks may go: by https to the internet, or also to this machine, for development'),
     LEASE_MS: integerField({ min: 1_000, max: 600_000 })
       .default(60_000)
       .describe('how long the process that claimed a payment may work on it before another may take it over'),
   }
 }
 
-function urlField(...protocols: string[]) {
+/** Why webhooks may not go where they are allowed to, or null. */
+export function webhookTargetsProblem(settings: {
+  readonly NODE_ENV: string
+  readonly WEBHOOK_TARGETS: string
+}): string | null {
+  if (settings.NODE_ENV !== 'production' || settings.WEBHOOK_TARGETS === 'public') return null
+  return 'in production an account must not reach what stands beside the worker'
+}
+
+export function urlField(...protocols: string[]) {
   return z.url({
     protocol: new RegExp(`^(${protocols.join('|')})$`),
     error: `must be a URL of ${protocols.join(' or ')}`,

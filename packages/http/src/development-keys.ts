@@ -6,6 +6,9 @@ interface KeySettings {
 /** The key that the gateway simulator takes by default. Everybody knows it, and no real gateway does. */
 const simulatorKey = 'sk_test_dev_only'
 
+/** What the stack of this repository signs the simulator's webhooks with. */
+const simulatorWebhookSecret = 'whsec_dev_only'
+
 /** Keys with which Stripe moves real money: secret and restricted ones. */
 const liveKey = /^[sr]k_live_/
 
@@ -30,4 +33,13 @@ export function gatewayKeyProblem(settings: KeySettings & { readonly GATEWAY_API
   }
   if (settings.GATEWAY_API_KEY !== simulatorKey) return null
   return "it is the simulator's published key, and NODE_ENV is production: set your own, or SEATBELT_DEMO_KEYS=accept"
+}
+
+/** Why these may not sign the gateway's webhooks here, or null. Whoever knows one can tell us what was paid. */
+export function webhookSecretsProblem(
+  settings: KeySettings & { readonly GATEWAY_WEBHOOK_SECRETS: readonly string[] },
+): string | null {
+  if (acceptsDevelopmentKeys(settings) || !settings.GATEWAY_WEBHOOK_SECRETS.includes(simulatorWebhookSecret))
+    return null
+  return "one is the simulator's, which is published, and NODE_ENV is production: set your own, or SEATBELT_DEMO_KEYS=accept"
 }

@@ -51,7 +51,7 @@ function clientMistake(error: unknown): Answer | null {
     case 'request.aborted':
       return problem('malformed-json', 'The body ended before the length that its header names.')
     case 'entity.too.large':
-      return problem('body-too-large', `A body may have ${maxBodyBytes} bytes.`, { members: { maxBodyBytes } })
+      return bodyTooLarge(field(error, 'limit'))
     case 'charset.unsupported':
       return problem('unsupported-media-type', 'Send the body in UTF-8.')
     case 'encoding.unsupported':
@@ -61,10 +61,16 @@ function clientMistake(error: unknown): Answer | null {
   }
 }
 
+/** Not every path takes the same. */
+function bodyTooLarge(limit: unknown): Answer {
+  const bytes = typeof limit === 'number' ? limit : maxBodyBytes
+  return problem('body-too-large', `A body may have ${bytes} bytes.`, { members: { maxBodyBytes: bytes } })
+}
+
 function internal(): Answer {
   return problem('internal', 'Send it again with the same key: what was done is not done twice.')
 }
 
-function field(error: unknown, name: 'code' | 'type'): unknown {
+function field(error: unknown, name: 'code' | 'type' | 'limit'): unknown {
   return error instanceof Error ? Reflect.get(error, name) : undefined
 }

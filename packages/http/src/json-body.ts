@@ -19,6 +19,14 @@ export const requireJsonContentType: RequestHandler = (request, response, next) 
   sendAnswer(response, problem('unsupported-media-type', 'Send the body as application/json, in UTF-8.'))
 }
 
+/** For what an empty object asks so much of that a body which was lost on its way must not be read as one. */
+export function requireBody(detail: string): RequestHandler {
+  return (request, response, next) => {
+    if (hasBody(request.headers)) return next()
+    sendAnswer(response, problem('invalid-request', detail))
+  }
+}
+
 /**
  * Parses the body. An empty one is read as the empty object, so that "no body" and `{}` are one request.
  *

@@ -4,8 +4,8 @@ export type { Logger }
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** Who may act for an account, and what may be charged: neither belongs into a log, at whatever depth an object has it. */
-const secrets = ['authorization', 'paymentMethod', 'apiKey']
+/** Who may act for an account, what may be charged, and what signs: none of it belongs into a log, at whatever depth an object has it. */
+const secrets = ['authorization', 'paymentMethod', 'apiKey', 'secret', 'secrets', 'previousSecret']
 const redacted = ['', '*.', '*.*.', '*.*.*.'].flatMap((depth) => secrets.map((name) => `${depth}${name}`))
 
 /**

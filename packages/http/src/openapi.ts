@@ -1,12 +1,14 @@
 import { z } from 'zod'
 import type { Operation } from './operation.ts'
 import { type ProblemCode, problemKinds, problemType } from './problem.ts'
+import type { SignedOperation } from './signed-operation.ts'
 
 export interface OpenApiOptions {
   readonly title: string
   readonly version: string
   readonly description: string
   readonly operations: readonly Operation[]
+  readonly signed: readonly SignedOperation[]
   /** Named ones become components, and are referred to wherever they occur. */
   readonly schemas: Readonly<Record<string, z.ZodType>>
 }
@@ -80,16 +82,18 @@ const commonHeaders = {
   RetryAfter: { description: 'Seconds', schema: { type: 'integer' } },
 }
 
-function paths({ operations, schemas }: OpenApiOptions): Json {
+function paths({ operations, signed, schemas }: OpenApiOptions): Json {
   const byPath: Record<string, Json> = {}
   for (const operation of operations) {
     const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
     byPath[path] = { ...byPath[path], [operation.method]: describe(operation, schemas) }
   }
+  for (const operation of signed) byPath[operation.path] = { post: describeSigned(operation, schemas) }
   return byPath
 }
 
 function describe(operation: Operation, schemas: OpenApiOptions['schemas']): Json {
+  const isRecorded = operation.method === 'post'
   return {
     operationId: operation.operationId,
     tags: [operation.tag],
@@ -98,10 +102,29 @@ function describe(operation: Operation, schemas: OpenApiOptions['schemas']): Jso
     parameters: [
       ...parameters('path', operation.params),
       ...parameters('query', operation.query),
-      ...(operation.method === 'post' ? [idempotencyKeyParameter] : []),
+      ...(isRecorded ? [idempotencyKeyParameter] : []),
     ],
-    ...(operation.body === null ? {} : { requestBody: requestBody(operation.body, schemas) }),
-    responses: { ...answers(operation, schemas), ...problems(operation) },
+    ...(operation.body === null ? {} : { requestBody: requestBody({ ...operation, body: operation.body }, schemas) }),
+    responses: {
+      ...answers(operation.answers, { schemas, isRecorded }),
+      ...problems([...problemsOfAll, ...(isRecorded ? problemsOfCommands : []), ...operation.problems], isRecorded),
+    },
+  }
+}
+
+/** Neither an API key nor a key for the request: the signature says who sends it, and its body what it is about. */
+function describeSigned(operation: SignedOperation, schemas: OpenApiOptions['schemas']): Json {
+  const { operationId, tag, summary, description, signatureHeader, bodySchema, problems: codes } = operation
+  const header = { name: signatureHeader, in: 'header', required: true, schema: { type: 'string' } }
+  return {
+    ...{ operationId, tags: [tag], summary, description },
+    security: [],
+    parameters: [header],
+    requestBody: {
+      required: true,
+      content: { 'application/json': { schema: reference(bodySchema, schemas, 'input') } },
+    },
+    responses: { ...answers(operation.answers, { schemas, isRecorded: false }), ...problems(codes, false) },
   }
 }
 
@@ -125,26 +148,34 @@ function parameters(place: 'path' | 'query', schema: z.ZodObject): Json[] {
   }))
 }
 
-function requestBody(schema: z.ZodObject, schemas: OpenApiOptions['schemas']): Json {
-  const mayBeEmpty = schema.safeParse({}).success
-  return { required: !mayBeEmpty, content: { 'application/json': { schema: reference(schema, schemas, 'input') } } }
+function requestBody(
+  { body, bodyMissing }: { readonly body: z.ZodObject } & Pick<Operation, 'bodyMissing'>,
+  schemas: OpenApiOptions['schemas'],
+): Json {
+  const mayBeMissing = bodyMissing === undefined && body.safeParse({}).success
+  return { required: !mayBeMissing, content: { 'application/json': { schema: reference(body, schemas, 'input') } } }
 }
 
-function answers(operation: Operation, schemas: OpenApiOptions['schemas']): Json {
+interface AnswerOptions {
+  readonly schemas: OpenApiOptions['schemas']
+  /** Are final answers recorded under a key, so that they can come again? */
+  readonly isRecorded: boolean
+}
+
+function answers(byStatus: Operation['answers'], { schemas, isRecorded }: AnswerOptions): Json {
   return Object.fromEntries(
-    Object.entries(operation.answers).map(([status, { description, schema }]) => [
+    Object.entries(byStatus).map(([status, { description, schema }]) => [
       status,
       {
         description,
-        headers: responseHeaders(operation, Number(status)),
+        headers: responseHeaders(Number(status), isRecorded),
         content: { 'application/json': { schema: reference(schema, schemas, 'output') } },
       },
     ]),
   )
 }
 
-function problems(operation: Operation): Json {
-  const codes = [...problemsOfAll, ...(operation.method === 'post' ? problemsOfCommands : []), ...operation.problems]
+function problems(codes: readonly ProblemCode[], isRecorded: boolean): Json {
   const statuses = [...new Set(codes.map((code) => problemKinds[code].status))].sort()
   return Object.fromEntries(
     statuses.map((status) => {
@@ -153,7 +184,7 @@ function problems(operation: Operation): Json {
         status,
         {
           description: sameStatus.map((code) => `\`${code}\`: ${problemKinds[code].title}.`).join('\n\n'),
-          headers: responseHeaders(operation, status),
+          headers: responseHeaders(status, isRecorded),
           content: { 'application/problem+json': { schema: problemReference(sameStatus) } },
         },
       ]
@@ -170,9 +201,9 @@ function problemReference(codes: readonly ProblemCode[]): Json {
   }
 }
 
-function responseHeaders(operation: Operation, status: number): Json {
+function responseHeaders(status: number, isRecorded: boolean): Json {
   const header = (name: keyof typeof commonHeaders) => ({ $ref: `#/components/headers/${name}` })
-  const recorded = operation.method === 'post' && [200, 201, 402].includes(status)
+  const recorded = isRecorded && [200, 201, 402].includes(status)
   return {
     'X-Request-Id': header('RequestId'),
     'Seatbelt-Instance': header('Instance'),

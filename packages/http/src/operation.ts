@@ -22,6 +22,8 @@ export interface Operation {
   readonly params: z.ZodObject
   readonly query: z.ZodObject
   readonly body: z.ZodObject | null
+  /** What is said where no body comes, if that is refused. Otherwise it is read as the empty object. */
+  readonly bodyMissing?: string
   /** What is answered besides problems, by status. */
   readonly answers: Readonly<Record<number, { readonly description: string; readonly schema: z.ZodType }>>
   /** Those of its own. What every operation can answer is added where it is mounted or documented. */
@@ -92,6 +94,7 @@ export function defineQuery<Params extends z.ZodObject, Query extends z.ZodObjec
 export function defineCommand<Params extends z.ZodObject, Body extends z.ZodObject>(
   definition: Described<Params> & {
     readonly body: Body
+    readonly bodyMissing?: string
     readonly handle: (input: {
       readonly call: Call
       readonly params: z.output<Params>

@@ -2,19 +2,23 @@ import type { Answer } from './answer.ts'
 import { type ProblemKind, refusalTable } from './refusal-table.ts'
 
 /**
- * The problems that a request can have before any operation hears of it, and the two outcomes that are told as problems.
+ * The problems that a request can have before any operation hears of it, and the outcomes that are told as problems.
  * What operations refuse stands in `refusal-table.ts`.
  */
 const requestProblems = {
   'idempotency-key-missing': { status: 400, title: 'The Idempotency-Key header is missing' },
   'idempotency-key-malformed': { status: 400, title: 'The Idempotency-Key header cannot be read' },
   'malformed-request': { status: 400, title: 'The request is not valid HTTP' },
+  'signature-invalid': { status: 400, title: 'The signature cannot be accepted' },
   'malformed-json': { status: 400, title: 'The body is not JSON' },
   'invalid-request': { status: 400, title: 'The request does not fit its schema' },
   unauthenticated: { status: 401, title: 'No valid API key' },
   'payment-declined': { status: 402, title: 'The payment was declined' },
   'payment-cancelled': { status: 402, title: 'The payment was cancelled' },
+  'payment-voided': { status: 402, title: 'The hold was given back' },
+  'refund-failed': { status: 402, title: 'The refund failed' },
   'not-found': { status: 404, title: 'There is nothing here' },
+  'payment-captured': { status: 409, title: 'The payment was captured' },
   'method-not-allowed': { status: 405, title: 'This path does not take that method' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },
   'body-too-large': { status: 413, title: 'The body is too large' },

@@ -1,4 +1,15 @@
-import type { Order, Payment, PaymentEvent, PaymentOutcome } from '@seatbelt/domain'
+import type {
+  Invoice,
+  Order,
+  Payment,
+  PaymentEvent,
+  PaymentOutcome,
+  Refund,
+  RefundOutcome,
+  Subscription,
+  WebhookDelivery,
+  WebhookEndpoint,
+} from '@seatbelt/domain'
 import { problem } from './problem.ts'
 import type { RecordedAnswer } from './recorded-answer.ts'
 
@@ -23,14 +34,29 @@ export const renderings = {
   }),
 
   /** `payment` as it stands after the settle; its state is taken from the outcome, which is what decided. */
-  paymentSettled: (payment: Payment, outcome: PaymentOutcome): RecordedAnswer => {
+  paymentSettled: (payment: Payment, outcome: PaymentOutcome, step: 'pay' | 'capture' | 'void'): RecordedAnswer => {
+    const done = (status: number, location: string | null): RecordedAnswer => {
+      return { status, body: JSON.stringify(paymentBody({ ...payment, state: outcome.state })), location }
+    }
     switch (outcome.state) {
       case 'succeeded':
-        return {
-          status: 201,
-          body: JSON.stringify(paymentBody({ ...payment, state: 'succeeded' })),
-          location: paymentLocation(payment.id),
+        if (step === 'void') {
+          return recordedProblem(
+            problem('payment-captured', 'The amount had been taken before it could be given back. Refund it instead.', {
+              members: { paymentId: payment.id, orderId: payment.orderId },
+            }),
+          )
         }
+        return step === 'pay' ? done(201, paymentLocation(payment.id)) : done(200, null)
+      case 'authorized':
+        return done(201, paymentLocation(payment.id))
+      case 'voided':
+        if (step === 'void') return done(200, null)
+        return recordedProblem(
+          problem('payment-voided', 'Nothing was taken: the hold was over. To try again, pay the order anew.', {
+            members: { declineCode: outcome.declineCode, paymentId: payment.id, orderId: payment.orderId },
+          }),
+        )
       case 'declined':
         return recordedProblem(
           problem('payment-declined', 'The card was not charged. To try again, send a new request with a new key.', {
@@ -47,6 +73,72 @@ export const renderings = {
         return outcome satisfies never
     }
   },
+
+  /** `refund` as it stands after the settle. One that the bank takes its time for is told as pending. */
+  refundSettled: (refund: Refund, outcome: RefundOutcome): RecordedAnswer => {
+    if (outcome.state !== 'failed') {
+      return { status: 201, body: JSON.stringify(refundBody(refund)), location: refundLocation(refund.id) }
+    }
+    return recordedProblem(
+      problem('refund-failed', 'The gateway gave nothing back. To try again, send a new request with a new key.', {
+        members: { failureCode: outcome.failureCode, refundId: refund.id, paymentId: refund.paymentId },
+      }),
+    )
+  },
+
+  /** The secret is in it where one was made: the one answer that ever has it. */
+  webhookEndpointSet: (
+    endpoint: WebhookEndpoint,
+    { secret, isNew }: { readonly secret: string | null; readonly isNew: boolean },
+  ): RecordedAnswer => ({
+    status: isNew ? 201 : 200,
+    body: JSON.stringify({ ...webhookEndpointBody(endpoint), secret }),
+    location: isNew ? webhookEndpointLocation : null,
+  }),
+
+  webhookDeliveryReplayed: (delivery: WebhookDelivery): RecordedAnswer => ({
+    status: 200,
+    body: JSON.stringify(webhookDeliveryBody(delivery)),
+    location: null,
+  }),
+
+  paymentSeen: paymentBody,
+  refundSeen: refundBody,
+
+  subscriptionCreated: (subscription: Subscription): RecordedAnswer => ({
+    status: 201,
+    body: JSON.stringify(subscriptionBody(subscription)),
+    location: `/v1/subscriptions/${subscription.id}`,
+  }),
+
+  subscriptionChanged: (subscription: Subscription): RecordedAnswer => ({
+    status: 200,
+    body: JSON.stringify(subscriptionBody(subscription)),
+    location: null,
+  }),
+
+  invoiceSeen: (invoice: Invoice) => invoiceBody(invoice),
+}
+
+export function refundLocation(refundId: string): string {
+  return `/v1/refunds/${refundId}`
+}
+
+/** What a client sees of a refund. */
+export function refundBody(refund: Refund) {
+  return {
+    id: refund.id,
+    paymentId: refund.paymentId,
+    orderId: refund.orderId,
+    amountMinor: refund.amountMinor,
+    currency: refund.currency,
+    reason: refund.reason,
+    state: refund.state,
+    failureCode: refund.failureCode,
+    createdAt: refund.createdAt.toISOString(),
+    settledAt: refund.settledAt?.toISOString() ?? null,
+    reversedAt: refund.reversedAt?.toISOString() ?? null,
+  }
 }
 
 export function paymentLocation(paymentId: string): string {
@@ -61,6 +153,7 @@ export function orderBody(order: Order) {
     amountMinor: order.amountMinor,
     currency: order.currency,
     state: order.state,
+    receiptEmail: order.receiptEmail,
     createdAt: order.createdAt.toISOString(),
   }
 }
@@ -75,8 +168,71 @@ export function paymentBody(payment: Payment) {
     paymentMethod: payment.paymentMethod,
     state: payment.state,
     declineCode: payment.declineCode,
+    refundedMinor: payment.refundedMinor,
+    refundPendingMinor: payment.refundPendingMinor,
     createdAt: payment.createdAt.toISOString(),
+    authorizedAt: payment.authorizedAt?.toISOString() ?? null,
     settledAt: payment.settledAt?.toISOString() ?? null,
+  }
+}
+
+export const webhookEndpointLocation = '/v1/webhook-endpoint'
+
+/** What an account sees of its endpoint: never a secret. */
+export function webhookEndpointBody(endpoint: WebhookEndpoint) {
+  return {
+    url: endpoint.url,
+    createdAt: endpoint.createdAt.toISOString(),
+    updatedAt: endpoint.updatedAt.toISOString(),
+  }
+}
+
+export function webhookDeliveryBody(delivery: WebhookDelivery) {
+  return {
+    id: delivery.id,
+    type: delivery.topic,
+    subjectId: delivery.subjectId,
+    state: delivery.state,
+    attempts: delivery.attempts,
+    lastError: delivery.lastError,
+    createdAt: delivery.createdAt.toISOString(),
+    nextAttemptAt: delivery.nextAttemptAt?.toISOString() ?? null,
+    deliveredAt: delivery.deliveredAt?.toISOString() ?? null,
+    deadAt: delivery.deadAt?.toISOString() ?? null,
+  }
+}
+
+/** What a client sees of a subscription. One that is not active falls due no more. */
+export function subscriptionBody(subscription: Subscription) {
+  return {
+    id: subscription.id,
+    customerId: subscription.customerId,
+    gatewayCustomerId: subscription.gatewayCustomerId,
+    paymentMethod: subscription.paymentMethod,
+    amountMinor: subscription.amountMinor,
+    currency: subscription.currency,
+    interval: { unit: subscription.interval.unit, count: subscription.interval.count },
+    timeZone: subscription.timeZone,
+    anchor: subscription.anchor,
+    receiptEmail: subscription.receiptEmail,
+    state: subscription.state,
+    nextDueAt: subscription.state === 'active' ? subscription.nextDueAt.toISOString() : null,
+    createdAt: subscription.createdAt.toISOString(),
+  }
+}
+
+/** What a client sees of an invoice. */
+export function invoiceBody(invoice: Invoice) {
+  return {
+    id: invoice.id,
+    subscriptionId: invoice.subscriptionId,
+    period: invoice.period,
+    dueAt: invoice.dueAt.toISOString(),
+    orderId: invoice.orderId,
+    state: invoice.state,
+    declines: invoice.declines,
+    nextTryAt: invoice.state === 'open' ? invoice.nextTryAt.toISOString() : null,
+    settledAt: invoice.settledAt?.toISOString() ?? null,
   }
 }
 
@@ -89,6 +245,7 @@ export function paymentEventBody(event: PaymentEvent) {
     generation: event.generation,
     gatewayRequestId: event.gatewayRequestId,
     detail: event.detail,
+    refundId: event.refundId,
   }
 }
 

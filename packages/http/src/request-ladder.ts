@@ -2,7 +2,7 @@ import type { Express, Request, RequestHandler } from 'express'
 import { sendAnswer } from './answer.ts'
 import type { Authenticate } from './authentication.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
-import { parseJsonBody, requireJsonContentType } from './json-body.ts'
+import { parseJsonBody, requireBody, requireJsonContentType } from './json-body.ts'
 import type { Operation } from './operation.ts'
 import { problem } from './problem.ts'
 import { accountIdOf, contextOf, idempotencyKeyOf } from './request-context.ts'
@@ -27,7 +27,9 @@ export interface Doors {
  */
 function requestLadder(operation: Operation, doors: Doors): RequestHandler[] {
   const looks = [authenticated(doors), withinRate(doors)]
-  const changes = [readKey, requireJsonContentType, ...parseJsonBody]
+  const { bodyMissing } = operation
+  const body = bodyMissing === undefined ? parseJsonBody : [requireBody(bodyMissing), ...parseJsonBody]
+  const changes = [readKey, requireJsonContentType, ...body]
   return [...looks, ...(operation.method === 'post' ? changes : []), answered(operation)]
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { acceptsDevelopmentKeys, gatewayKeyProblem } from '../src/index.ts'
+import { acceptsDevelopmentKeys, gatewayKeyProblem, webhookSecretsProblem } from '../src/index.ts'
 
 const simulatorKey = 'sk_test_dev_only'
 const liveKey = 'sk_live_51Habc'
@@ -42,5 +42,21 @@ describe("the gateway's key", () => {
   it('is never part of what is said about it', () => {
     expect(problem('production', 'accept', liveKey)).not.toContain(liveKey)
     expect(problem('production', 'refuse', simulatorKey)).not.toContain(simulatorKey)
+  })
+})
+
+describe("the secrets of the gateway's webhooks", () => {
+  const problem = (
+    NODE_ENV: 'development' | 'production',
+    SEATBELT_DEMO_KEYS: 'accept' | 'refuse',
+    ...GATEWAY_WEBHOOK_SECRETS: string[]
+  ) => webhookSecretsProblem({ NODE_ENV, SEATBELT_DEMO_KEYS, GATEWAY_WEBHOOK_SECRETS })
+
+  it('of which one is published are refused where production is no demo', () => {
+    expect(problem('production', 'refuse', 'whsec_own', 'whsec_dev_only')).toMatch(/published/)
+    expect(problem('production', 'accept', 'whsec_dev_only')).toBeNull()
+    expect(problem('development', 'refuse', 'whsec_dev_only')).toBeNull()
+    expect(problem('production', 'refuse', 'whsec_own')).toBeNull()
+    expect(problem('production', 'refuse')).toBeNull()
   })
 })

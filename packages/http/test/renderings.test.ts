@@ -1,4 +1,4 @@
-import type { Order, Payment } from '@seatbelt/domain'
+import type { Order, Payment, PaymentOutcome } from '@seatbelt/domain'
 import { expect, it } from 'vitest'
 import { problemKinds, recordedAnswer, refusalAnswer, renderings } from '../src/index.ts'
 
@@ -9,6 +9,8 @@ const order: Order = {
   amountMinor: 1999,
   currency: 'EUR',
   state: 'pending',
+  purpose: 'merchant',
+  receiptEmail: 'ada@example.com',
   version: 3,
   createdAt: new Date('2026-11-20T10:00:00.000Z'),
 }
@@ -23,15 +25,20 @@ const payment: Payment = {
   state: 'processing',
   declineCode: null,
   gatewayIntentId: 'pi_1',
+  refundedMinor: 0,
+  refundPendingMinor: 0,
   createdAt: new Date('2026-11-20T10:00:01.000Z'),
+  authorizedAt: null,
   settledAt: new Date('2026-11-20T10:00:02.000Z'),
 }
+
+const succeeded = { state: 'succeeded', gatewayChargeId: 'ch_1' } as const
 
 it('an order is recorded without what is inside: no account, no version', () => {
   expect(renderings.orderCreated(order)).toEqual({
     status: 201,
     location: '/v1/orders/0192f000-0000-7000-8000-00000000000a',
-    body: '{"id":"0192f000-0000-7000-8000-00000000000a","customerId":"customer-1","amountMinor":1999,"currency":"EUR","state":"pending","createdAt":"2026-11-20T10:00:00.000Z"}',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000a","customerId":"customer-1","amountMinor":1999,"currency":"EUR","state":"pending","receiptEmail":"ada@example.com","createdAt":"2026-11-20T10:00:00.000Z"}',
   })
 })
 
@@ -41,15 +48,19 @@ it('a cancelled order is a 200 without a place of its own', () => {
 })
 
 it('a payment that succeeded is a 201 in the state of its outcome, without the ids that the gateway knows it by', () => {
-  expect(renderings.paymentSettled(payment, { state: 'succeeded', gatewayChargeId: 'ch_1' })).toEqual({
+  expect(renderings.paymentSettled(payment, succeeded, 'pay')).toEqual({
     status: 201,
     location: '/v1/payments/0192f000-0000-7000-8000-00000000000b',
-    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"createdAt":"2026-11-20T10:00:01.000Z","settledAt":"2026-11-20T10:00:02.000Z"}',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"refundedMinor":0,"refundPendingMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
   })
 })
 
 it('a declined payment is a 402 with the reason', () => {
-  const recorded = renderings.paymentSettled(payment, { state: 'declined', declineCode: 'insufficient_funds' })
+  const recorded = renderings.paymentSettled(
+    payment,
+    { state: 'declined', declineCode: 'insufficient_funds', declinedBy: 'bank' },
+    'pay',
+  )
   expect([recorded.status, recorded.location]).toEqual([402, null])
   expect(JSON.parse(recorded.body)).toEqual({
     type: 'urn:seatbelt:problem:payment-declined',
@@ -64,8 +75,31 @@ it('a declined payment is a 402 with the reason', () => {
 })
 
 it('a cancelled payment is a 402 of its own', () => {
-  const recorded = renderings.paymentSettled(payment, { state: 'cancelled' })
+  const recorded = renderings.paymentSettled(payment, { state: 'cancelled' }, 'pay')
   expect(JSON.parse(recorded.body)).toMatchObject({ status: 402, code: 'payment-cancelled', paymentId: payment.id })
+})
+
+interface StepAnswer {
+  readonly step: 'pay' | 'capture' | 'void'
+  readonly outcome: PaymentOutcome
+  readonly status: number
+  readonly says: object
+}
+
+it.each<StepAnswer>([
+  { step: 'pay', outcome: { state: 'authorized' }, status: 201, says: { state: 'authorized' } },
+  { step: 'capture', outcome: succeeded, status: 200, says: { state: 'succeeded' } },
+  { step: 'void', outcome: { state: 'voided', declineCode: null }, status: 200, says: { state: 'voided' } },
+  {
+    ...{ step: 'capture', outcome: { state: 'voided', declineCode: 'charge_expired_for_capture' }, status: 402 },
+    says: { code: 'payment-voided', declineCode: 'charge_expired_for_capture' },
+  },
+  { step: 'void', outcome: succeeded, status: 409, says: { code: 'payment-captured' } },
+])('a $step whose payment is $outcome.state in the end is a $status', ({ step, outcome, status, says }) => {
+  const recorded = renderings.paymentSettled(payment, outcome, step)
+  expect(recorded.status).toBe(status)
+  expect(JSON.parse(recorded.body)).toMatchObject(says)
+  expect(recorded.location).toBe(status === 201 ? `/v1/payments/${payment.id}` : null)
 })
 
 it('a recorded answer is sent with the same bytes, as a problem where it is one, and says when it is a replay', () => {

@@ -8,6 +8,15 @@ export interface HistoryEntry {
   readonly atMs?: number
 }
 
+/** Whose lines they are. */
+export interface HistoryOwner {
+  readonly paymentId: string
+  /** Where the lines are about a refund of the payment; the generation is then the refund's. */
+  readonly refundId?: string | null
+  readonly generation: number
+  readonly by: string
+}
+
 /**
  * Adds lines to a payment's history, in order, in one statement.
  *
@@ -16,7 +25,7 @@ export interface HistoryEntry {
  */
 export async function appendHistory(
   tx: Tx,
-  { paymentId, generation, by }: { readonly paymentId: string; readonly generation: number; readonly by: string },
+  { paymentId, refundId = null, generation, by }: HistoryOwner,
   entries: readonly HistoryEntry[],
 ): Promise<void> {
   if (entries.length === 0) return
@@ -26,8 +35,8 @@ export async function appendHistory(
   const requestIds = entries.map(({ gatewayRequestId }) => gatewayRequestId ?? null)
   const details = entries.map(({ detail }) => detail ?? null)
   await tx.$executeRaw`
-    INSERT INTO payment_events (payment_id, at, event, by, generation, gateway_request_id, detail)
-    SELECT ${paymentId}::uuid, clock_timestamp() - make_interval(secs => ago), event, ${by}, ${generation}, request_id, detail
+    INSERT INTO payment_events (payment_id, refund_id, at, event, by, generation, gateway_request_id, detail)
+    SELECT ${paymentId}::uuid, ${refundId}::uuid, clock_timestamp() - make_interval(secs => ago), event, ${by}, ${generation}, request_id, detail
       FROM unnest(${agoSeconds}::float8[], ${events}::text[], ${requestIds}::text[], ${details}::text[])
            WITH ORDINALITY AS entry (ago, event, request_id, detail, place)
      ORDER BY place`

@@ -1,8 +1,8 @@
-import type { Order } from '@seatbelt/domain'
 import { inProgressRetryAfterSeconds } from '@seatbelt/domain'
 import { type Call, guardTransaction } from '@seatbelt/safety'
 import type { NewOrder, Result } from './operations.ts'
 import type { PaymentDeps } from './payment-deps.ts'
+import { toOrder } from './rows.ts'
 
 /**
  * Creates an order, once per key.
@@ -13,7 +13,7 @@ import type { PaymentDeps } from './payment-deps.ts'
 export function createOrder(
   deps: PaymentDeps,
   call: Call,
-  { customerId, amountMinor, currency }: NewOrder,
+  { customerId, amountMinor, currency, receiptEmail }: NewOrder,
 ): Promise<Result> {
   return guardTransaction(deps.layers, call, {
     resource: null,
@@ -21,10 +21,9 @@ export function createOrder(
     work: async (tx) => {
       const { accountId } = call
       const row = await tx.order.create({
-        data: { id: deps.newId(), accountId, customerId, amountMinor, currency },
+        data: { id: deps.newId(), accountId, customerId, amountMinor, currency, receiptEmail },
       })
-      const order: Order = { ...row, currency }
-      return { kind: 'done', answer: deps.renderings.orderCreated(order) }
+      return { kind: 'done', answer: deps.renderings.orderCreated(toOrder(row)) }
     },
   })
 }

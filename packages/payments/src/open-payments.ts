@@ -7,11 +7,14 @@ import {
   measureLock,
   redisLockClientOptions,
 } from '@seatbelt/locks'
+import { createGatewayGate, type Gateway } from '@seatbelt/safety'
 import { Redis } from 'ioredis'
 import type { Registry } from 'prom-client'
 import { v7 as newId } from 'uuid'
 import { createPaymentLayers } from './create-payment-layers.ts'
+import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
+import { makePutOffDue } from './make-put-off-due.ts'
 import type { Renderings } from './operations.ts'
 import { leaseProblem, type PaymentDeps, type PaymentPolicy } from './payment-deps.ts'
 
@@ -40,6 +43,12 @@ export interface Log {
 export interface Payments {
   readonly deps: PaymentDeps
   readonly database: Database
+  /** The gateway behind its gate: for reconciliation, which asks it for what no operation does. */
+  readonly gateway: Gateway
+  /** For electing a leader, with leases of this length. The same lock as the operations have. */
+  readonly leadership: { readonly lock: Lock; readonly ttlMs: number }
+  /** The gateway was away and answers again, and what was put off is due: whoever recovers need not wait. */
+  onGatewayBack(listener: () => void): void
   close(): Promise<void>
 }
 
@@ -48,10 +57,23 @@ const lockTtlMs = 5_000
 /** A healthy Redis answers in a millisecond. What costs more than this is not worth waiting for: the layers below decide. */
 const redisBudgetMs = 100
 /**
- * A request holds one for 50 ms, and a payment sends two: enough for a thousand payments a second, and a bound for a
- * gateway that hangs.
+ * How many effects may wait for the gateway at once. Through 100 places some 700 payments a second can go while it
+ * answers in 50 ms (two requests, claim and settle), several times what a process can do. When it hangs, so many are what
+ * one deadline brings back at once: a read waits some 20 ms for their settles at most. What nobody
+ * waits for has as many as a worker may have lanes: `lanesProblem`.
  */
-const gatewayConnections = 100
+const gatewayPlaces = { forRequests: 100, forRecovery: 32 }
+/** One for each place, which sends one request at a time: whoever was admitted never waits for a connection. */
+const gatewayConnections = gatewayPlaces.forRequests + gatewayPlaces.forRecovery
+
+/**
+ * Why a worker cannot have so many lanes that ask the gateway, or null. Each has a place, and so has the one repair that
+ * reconciliation may be at: whoever of them is not admitted then knows that the gateway is away.
+ */
+export function lanesProblem(lanes: number): string | null {
+  const mostLanes = gatewayPlaces.forRecovery - 1
+  return lanes <= mostLanes ? null : `${lanes} lanes would ask the gateway at once; ${mostLanes} have a place there`
+}
 
 /** Opens what the operations need and composes it by hand: the one place where production's parts are put together. */
 export function openPayments(options: PaymentsOptions): Payments {
@@ -66,24 +88,66 @@ export function openPayments(options: PaymentsOptions): Payments {
     applicationName: by,
   })
   const redis = openRedisLock(options)
-  const gateway = createStripeGateway({
-    url: options.gatewayUrl,
-    apiKey: options.gatewayApiKey,
-    deadlineMs: gatewayDeadlineMs,
-    maxConnections: gatewayConnections,
-  })
+  const gateway = openGateway(options, database)
   const metrics = createLockMetrics(registry)
   const lock = measureLock(redis.lock, metrics)
   const reportFault = (err: unknown, resource: string) =>
     log.error({ err, resource }, 'a fault after a commit: what is open is left to recovery')
-  const layers = createPaymentLayers({ database, gateway, lock, lockTtlMs, metrics, by, reportFault })
+  const { gate } = gateway
+  const layers = createPaymentLayers({
+    ...{ database, lock, lockTtlMs, metrics, by, reportFault },
+    ...{ gateway: gate.gateway, gatewayGate: gate },
+  })
 
   return {
     deps: { database, layers, renderings, policy, newId, by },
     database,
+    gateway: gate.gateway,
+    leadership: { lock, ttlMs: lockTtlMs },
+    onGatewayBack: gateway.onBack,
     close: async () => {
       redis.disconnect()
-      await Promise.all([gateway.close(), database.close()])
+      await gateway.close()
+      await database.close()
+    },
+  }
+}
+
+/** The gateway's client behind its gate. When it is back, what was put off is made due, then the listeners are told. */
+function openGateway(
+  { gatewayUrl, gatewayApiKey, gatewayDeadlineMs, registry, log }: PaymentsOptions,
+  database: Database,
+) {
+  const client = createStripeGateway({
+    url: gatewayUrl,
+    apiKey: gatewayApiKey,
+    deadlineMs: gatewayDeadlineMs,
+    maxConnections: gatewayConnections,
+  })
+  const listeners: (() => void)[] = []
+  let wakingUp = Promise.resolve()
+  const wakeUp = async () => {
+    // Where this fails, what was put off is looked at in its own time, 20 s later at most.
+    await makePutOffDue(database).catch((err: unknown) => log.warn({ err }, 'what was put off could not be made due'))
+    for (const listener of listeners) listener()
+  }
+  const gate = createGatewayGate({
+    gateway: client,
+    places: gatewayPlaces,
+    metrics: createGatewayGateMetrics(registry),
+    onAway: (reason) => log.warn({ err: { reason } }, 'the gateway is away: payments are refused until it answers'),
+    onBack: () => {
+      log.info('the gateway is back')
+      wakingUp = wakeUp()
+    },
+  })
+  return {
+    gate,
+    onBack: (listener: () => void) => void listeners.push(listener),
+    close: async () => {
+      gate.close()
+      await client.close()
+      await wakingUp
     },
   }
 }

@@ -2,9 +2,11 @@ import type { Database } from '@seatbelt/database'
 import {
   type CompareAndSet,
   type GatewayIntentLayer,
+  type GatewayRefundLayer,
   type InsertOnce,
   type Layers,
   maxGatewayRequests,
+  maxRefundRequests,
   type OwnLease,
 } from '@seatbelt/safety'
 import type { Renderings } from './operations.ts'
@@ -25,12 +27,13 @@ export interface PaymentLayers extends Layers {
   readonly compareAndSet: CompareAndSet
   readonly insertOnce: InsertOnce
   readonly gatewayIntent: GatewayIntentLayer
+  readonly gatewayRefund: GatewayRefundLayer
 }
 
 export interface PaymentPolicy {
   /** The whole time that one request to the gateway may take. */
   readonly gatewayDeadlineMs: number
-  /** How long an owner may ask the gateway for one payment before anybody else may. */
+  /** How long an owner may ask the gateway for one payment, or refund, before anybody else may. */
   readonly leaseMs: number
 }
 
@@ -43,7 +46,8 @@ export const reviewAfterMs = 24 * 3_600_000
 
 /** The shortest lease under which an owner can send all its requests and write down what came of them. */
 function shortestLeaseMs(gatewayDeadlineMs: number): number {
-  return transactionBudgetMs + maxGatewayRequests * gatewayDeadlineMs + transactionBudgetMs
+  const requests = Math.max(maxGatewayRequests, maxRefundRequests)
+  return transactionBudgetMs + requests * gatewayDeadlineMs + transactionBudgetMs
 }
 
 /** Why these times cannot work together, or null. */

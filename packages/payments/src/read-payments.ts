@@ -1,7 +1,7 @@
 import type { Database } from '@seatbelt/database'
 import type { Payment } from '@seatbelt/domain'
 import { listed } from './listed.ts'
-import type { Listed, Page, PaymentWithHistory } from './operations.ts'
+import type { Listed, PaymentPage, PaymentWithHistory } from './operations.ts'
 import { toPayment, toPaymentEvent } from './rows.ts'
 
 /** A payment is looked at some ten times a minute at most; a history longer than this is that of a gateway in trouble. */
@@ -25,11 +25,11 @@ export async function findPayment(
 export async function listPayments(
   database: Database,
   accountId: string,
-  { limit, after, orderId }: Page & { readonly orderId: string | null },
+  { limit, after, orderId, state }: PaymentPage,
 ): Promise<Listed<Payment>> {
   const rows = await database.statement((client) =>
     client.payment.findMany({
-      where: { accountId, ...(orderId && { orderId }), ...(after && { id: { lt: after } }) },
+      where: { accountId, ...(orderId && { orderId }), ...(state && { state }), ...(after && { id: { lt: after } }) },
       orderBy: { id: 'desc' },
       take: limit + 1,
     }),

@@ -1,11 +1,20 @@
 import type { Tx } from '@seatbelt/database'
-import { orderStateAfter, type Payment, type PaymentOutcome } from '@seatbelt/domain'
-import { backoffMs } from '@seatbelt/locks'
+import {
+  type OrderState,
+  openPaymentStates,
+  orderStateAfter,
+  type Payment,
+  type PaymentOutcome,
+  type PaymentState,
+} from '@seatbelt/domain'
 import { type ClaimedPayment, type Evidence, orderLockName, type Settled } from '@seatbelt/safety'
 import { appendHistory } from './append-history.ts'
-import type { Result } from './operations.ts'
+import { tellPayment } from './enqueue-messages.ts'
+import type { PaymentStep, Result } from './operations.ts'
+import { pauseBeforeLookMs } from './pause-before-look.ts'
 import type { PaymentDeps } from './payment-deps.ts'
 import { toPayment } from './rows.ts'
+import { settleInvoice } from './settle-invoice.ts'
 
 export interface Settlement {
   readonly payment: Payment
@@ -28,31 +37,61 @@ export interface Settlement {
 export async function settlePayment(deps: PaymentDeps, tx: Tx, settlement: Settlement): Promise<Result> {
   const { claimed, evidence } = settlement
   if (evidence.kind === 'unknown') return giveUp(deps, tx, settlement, evidence)
+  if (evidence.outcome.state === 'authorized') return authorize(deps, tx, settlement, evidence)
 
   const settled = await deps.layers.compareAndSet.settlePayment(tx, claimed, evidence.outcome, evidence.fenced)
   if (!settled) return loseTo(deps, tx, settlement)
 
   const { outcome } = evidence
-  const declineCode = outcome.state === 'declined' ? outcome.declineCode : null
+  const declineCode = 'declineCode' in outcome ? outcome.declineCode : null
   const payment = { ...settlement.payment, state: outcome.state, declineCode, settledAt: settled.settledAt }
-  await moveOrder(deps, tx, settled.order, outcome)
+  const { order } = settled
+  const orderState =
+    order.purpose === 'invoice' ? await settleInvoice(deps, tx, payment, outcome) : orderStateAfter(outcome)
+  await moveOrder(deps, tx, order, orderState)
   if (outcome.state === 'succeeded') await book(deps, tx, payment)
   await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'settled', detail: outcome.state }])
-  const answer = deps.renderings.paymentSettled(payment, outcome)
-  await deps.layers.idempotencyKey.answerIntent(tx, { accountId: payment.accountId, paymentId: payment.id }, answer)
-  return { kind: 'answered', answer, replayed: false }
+  return answer(deps, tx, payment, { outcome, step: stepOf(claimed) })
+}
+
+/** The amount is on hold: the step is over, and the order waits for the merchant to capture it or to give it back. */
+async function authorize(
+  deps: PaymentDeps,
+  tx: Tx,
+  settlement: Settlement,
+  { trail }: Pick<Evidence, 'trail'>,
+): Promise<Result> {
+  const { claimed } = settlement
+  const authorized = await deps.layers.compareAndSet.authorizePayment(tx, claimed)
+  if (!authorized) return loseTo(deps, tx, settlement)
+  const outcome = { state: 'authorized' } as const
+  const payment = { ...settlement.payment, ...outcome, authorizedAt: authorized.authorizedAt }
+  await appendHistory(tx, line(deps, claimed), [...trail, { event: 'settled', detail: outcome.state }])
+  return answer(deps, tx, payment, { outcome, step: stepOf(claimed) })
+}
+
+/** Records what the caller of this step is told, if a caller's key started it, and what others are. */
+async function answer(
+  deps: PaymentDeps,
+  tx: Tx,
+  payment: Payment,
+  { outcome, step }: { readonly outcome: PaymentOutcome; readonly step: PaymentStep },
+): Promise<Result> {
+  const { renderings, layers } = deps
+  await tellPayment(deps, tx, payment)
+  const recorded = renderings.paymentSettled(payment, outcome, step)
+  await layers.idempotencyKey.answerIntent(tx, payment.accountId, { step, paymentId: payment.id }, recorded)
+  return { kind: 'answered', answer: recorded, replayed: false }
+}
+
+function stepOf({ goal }: ClaimedPayment): PaymentStep {
+  return goal === 'capture' || goal === 'void' ? goal : 'pay'
 }
 
 /** The order's version was read again under the lock: it is the claim's, unless an invariant is broken. */
-async function moveOrder(
-  { layers }: PaymentDeps,
-  tx: Tx,
-  order: Settled['order'],
-  outcome: PaymentOutcome,
-): Promise<void> {
+async function moveOrder({ layers }: PaymentDeps, tx: Tx, order: Settled['order'], state: OrderState): Promise<void> {
   if (order.state !== 'processing') throw new Error(`order ${order.id} is ${order.state} while its payment is settled`)
-  if (!(await layers.compareAndSet.order(tx, order, orderStateAfter(outcome))))
-    throw new Error(`order ${order.id} changed under its lock`)
+  if (!(await layers.compareAndSet.order(tx, order, state))) throw new Error(`order ${order.id} changed under its lock`)
 }
 
 /** From what the gateway owes us to what we owe the merchant. */
@@ -60,16 +99,11 @@ async function book({ layers, newId }: PaymentDeps, tx: Tx, payment: Payment): P
   const { id: paymentId, accountId, amountMinor, currency } = payment
   const accounts = { debitAccount: 'gateway', creditAccount: `merchant:${accountId}` }
   const booked = await layers.insertOnce.transfer(tx, {
-    ...{ id: newId(), paymentId, kind: 'charge', amountMinor, currency },
+    ...{ id: newId(), paymentId, refundId: null, kind: 'charge', amountMinor, currency },
     ...accounts,
   })
   if (!booked) throw new Error(`payment ${paymentId} was booked before it was settled`)
 }
-
-/** First pauses of about a second, later ones of at most 20 s, so that all is settled within a minute of the gateway's being well. */
-const lookPauses = { baseMs: 1_000, maxMs: 20_000 }
-/** A person is told, and no gateway is kept busy; but the evidence may still come. */
-const reviewPauseMs = 3_600_000
 
 async function giveUp(
   deps: PaymentDeps,
@@ -79,11 +113,12 @@ async function giveUp(
 ): Promise<Result> {
   const { payment, claimed, looks = 0, overdue = false } = settlement
   const needsReview = overdue && evidence.readable
-  const pauseMs = needsReview || payment.state === 'needs_review' ? reviewPauseMs : backoffMs(looks, lookPauses)
+  const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
+  const pauseMs = pauseBeforeLookMs(looks, waitsFor)
   if (!(await deps.layers.compareAndSet.giveUp(tx, claimed, { pauseMs, needsReview })))
     return loseTo(deps, tx, settlement)
   await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'unknown', detail: evidence.reason }])
-  return { kind: 'unsettled', payment: needsReview ? { ...payment, state: 'needs_review' } : payment }
+  return { kind: 'unsettled', subject: needsReview ? { ...payment, state: 'needs_review' } : payment }
 }
 
 /**
@@ -92,11 +127,13 @@ async function giveUp(
  */
 async function loseTo(deps: PaymentDeps, tx: Tx, { claimed, evidence, payment }: Settlement): Promise<Result> {
   const row = await tx.payment.findUniqueOrThrow({ where: { id: payment.id } })
-  const isOurOwn = row.generation === claimed.generation && row.settledAt !== null
+  const isOurOwn = row.generation === claimed.generation && (row.settledAt !== null || row.state === 'authorized')
   if (!isOurOwn) await leaveToTheOwner(deps, tx, { payment: toPayment(row), claimed, evidence })
   const { accountId, id: paymentId } = payment
-  const answer = await deps.layers.idempotencyKey.findAnswer(tx, { accountId, paymentId })
-  return answer ? { kind: 'answered', answer, replayed: !isOurOwn } : { kind: 'unsettled', payment: toPayment(row) }
+  const answer = await deps.layers.idempotencyKey.findAnswer(tx, accountId, { step: stepOf(claimed), paymentId })
+  // The request that claimed hears it for the first time, whoever wrote it down.
+  const replayed = !isOurOwn && !claimed.isFirstOwner
+  return answer ? { kind: 'answered', answer, replayed } : { kind: 'unsettled', subject: toPayment(row) }
 }
 
 /** Writes what a deposed owner knows into the history, and has recovery look at once if the payment is still open. */
@@ -105,14 +142,22 @@ async function leaveToTheOwner(deps: PaymentDeps, tx: Tx, { payment, claimed, ev
   const learned = evidence.kind === 'outcome' ? evidence.outcome.state : null
   const detail = learned ?? (evidence.kind === 'unknown' ? evidence.reason : null)
   await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'superseded', detail }])
-  if (state === 'processing' || state === 'needs_review')
-    await tx.$executeRaw`UPDATE payments SET look_at = clock_timestamp() WHERE id = ${id}::uuid`
+  if (isOpen(state)) await hint(tx, id)
   // Two owners saw the gateway say different things: one of them is wrong about money, and a person must hear of it.
-  else if (learned !== null && learned !== state)
+  else if (learned !== null && learned !== 'authorized' && learned !== state)
     deps.layers.reportFault(
       new Error(`payment ${id} is ${state}, and a deposed owner saw it ${learned}`),
       orderLockName(payment),
     )
+}
+
+/** Hinted, so that an owner who gives up after this leaves no pause. */
+async function hint(tx: Tx, paymentId: string): Promise<void> {
+  await tx.$executeRaw`UPDATE payments SET look_at = clock_timestamp(), hinted = true WHERE id = ${paymentId}::uuid`
+}
+
+function isOpen(state: PaymentState): boolean {
+  return openPaymentStates.some((open) => open === state)
 }
 
 function line({ by }: PaymentDeps, { id, generation }: ClaimedPayment) {

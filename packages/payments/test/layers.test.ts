@@ -52,13 +52,18 @@ async function raceFor(orderId: string, replica: Replica): Promise<string[]> {
     .sort()
 }
 
-const onePaid = ['answered 201', ...Array.from({ length: contenders - 1 }, () => 'refused payment-in-progress')]
+/** Who had to wait for the lock hears what is true by then: that somebody is paying, or that somebody has paid. */
+function expectOnePaid([winner, ...others]: readonly string[]): void {
+  expect(winner).toBe('answered 201')
+  expect(others).toHaveLength(contenders - 1)
+  for (const other of others) expect(['refused payment-in-progress', 'refused order-already-paid']).toContain(other)
+}
 
 describe('layer 3, the advisory lock', () => {
   it('holds when Redis is not there at all', async () => {
     const replica = await shop.replica('api-1', { redisUrl: `redis://127.0.0.1:${await freePort()}` })
     const orderId = await replica.createOrder()
-    expect(await raceFor(orderId, replica)).toEqual(onePaid)
+    expectOnePaid(await raceFor(orderId, replica))
     expect(await shop.charges(orderId)).toHaveLength(1)
   })
 
@@ -68,7 +73,7 @@ describe('layer 3, the advisory lock', () => {
       const replica = await shop.replica('api-1', { redisUrl: redis.url })
       const orderId = await replica.createOrder()
       redis.pause()
-      expect(await raceFor(orderId, replica)).toEqual(onePaid)
+      expectOnePaid(await raceFor(orderId, replica))
       expect(await shop.charges(orderId)).toHaveLength(1)
     } finally {
       await redis.close()
@@ -86,7 +91,7 @@ describe('layer 4, compare-and-set', () => {
       }),
     })
     const orderId = await replica.createOrder()
-    expect(await raceFor(orderId, replica)).toEqual(onePaid)
+    expectOnePaid(await raceFor(orderId, replica))
     expect(await shop.charges(orderId)).toHaveLength(1)
   })
 })
@@ -101,7 +106,7 @@ describe('layer 5, the unique index', () => {
       }),
     })
     const orderId = await replica.createOrder()
-    expect(await raceFor(orderId, replica)).toEqual(onePaid)
+    expectOnePaid(await raceFor(orderId, replica))
     expect(await shop.charges(orderId)).toHaveLength(1)
   })
 })

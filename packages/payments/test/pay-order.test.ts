@@ -3,7 +3,7 @@ import { developmentAccounts } from '@seatbelt/database'
 import { raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createPaymentOperations } from '../src/index.ts'
-import { accountId, brief, call, openShop, type Replica, type Shop } from './shop.ts'
+import { accountId, brief, call, newOrder, newPayment, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
 let replicas: Replica[]
@@ -55,7 +55,7 @@ describe('one key', () => {
   it('creates one order when ten copies of the creation arrive at once', async () => {
     const before = await shop.sql<{ n: string }>('SELECT count(*) AS n FROM orders')
     const key = randomUUID()
-    const order = { customerId: 'customer-1', amountMinor: 700, currency: 'EUR' } as const
+    const order = newOrder({ amountMinor: 700 })
     const results = valuesOf(
       await raceCopies(10, (copy) => createPaymentOperations(replica(copy).deps).createOrder(call(key, order), order)),
     )
@@ -135,7 +135,7 @@ describe("another account's order", () => {
     const orderId = await replica(0).createOrder()
     const stranger = developmentAccounts[1].id
     expect(stranger).not.toBe(accountId)
-    const request = { orderId, paymentMethod: 'pm_card_visa' }
+    const request = newPayment({ orderId })
     const foreign = createPaymentOperations(replica(1).deps).payOrder(call('stranger', request, stranger), request)
     const own = replica(0).pay(orderId)
     expect([brief(await foreign), brief(await own)]).toEqual(['refused order-not-found', 'answered 201'])

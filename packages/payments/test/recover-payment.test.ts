@@ -3,6 +3,7 @@ import type { Gateway } from '@seatbelt/safety'
 import { createLatch, type Latch } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { recoverPayment } from '../src/index.ts'
+import { countingReplica } from './counting-replica.ts'
 import { brief, letLeasesRunOut, letTimePass, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
@@ -52,10 +53,11 @@ function haltAt(real: Gateway, { request, at, reached, goOn, sent }: Halt): Gate
     return answer
   }
   return {
-    createIntent: (parameters, key) => around('createIntent', () => real.createIntent(parameters, key)),
-    confirmIntent: (id, key) => around('confirmIntent', () => real.confirmIntent(id, key)),
-    cancelIntent: (id, key) => around('cancelIntent', () => real.cancelIntent(id, key)),
-    retrieveIntent: (id) => around('retrieveIntent', () => real.retrieveIntent(id)),
+    ...real,
+    createIntent: (...asked) => around('createIntent', () => real.createIntent(...asked)),
+    confirmIntent: (...asked) => around('confirmIntent', () => real.confirmIntent(...asked)),
+    cancelIntent: (...asked) => around('cancelIntent', () => real.cancelIntent(...asked)),
+    retrieveIntent: (...asked) => around('retrieveIntent', () => real.retrieveIntent(...asked)),
   }
 }
 
@@ -149,6 +151,24 @@ describe('an owner that is paused until its lease is over', () => {
     ).toHaveLength(1)
   })
 
+  it('after it was answered, and another owner then gives up: that one leaves no pause', async () => {
+    const { replica, reached, goOn } = await pausedReplica('zombie-7', { request: 'confirmIntent', at: 'after' })
+    const owner = await pausedReplica('worker-7', { request: 'retrieveIntent', at: 'before' })
+    const orderId = await api.createOrder()
+    const late = replica.pay(orderId)
+    await reached.wait()
+    await letLeasesRunOut(shop)
+    await shop.faults({ on: 'retrieve', kind: 'drop-before', rate: 1, times: 1, metadata: { orderId } })
+    const recovery = recoverPayment(owner.replica.deps)
+    await owner.reached.wait()
+    goOn.open()
+    expect(brief(await late)).toBe('unsettled')
+    owner.goOn.open()
+    expect((await recovery)?.result.kind).toBe('unsettled')
+    expect((await recoverPayment(worker.deps))?.result.kind).toBe('answered')
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+
   it('before it stores the intent: it stores and sends nothing more', async () => {
     const { replica, reached, goOn, sent } = await pausedReplica('zombie-2', { request: 'createIntent', at: 'after' })
     const orderId = await api.createOrder()
@@ -197,6 +217,18 @@ describe('an owner that is paused until its lease is over', () => {
 })
 
 describe('a retry with the same key', () => {
+  it('costs one statement besides the read of the key where the owner gave up, and none once it is answered', async () => {
+    const { replica, costOf } = await countingReplica(shop, 'counting')
+    const orderId = await api.createOrder()
+    const key = randomUUID()
+    await shop.faults({ on: 'confirm', kind: 'drop-after', rate: 1, times: 1, metadata: { orderId } })
+    await api.pay(orderId, key)
+    const again = async () => brief(await replica.pay(orderId, key))
+    expect(await costOf(again)).toEqual({ result: 'unsettled', statements: 2 })
+    await recoverAll()
+    expect(await costOf(again)).toEqual({ result: 'answered 201', statements: 1 })
+  })
+
   it('while the owner lives is refused, and recovers the payment itself once the owner is dead', async () => {
     const { replica, reached, goOn } = await pausedReplica('zombie-5', { request: 'confirmIntent', at: 'before' })
     const orderId = await api.createOrder()

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import { type RunningGateway, start as startGateway } from '@seatbelt/gateway'
+import type { PaymentOutcome } from '@seatbelt/domain'
+import { type RunningGateway, type SimulatorOptions, start as startGateway } from '@seatbelt/gateway'
 import { createLockMetrics, createRedisLock, redisLockClientOptions } from '@seatbelt/locks'
-import type { Call, Gateway } from '@seatbelt/safety'
+import type { Call, Gateway, Guarded } from '@seatbelt/safety'
 import { freshDatabase } from '@seatbelt/testing'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -15,8 +16,11 @@ import {
   createPaymentLayers,
   createPaymentOperations,
   createStripeGateway,
+  type NewOrder,
+  type NewPaymentRequest,
   type PaymentDeps,
   type PaymentLayers,
+  type PaymentStep,
   type Renderings,
   type Result,
 } from '../src/index.ts'
@@ -32,12 +36,15 @@ export interface Shop {
   charges(orderId: string): Promise<readonly { amountMinor: number }[]>
   /** Makes the gateway misbehave. */
   faults(...rules: object[]): Promise<void>
+  /** Those whose name begins so: a test that makes one for each point of death must not keep all their connections. */
+  closeReplicas(prefix: string): Promise<void>
   close(): Promise<void>
 }
 
 export interface ReplicaParts {
   readonly databaseUrl?: string
   readonly redisUrl?: string
+  readonly database?: (real: Database) => Database
   readonly gateway?: (real: Gateway) => Gateway
   readonly layers?: (real: PaymentLayers) => Partial<PaymentLayers>
   readonly leaseMs?: number
@@ -49,6 +56,10 @@ export interface Replica {
   readonly faults: unknown[]
   createOrder(amountMinor?: number): Promise<string>
   pay(orderId: string, key?: string, paymentMethod?: string): Promise<Result>
+  /** Puts the order's amount on hold. */
+  authorize(orderId: string, key?: string, paymentMethod?: string): Promise<Result>
+  capture(paymentId: string, key?: string): Promise<Result>
+  void(paymentId: string, key?: string): Promise<Result>
   cancel(orderId: string, key?: string): Promise<Result>
 }
 
@@ -56,13 +67,19 @@ export const accountId = developmentAccounts[0].id
 /** Longer than a machine that is busy with other tests ever takes: no test here means to run into it. */
 export const gatewayDeadlineMs = 8_000
 
-export async function openShop(): Promise<Shop> {
+/** `gateway`: how its simulator differs from one that answers quickly and changes nothing by itself. */
+export async function openShop(gatewayOptions: Partial<SimulatorOptions> = {}): Promise<Shop> {
   const fresh = await freshDatabase()
   const folder = await mkdtemp(join(tmpdir(), 'seatbelt-shop-'))
-  const gateway = await startGateway({ ledgerPath: join(folder, 'ledger.jsonl'), latencyMs: 2 })
+  const gateway = await startGateway({ ledgerPath: join(folder, 'ledger.jsonl'), latencyMs: 2, ...gatewayOptions })
   const inspector = new pg.Client({ connectionString: fresh.url })
   await inspector.connect()
-  const closers: (() => Promise<unknown>)[] = []
+  let open: { readonly by: string; readonly close: () => Promise<void> }[] = []
+  const closeReplicas = async (prefix: string) => {
+    const closing = open.filter(({ by }) => by.startsWith(prefix))
+    open = open.filter((replica) => !closing.includes(replica))
+    for (const { close } of closing) await close()
+  }
   // One prefix for a shop: its replicas contend with each other and with no other test.
   const keyPrefix = `test:${randomUUID()}:`
 
@@ -71,9 +88,10 @@ export async function openShop(): Promise<Shop> {
     gatewayUrl: gateway.url,
     replica: async (by, parts = {}) => {
       const replica = await openReplica({ by, parts, fresh: fresh.url, gateway, keyPrefix })
-      closers.push(replica.close)
+      open.push({ by, close: replica.close })
       return replica
     },
+    closeReplicas,
     sql: async <T extends object>(text: string, parameters: unknown[] = []) =>
       (await inspector.query<T>(text, parameters)).rows,
     charges: async (orderId) => {
@@ -90,7 +108,7 @@ export async function openShop(): Promise<Shop> {
       if (!response.ok) throw new Error(`the gateway refused the faults: ${await response.text()}`)
     },
     close: async () => {
-      for (const close of closers) await close()
+      await closeReplicas('')
       await inspector.end()
       await gateway.close()
       await fresh.close()
@@ -108,8 +126,9 @@ interface ReplicaOptions {
 }
 
 async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOptions) {
-  const database = createDatabase({ url: parts.databaseUrl ?? fresh, poolSize: 20, applicationName: by })
-  await seedDevelopment(database)
+  const realDatabase = createDatabase({ url: parts.databaseUrl ?? fresh, poolSize: 20, applicationName: by })
+  await seedDevelopment(realDatabase)
+  const database = parts.database?.(realDatabase) ?? realDatabase
   const redis = new Redis(parts.redisUrl ?? process.env.TEST_REDIS_URL ?? '', {
     ...redisLockClientOptions,
     lazyConnect: true,
@@ -127,6 +146,8 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
   const real = createPaymentLayers({
     database,
     gateway: parts.gateway?.(stripe) ?? stripe,
+    // Tests that let the gateway fail for long are about other layers; those of the gate put one in.
+    gatewayGate: { forRequests: (work) => work(), forRecovery: (work) => work() },
     lock: createRedisLock({ client: redis, commandBudgetMs: 500, keyPrefix }),
     lockTtlMs: 10_000,
     metrics: createLockMetrics(new Registry()),
@@ -147,23 +168,37 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     database,
     faults,
     createOrder: async (amountMinor = 4_200) => {
-      const result = await operations.createOrder(call(randomUUID(), { amountMinor }), {
-        customerId: 'customer-1',
-        amountMinor,
-        currency: 'EUR',
-      })
-      if (result.kind !== 'answered') throw new Error(`no order: ${JSON.stringify(result)}`)
-      return (JSON.parse(result.answer.body) as { id: string }).id
+      const order = newOrder({ amountMinor })
+      return bodyOf<{ id: string }>(await operations.createOrder(call(randomUUID(), order), order)).id
     },
-    pay: (orderId: string, key: string = randomUUID(), paymentMethod = 'pm_card_visa') =>
-      operations.payOrder(call(key, { orderId, paymentMethod }), { orderId, paymentMethod }),
+    pay: (orderId: string, key: string = randomUUID(), paymentMethod = 'pm_card_visa') => {
+      const request = newPayment({ orderId, paymentMethod })
+      return operations.payOrder(call(key, request), request)
+    },
+    authorize: (orderId: string, key: string = randomUUID(), paymentMethod = 'pm_card_visa') => {
+      const request = newPayment({ orderId, paymentMethod, capture: 'manual' })
+      return operations.payOrder(call(key, request), request)
+    },
+    capture: (paymentId: string, key: string = randomUUID()) =>
+      operations.capturePayment(call(key, { capture: paymentId }), paymentId),
+    void: (paymentId: string, key: string = randomUUID()) =>
+      operations.voidPayment(call(key, { void: paymentId }), paymentId),
     cancel: (orderId: string, key: string = randomUUID()) => operations.cancelOrder(call(key, { orderId }), orderId),
     close: async () => {
       redis.disconnect()
       await stripe.close()
-      await database.close()
+      await realDatabase.close()
     },
   }
+}
+
+/** What a client sends, with all that is optional left at its default: the next field is added here, and nowhere else. */
+export function newOrder(overrides: Partial<NewOrder> = {}): NewOrder {
+  return { customerId: 'customer-1', amountMinor: 4_200, currency: 'EUR', receiptEmail: null, ...overrides }
+}
+
+export function newPayment(overrides: Pick<NewPaymentRequest, 'orderId'> & Partial<NewPaymentRequest>) {
+  return { paymentMethod: 'pm_card_visa', capture: 'automatic', ...overrides } satisfies NewPaymentRequest
 }
 
 export function call(key: string, request: unknown, account: string = accountId): Call {
@@ -178,15 +213,56 @@ export const renderings: Renderings = {
     body: JSON.stringify({ id: order.id, state: order.state }),
     location: null,
   }),
-  paymentSettled: (payment, outcome) => ({
-    status: outcome.state === 'succeeded' ? 201 : 402,
+  paymentSettled: (payment, outcome, step) => ({
+    status: statusOf(outcome, step),
     body: JSON.stringify({ paymentId: payment.id, outcome, settledAt: payment.settledAt }),
     location: null,
   }),
+  refundSettled: (refund, outcome) => ({
+    status: outcome.state === 'failed' ? 402 : 201,
+    body: JSON.stringify({ refundId: refund.id, outcome, settledAt: refund.settledAt }),
+    location: null,
+  }),
+  webhookEndpointSet: (endpoint, { secret, isNew }) => ({
+    status: isNew ? 201 : 200,
+    body: JSON.stringify({ url: endpoint.url, secret }),
+    location: null,
+  }),
+  webhookDeliveryReplayed: (delivery) => ({ status: 200, body: JSON.stringify(delivery), location: null }),
+  paymentSeen: ({ id, state }) => ({ id, state }),
+  refundSeen: ({ id, state }) => ({ id, state }),
+  subscriptionCreated: ({ id, nextDueAt }) => ({
+    status: 201,
+    body: JSON.stringify({ id, nextDueAt }),
+    location: null,
+  }),
+  subscriptionChanged: ({ id, state, nextDueAt }) => ({
+    status: 200,
+    body: JSON.stringify({ id, state, nextDueAt }),
+    location: null,
+  }),
+  invoiceSeen: ({ id, state }) => ({ id, state }),
+}
+
+function statusOf({ state }: PaymentOutcome, step: PaymentStep): number {
+  if (step === 'pay') return state === 'succeeded' || state === 'authorized' ? 201 : 402
+  if (step === 'capture') return state === 'succeeded' ? 200 : 402
+  return state === 'voided' ? 200 : 409
+}
+
+/** What an answer says; anything else than an answer is not what the test meant to get. */
+export function bodyOf<T>(result: Guarded<unknown>): T {
+  if (result.kind !== 'answered') throw new Error(`no answer: ${JSON.stringify(result)}`)
+  return JSON.parse(result.answer.body) as T
+}
+
+/** The id of the payment that an answer is about. */
+export function paymentIdOf(result: Guarded<unknown>): string {
+  return bodyOf<{ paymentId: string }>(result).paymentId
 }
 
 /** `answered 201`, `refused order-already-paid`, `unsettled`: enough to compare in one line. */
-export function brief(result: Result): string {
+export function brief(result: Guarded<unknown>): string {
   switch (result.kind) {
     case 'answered':
       return `answered ${result.answer.status}`
@@ -203,15 +279,16 @@ export function brief(result: Result): string {
 export async function letLeasesRunOut(shop: Shop): Promise<void> {
   await shop.sql(
     `UPDATE payments SET leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 second' END, look_at = now() - interval '1 second'
-      WHERE state IN ('processing', 'needs_review')`,
+      WHERE state IN ('processing', 'capturing', 'voiding', 'needs_review')`,
   )
 }
 
-/** As if so much time had passed since the payment was claimed. */
+/** As if so much time had passed since everything was claimed that is not settled yet. */
 export async function letTimePass(shop: Shop, interval: string): Promise<void> {
   await shop.sql(
-    `UPDATE payments SET created_at = created_at - $1::interval, wanted_until = wanted_until - $1::interval
-      WHERE state IN ('processing', 'needs_review')`,
+    `UPDATE payments SET created_at = created_at - $1::interval, wanted_until = wanted_until - $1::interval,
+            step_started_at = step_started_at - $1::interval, authorized_at = authorized_at - $1::interval, void_at = void_at - $1::interval
+      WHERE settled_at IS NULL`,
     [interval],
   )
   await letLeasesRunOut(shop)

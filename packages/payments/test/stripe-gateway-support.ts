@@ -1,4 +1,5 @@
 import { createServer, type Socket } from 'node:net'
+import type { NoAnswer } from '@seatbelt/safety'
 import { onTestFinished } from 'vitest'
 import { createStripeGateway, type StripeGatewayOptions } from '../src/gateway/stripe-gateway.ts'
 
@@ -11,6 +12,13 @@ export function connectTo(url: string, more: Partial<StripeGatewayOptions> = {})
   const gateway = createStripeGateway({ url, apiKey, deadlineMs: amplyMs, maxConnections: 4, ...more })
   onTestFinished(() => gateway.close())
   return gateway
+}
+
+type Unknown = Extract<NoAnswer, { kind: 'unknown' }>
+
+/** An answer that proves nothing, in its whole form. */
+export function unknownAnswer(more: Pick<Unknown, 'reason'> & Partial<Unknown>): Unknown {
+  return { kind: 'unknown', status: null, replayed: false, requestId: null, ...more }
 }
 
 export interface RawServer {
@@ -72,6 +80,7 @@ export const intentOnTheWire = {
   id: 'pi_raw',
   object: 'payment_intent',
   amount: 1999,
+  amount_received: 1999,
   currency: 'eur',
   status: 'succeeded',
   latest_charge: 'ch_raw',

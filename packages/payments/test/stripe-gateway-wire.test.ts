@@ -1,8 +1,16 @@
 import { createServer } from 'node:net'
 import type { IntentParameters } from '@seatbelt/safety'
 import { createLatch, freePort } from '@seatbelt/testing'
-import { describe, expect, it } from 'vitest'
-import { amplyMs, apiKey, connectTo, httpAnswer, intentOnTheWire, startRawServer } from './stripe-gateway-support.ts'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import {
+  amplyMs,
+  apiKey,
+  connectTo,
+  httpAnswer,
+  intentOnTheWire,
+  startRawServer,
+  unknownAnswer,
+} from './stripe-gateway-support.ts'
 
 const parameters: IntentParameters = {
   amountMinor: 1999,
@@ -42,7 +50,9 @@ describe('what we send', () => {
   })
 
   it('to confirm: an error instead of an authentication that nobody could answer', async () => {
-    const { requestLine, headers, body } = await capture((gateway) => gateway.confirmIntent('pi_1', 'p1:confirm:1'))
+    const { requestLine, headers, body } = await capture((gateway) =>
+      gateway.confirmIntent('pi_1', parameters, 'p1:confirm:1'),
+    )
     expect(requestLine).toBe('POST /v1/payment_intents/pi_1/confirm HTTP/1.1')
     expect(body).toBe('error_on_requires_action=true')
     expect(headers.get('idempotency-key')).toBe('p1:confirm:1')
@@ -80,8 +90,8 @@ describe('what we send', () => {
 describe('a connection that breaks', () => {
   it('after the request: unknown, and not sent again', async () => {
     const server = await startRawServer((socket) => socket.resetAndDestroy())
-    const answer = await connectTo(server.url).confirmIntent('pi_1', 'k')
-    expect(answer).toEqual({ kind: 'unknown', reason: 'connection', status: null, requestId: null })
+    const answer = await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')
+    expect(answer).toEqual(unknownAnswer({ reason: 'connection' }))
     expect(server.requests).toHaveLength(1)
   })
 
@@ -97,30 +107,25 @@ describe('a connection that breaks', () => {
       else socket.resetAndDestroy()
     })
     const gateway = connectTo(server.url, { maxConnections: 1 })
-    expect(await gateway.confirmIntent('pi_1', 'k1')).toMatchObject({ kind: 'intent' })
-    expect(await gateway.confirmIntent('pi_2', 'k2')).toMatchObject({ kind: 'unknown', reason: 'connection' })
+    expect(await gateway.confirmIntent('pi_1', parameters, 'k1')).toMatchObject({ kind: 'intent' })
+    expect(await gateway.confirmIntent('pi_2', parameters, 'k2')).toMatchObject({
+      kind: 'unknown',
+      reason: 'connection',
+    })
     expect(server.requests).toHaveLength(2)
   })
 
   it('in the middle of the answer: unreadable, and not sent again', async () => {
     const server = await startRawServer((socket) => socket.end(goodAnswer.slice(0, -20)))
-    expect(await connectTo(server.url).confirmIntent('pi_1', 'k')).toEqual({
-      kind: 'unknown',
-      reason: 'unreadable',
-      status: 200,
-      requestId: 'req_raw',
-    })
+    expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toEqual(
+      unknownAnswer({ reason: 'unreadable', status: 200, requestId: 'req_raw' }),
+    )
     expect(server.requests).toHaveLength(1)
   })
 
   it('never, because it was refused: the one proof that nothing was sent', async () => {
     const url = `http://127.0.0.1:${await freePort()}`
-    expect(await connectTo(url).confirmIntent('pi_1', 'k')).toEqual({
-      kind: 'unknown',
-      reason: 'not-sent',
-      status: null,
-      requestId: null,
-    })
+    expect(await connectTo(url).confirmIntent('pi_1', parameters, 'k')).toEqual(unknownAnswer({ reason: 'not-sent' }))
   })
 })
 
@@ -131,7 +136,7 @@ describe('the deadline holds for the whole answer', () => {
 
   async function expectDeadline(ask: Promise<unknown>): Promise<void> {
     const startedAt = performance.now()
-    expect(await ask).toEqual({ kind: 'unknown', reason: 'deadline', status: null, requestId: null })
+    expect(await ask).toEqual(unknownAnswer({ reason: 'deadline' }))
     const elapsedMs = performance.now() - startedAt
     expect(elapsedMs).toBeGreaterThan(deadlineMs - 20)
     expect(elapsedMs).toBeLessThan(deadlineMs + slackMs)
@@ -139,13 +144,13 @@ describe('the deadline holds for the whole answer', () => {
 
   it('silence', async () => {
     const server = await startRawServer(() => {})
-    await expectDeadline(connectTo(server.url, { deadlineMs }).confirmIntent('pi_1', 'k'))
+    await expectDeadline(connectTo(server.url, { deadlineMs }).confirmIntent('pi_1', parameters, 'k'))
     expect(server.requests).toHaveLength(1)
   })
 
   it('half an answer, then silence', async () => {
     const server = await startRawServer((socket) => socket.write(goodAnswer.slice(0, -20)))
-    await expectDeadline(connectTo(server.url, { deadlineMs }).confirmIntent('pi_1', 'k'))
+    await expectDeadline(connectTo(server.url, { deadlineMs }).confirmIntent('pi_1', parameters, 'k'))
     expect(server.requests).toHaveLength(1)
   })
 
@@ -158,21 +163,28 @@ describe('the deadline holds for the whole answer', () => {
       }, 20)
       socket.on('close', () => clearInterval(trickle))
     })
-    await expectDeadline(connectTo(server.url, { deadlineMs }).confirmIntent('pi_1', 'k'))
+    await expectDeadline(connectTo(server.url, { deadlineMs }).confirmIntent('pi_1', parameters, 'k'))
     expect(server.requests).toHaveLength(1)
   })
 
   it('waiting for a connection; and what gave up waiting is never sent', async () => {
+    const arrived = createLatch('the first request has the connection')
     const server = await startRawServer((socket, requestNumber) => {
       if (requestNumber > 1) socket.write(goodAnswer)
+      arrived.open()
     })
     const gateway = connectTo(server.url, { deadlineMs, maxConnections: 1 })
-    // Begun in the same turn of the event loop, both reach their deadlines in the same turn: the connection that the first
-    // gives up is never free for the second.
-    await Promise.all([
-      expectDeadline(gateway.confirmIntent('pi_1', 'k1')),
-      expectDeadline(gateway.confirmIntent('pi_2', 'k2')),
-    ])
+    // By this clock both deadlines come in the same moment: the connection that the first gives up is not free for the
+    // second before that has given up too.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const asked = [gateway.confirmIntent('pi_1', parameters, 'k1'), gateway.confirmIntent('pi_2', parameters, 'k2')]
+    await arrived.wait()
+    vi.advanceTimersByTime(deadlineMs)
+    const gaveUp = unknownAnswer({ reason: 'deadline' })
+    expect(await Promise.all(asked)).toEqual([gaveUp, gaveUp])
+    vi.useRealTimers()
+
     expect(await gateway.retrieveIntent('pi_3')).toMatchObject({ kind: 'intent' })
     expect(server.requests.map((request) => request.split('\r\n')[0])).toEqual([
       'POST /v1/payment_intents/pi_1/confirm HTTP/1.1',
@@ -199,18 +211,18 @@ describe('answers that nobody can read', () => {
     ['more than a megabyte', httpAnswer(200, JSON.stringify({ ...intentOnTheWire, x: 'x'.repeat(1 << 20) })), 200],
   ])('%s', async (_name, answer, status) => {
     const server = await startRawServer((socket) => socket.write(answer))
-    expect(await connectTo(server.url).confirmIntent('pi_1', 'k')).toEqual({
-      kind: 'unknown',
-      reason: 'unreadable',
-      status,
-      requestId: 'req_raw',
-    })
+    expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toEqual(
+      unknownAnswer({ reason: 'unreadable', status, requestId: 'req_raw' }),
+    )
     expect(server.requests).toHaveLength(1)
   })
 
   it('bytes that are no HTTP', async () => {
     const server = await startRawServer((socket) => socket.write('GARBAGE\r\n\r\n'))
-    expect(await connectTo(server.url).confirmIntent('pi_1', 'k')).toMatchObject({ reason: 'unreadable', status: null })
+    expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toMatchObject({
+      reason: 'unreadable',
+      status: null,
+    })
     expect(server.requests).toHaveLength(1)
   })
 })
@@ -225,9 +237,9 @@ describe('errors by what they prove', () => {
     [402, { type: 'card_error', code: 'expired_card' }, { kind: 'declined', declineCode: 'expired_card' }],
     [402, { type: 'invalid_request_error', code: 'x' }, { kind: 'rejected', status: 402, errorCode: 'x' }],
     [400, { type: 'invalid_request_error' }, { kind: 'rejected', status: 400, errorCode: 'invalid_request_error' }],
-    [400, { type: 'idempotency_error' }, { kind: 'unknown', reason: 'key-reused', status: 400 }],
-    [401, { type: 'invalid_request_error' }, { kind: 'unknown', reason: 'unauthorized', status: 401 }],
-    [403, { type: 'invalid_request_error' }, { kind: 'unknown', reason: 'unauthorized', status: 403 }],
+    [400, { type: 'idempotency_error' }, unknownAnswer({ reason: 'key-reused', status: 400 })],
+    [401, { type: 'invalid_request_error' }, unknownAnswer({ reason: 'unauthorized', status: 401 })],
+    [403, { type: 'invalid_request_error' }, unknownAnswer({ reason: 'unauthorized', status: 403 })],
     [
       404,
       { type: 'invalid_request_error', code: 'resource_missing' },
@@ -236,20 +248,23 @@ describe('errors by what they prove', () => {
     [
       409,
       { type: 'idempotency_error', code: 'idempotency_key_in_use' },
-      { kind: 'unknown', reason: 'key-in-use', status: 409 },
+      unknownAnswer({ reason: 'key-in-use', status: 409 }),
     ],
     [
       429,
       { type: 'invalid_request_error', code: 'lock_timeout' },
-      { kind: 'unknown', reason: 'rate-limited', status: 429 },
+      unknownAnswer({ reason: 'rate-limited', status: 429 }),
     ],
-    [500, { type: 'api_error' }, { kind: 'unknown', reason: 'server-error', status: 500 }],
-    [503, { type: 'card_error', code: 'card_declined' }, { kind: 'unknown', reason: 'server-error', status: 503 }],
+    [500, { type: 'api_error' }, unknownAnswer({ reason: 'server-error', status: 500 })],
+    [503, { type: 'card_error', code: 'card_declined' }, unknownAnswer({ reason: 'server-error', status: 503 })],
   ])('%s %o', async (status, error, expected) => {
     const server = await startRawServer((socket) =>
       socket.write(httpAnswer(status, JSON.stringify({ error: { message: 'x', ...error } }))),
     )
-    expect(await connectTo(server.url).confirmIntent('pi_1', 'k')).toEqual({ ...expected, requestId: 'req_raw' })
+    expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toEqual({
+      ...expected,
+      requestId: 'req_raw',
+    })
     // `Stripe-Should-Retry` and 5xx tempt `stripe` to try again.
     expect(server.requests).toHaveLength(1)
   })
@@ -259,7 +274,7 @@ describe('errors by what they prove', () => {
     const server = await startRawServer((socket) =>
       socket.write(httpAnswer(500, body).replace('Request-Id', 'Stripe-Should-Retry: true\r\nRequest-Id')),
     )
-    expect(await connectTo(server.url).confirmIntent('pi_1', 'k')).toMatchObject({ reason: 'server-error' })
+    expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toMatchObject({ reason: 'server-error' })
     expect(server.requests).toHaveLength(1)
   })
 })
@@ -270,12 +285,15 @@ describe('bounds', () => {
     const server = await startRawServer((socket) => void release.wait().then(() => socket.write(goodAnswer)))
     const gateway = connectTo(server.url, { maxConnections: 1 })
     // One on the wire and eight behind it.
-    const accepted = Array.from({ length: 9 }, (_, n) => gateway.confirmIntent(`pi_${n}`, `k${n}`))
-    expect(await gateway.confirmIntent('pi_too_many', 'k')).toMatchObject({ kind: 'unknown', reason: 'not-sent' })
+    const accepted = Array.from({ length: 9 }, (_, n) => gateway.confirmIntent(`pi_${n}`, parameters, `k${n}`))
+    expect(await gateway.confirmIntent('pi_too_many', parameters, 'k')).toMatchObject({
+      kind: 'unknown',
+      reason: 'not-sent',
+    })
     release.open()
     expect((await Promise.all(accepted)).map((answer) => answer.kind)).toEqual(Array(9).fill('intent'))
     expect(server.requests).toHaveLength(9)
-    expect(await gateway.confirmIntent('pi_after', 'k')).toMatchObject({ kind: 'intent' })
+    expect(await gateway.confirmIntent('pi_after', parameters, 'k')).toMatchObject({ kind: 'intent' })
   })
 
   it('no more connections than allowed, and they are used again', async () => {
@@ -301,7 +319,7 @@ describe('bounds', () => {
     const arrived = createLatch('the request arrived')
     const server = await startRawServer(() => arrived.open())
     const gateway = connectTo(server.url, { deadlineMs: amplyMs })
-    const asked = gateway.confirmIntent('pi_1', 'k')
+    const asked = gateway.confirmIntent('pi_1', parameters, 'k')
     await arrived.wait()
     await gateway.close()
     expect(await asked).toMatchObject({ kind: 'unknown', reason: 'connection' })

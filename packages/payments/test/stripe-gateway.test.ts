@@ -6,7 +6,7 @@ import { createApp, createSimulator, type FaultRule } from '@seatbelt/gateway'
 import type { GatewayAnswer, IntentParameters } from '@seatbelt/safety'
 import { createLatch } from '@seatbelt/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { apiKey, connectTo } from './stripe-gateway-support.ts'
+import { apiKey, connectTo, unknownAnswer } from './stripe-gateway-support.ts'
 
 const parameters: IntentParameters = {
   amountMinor: 1999,
@@ -64,6 +64,7 @@ describe('when all is well', () => {
         id: expect.stringMatching(/^pi_/),
         status: 'requires_confirmation',
         amountMinor: 1999,
+        receivedMinor: 0,
         currency: 'EUR',
         chargeId: null,
         declineCode: null,
@@ -71,7 +72,7 @@ describe('when all is well', () => {
       },
     })
     const { id } = intentIn(unconfirmed)
-    const succeeded = intentIn(await gateway.confirmIntent(id, 'p1:confirm:1'))
+    const succeeded = intentIn(await gateway.confirmIntent(id, parameters, 'p1:confirm:1'))
     expect(succeeded).toMatchObject({ status: 'succeeded', chargeId: expect.stringMatching(/^ch_/) })
     expect(intentIn(await gateway.retrieveIntent(id))).toEqual(succeeded)
     expect(simulator.types()).toEqual(['intent.created', 'charge.captured'])
@@ -93,7 +94,7 @@ describe('when all is well', () => {
     const gateway = connectTo(simulator.url)
     const id = await created(gateway)
     expect(intentIn(await gateway.cancelIntent(id, 'p1:cancel:1')).status).toBe('canceled')
-    expect(await gateway.confirmIntent(id, 'p1:confirm:1')).toMatchObject({
+    expect(await gateway.confirmIntent(id, parameters, 'p1:confirm:1')).toMatchObject({
       kind: 'rejected',
       status: 400,
       errorCode: 'payment_intent_unexpected_state',
@@ -112,7 +113,7 @@ describe('evidence that no money moved', () => {
   ])('%s: declined, %s, and the intent looked at later says the same', async (paymentMethod, declineCode) => {
     const gateway = connectTo((await startSimulator()).url)
     const id = await created(gateway, { paymentMethod })
-    const answer = await gateway.confirmIntent(id, 'p1:confirm:1')
+    const answer = await gateway.confirmIntent(id, parameters, 'p1:confirm:1')
     expect(answer).toEqual({ kind: 'declined', declineCode, requestId: expect.stringMatching(/^req_/) })
     // The failed try has a charge, but it is not one that holds money.
     expect(intentIn(await gateway.retrieveIntent(id))).toMatchObject({
@@ -152,7 +153,7 @@ describe('each misbehaviour leaves the outcome unknown, and is met by one reques
     const gateway = connectTo(simulator.url)
     const id = await created(gateway)
     simulator.setFault(fault)
-    const answer = await gateway.confirmIntent(id, 'p1:confirm:1')
+    const answer = await gateway.confirmIntent(id, parameters, 'p1:confirm:1')
     expect(answer).toMatchObject({ kind: 'unknown', ...expected })
     if (expected.status !== null) expect(answer.requestId).toMatch(/^req_/)
 
@@ -173,12 +174,7 @@ describe('each misbehaviour leaves the outcome unknown, and is met by one reques
     const gateway = connectTo(simulator.url, { deadlineMs: 200 })
     const id = await created(gateway)
     simulator.setFault({ on: 'confirm', kind, delayMs: 60_000 })
-    expect(await gateway.confirmIntent(id, 'p1:confirm:1')).toEqual({
-      kind: 'unknown',
-      reason: 'deadline',
-      status: null,
-      requestId: null,
-    })
+    expect(await gateway.confirmIntent(id, parameters, 'p1:confirm:1')).toEqual(unknownAnswer({ reason: 'deadline' }))
     expect(simulator.arrived).toHaveLength(2)
     expect(simulator.types()).toHaveLength(kind === 'delay' ? 2 : 1)
   })
@@ -188,7 +184,10 @@ describe('each misbehaviour leaves the outcome unknown, and is met by one reques
     const gateway = connectTo(simulator.url)
     const id = await created(gateway)
     simulator.setFault({ on: 'any', kind: 'decline' })
-    expect(await gateway.confirmIntent(id, 'k')).toMatchObject({ kind: 'declined', declineCode: 'generic_decline' })
+    expect(await gateway.confirmIntent(id, parameters, 'k')).toMatchObject({
+      kind: 'declined',
+      declineCode: 'generic_decline',
+    })
   })
 })
 
@@ -206,9 +205,9 @@ describe('refusals that say nothing about the effect', () => {
     const gateway = connectTo(simulator.url)
     const id = await created(gateway)
     isHolding = true
-    const first = gateway.confirmIntent(id, 'p1:confirm:1')
+    const first = gateway.confirmIntent(id, parameters, 'p1:confirm:1')
     await arrived.wait()
-    expect(await gateway.confirmIntent(id, 'p1:confirm:1')).toMatchObject({
+    expect(await gateway.confirmIntent(id, parameters, 'p1:confirm:1')).toMatchObject({
       kind: 'unknown',
       reason: 'key-in-use',
       status: 409,

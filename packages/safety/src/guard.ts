@@ -1,22 +1,17 @@
-import {
-  CommitUnknown,
-  type Database,
-  DatabaseUnavailable,
-  LockNotAvailable,
-  type RollBack,
-  type Tx,
-} from '@seatbelt/database'
+import type { Database, RollBack, Tx } from '@seatbelt/database'
 import type { Refusal } from '@seatbelt/domain'
-import { isLockTimeout, pause } from '@seatbelt/locks'
 import type { AdvisoryLockLayer } from './advisory-lock.ts'
-import type { Call, IdempotencyKeyLayer, KeySeen, RecordedAnswer } from './idempotency-key.ts'
+import type { Admit, GatewayAdmission, NotAdmitted } from './gateway-gate.ts'
+import type { Call, IdempotencyKeyLayer, Intent, KeySeen, RecordedAnswer } from './idempotency-key.ts'
 import type { Contended, RedisLockLayer } from './redis-lock.ts'
+import { isContention, throughOutage } from './through-outage.ts'
 
 /**
  * THE ORDER OF THE LAYERS. This file is the one place where it can be seen, and the nesting is the order.
  *
  *   1 idempotency key   was this very request answered before?
  *   2   Redis lock      is somebody at this resource now? (a hint that saves transactions)
+ *         gate          does the gateway answer, and is there a place to wait for it? (else nothing is claimed)
  *         transaction
  *   3       advisory lock   one decider at a time
  *   4         claim: read, decide, compare-and-set,
@@ -37,6 +32,8 @@ import type { Contended, RedisLockLayer } from './redis-lock.ts'
 export interface Layers {
   readonly idempotencyKey: IdempotencyKeyLayer
   readonly redisLock: RedisLockLayer
+  /** Inside the Redis lock, so that the copies of one payment do not take the places of others. */
+  readonly gatewayGate: GatewayAdmission
   readonly advisoryLock: AdvisoryLockLayer
   readonly transaction: Database['transaction']
   /** Told of every fault after a commit, which the caller is answered without, and of the resource that it concerns. */
@@ -45,7 +42,7 @@ export interface Layers {
 
 export type Guarded<Unsettled> =
   | { readonly kind: 'answered'; readonly answer: RecordedAnswer; readonly replayed: boolean }
-  | { readonly kind: 'unsettled'; readonly payment: Unsettled }
+  | { readonly kind: 'unsettled'; readonly subject: Unsettled }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
 /** Ends a claim without its writes, because the key turned out to be bound to something else. */
@@ -53,12 +50,16 @@ export interface KeyTaken {
   readonly kind: 'key-taken'
 }
 
-type Refused = { readonly kind: 'refused'; readonly refusal: Refusal }
+export type Refused = { readonly kind: 'refused'; readonly refusal: Refusal }
 
-export interface Effectful<Claimed, Evidence, Unsettled> {
+/** Where those meet who decide about one thing. */
+export interface MeetingPoint {
   readonly resource: string
   /** What a caller hears who meets another one at the resource. */
   readonly contended: Refusal
+}
+
+export interface Effectful<Claimed, Evidence, Unsettled> {
   /** Decides and writes the intent and the key's row, or refuses and writes nothing. */
   readonly claim: (
     tx: Tx,
@@ -68,8 +69,13 @@ export interface Effectful<Claimed, Evidence, Unsettled> {
   readonly settle: (tx: Tx, claimed: Claimed, evidence: Evidence) => Promise<Guarded<Unsettled>>
   /** What can be said of an intent whose outcome this process could not learn or write down. */
   readonly unsettled: (claimed: Claimed) => Unsettled
+}
+
+export interface ByKey<Unsettled> {
+  /** A function where it must be looked up, or may be refused: it is asked only for a key that was not seen before. */
+  readonly meetAt: MeetingPoint | (() => Promise<MeetingPoint | Refused>)
   /** The key is bound to an intent that has no answer yet. */
-  readonly resume: (paymentId: string) => Promise<Guarded<Unsettled>>
+  readonly resume: (intent: Intent) => Promise<Guarded<Unsettled>>
 }
 
 /**
@@ -82,15 +88,42 @@ export interface Effectful<Claimed, Evidence, Unsettled> {
 export async function guardEffect<Claimed, Evidence, Unsettled>(
   layers: Layers,
   call: Call,
-  steps: Effectful<Claimed, Evidence, Unsettled>,
+  steps: Effectful<Claimed, Evidence, Unsettled> & ByKey<Unsettled>,
 ): Promise<Guarded<Unsettled>> {
+  return judgeKey(layers, call, steps, ({ resource }) =>
+    claimEffectSettle(layers, layers.gatewayGate.forRequests, { ...steps, resource }, async (tx, rollBack) =>
+      unlessKeyTaken(layers, call, tx, await steps.claim(tx, rollBack)),
+    ),
+  )
+}
+
+/**
+ * An effect that no client asked for: a period that fell due, a repair. Layer 1 has nothing to do; what it guards against is
+ * kept out by layers 4 and 5 alone, so the claim must compare or insert something that can happen once.
+ */
+export async function guardOwnEffect<Claimed, Evidence, Unsettled>(
+  layers: Layers,
+  steps: Effectful<Claimed, Evidence, Unsettled> & MeetingPoint,
+): Promise<Guarded<Unsettled>> {
+  const result = await contendedWhenLocked(() =>
+    claimEffectSettle(layers, layers.gatewayGate.forRecovery, steps, steps.claim),
+  )
+  // Nobody takes a key that is not there.
+  if (result.kind === 'contended' || result.kind === 'key-taken') return { kind: 'refused', refusal: steps.contended }
+  return result.kind === 'not-admitted' ? refusedForNow(result) : result
+}
+
+async function claimEffectSettle<Claimed, Evidence, Unsettled>(
+  layers: Layers,
+  admit: Admit,
+  steps: Effectful<Claimed, Evidence, Unsettled> & Pick<MeetingPoint, 'resource'>,
+  decide: (tx: Tx, rollBack: RollBack<KeyTaken | Contended>) => Promise<Claim<Claimed>>,
+): Promise<Guarded<Unsettled> | KeyTaken | Contended | NotAdmitted> {
   const { resource } = steps
-  return judgeKey(layers, call, steps, () =>
-    layers.redisLock(resource, async () => {
+  return layers.redisLock(resource, () =>
+    admit(async () => {
       const claim = await layers.transaction<Claim<Claimed>, KeyTaken | Contended>((tx, rollBack) =>
-        layers.advisoryLock(tx, resource, async () =>
-          unlessKeyTaken(layers, call, tx, await steps.claim(tx, rollBack)),
-        ),
+        layers.advisoryLock(tx, resource, () => decide(tx, rollBack)),
       )
       if (claim.kind !== 'claimed') return claim
 
@@ -102,8 +135,13 @@ export async function guardEffect<Claimed, Evidence, Unsettled>(
   )
 }
 
+/** The gateway is away or busy, and nothing was claimed. */
+function refusedForNow({ retryAfterSeconds }: NotAdmitted): Refused {
+  return { kind: 'refused', refusal: { code: 'temporarily-unavailable', retryAfterSeconds } }
+}
+
 export interface Transactional {
-  /** Null where nothing exists yet that two requests could meet at. */
+  /** Null where nothing exists yet that two requests could meet at, or where `work` locks the row that it decides about. */
   readonly resource: string | null
   readonly contended: Refusal
   /** Decides and writes, or refuses and writes nothing. */
@@ -112,13 +150,14 @@ export interface Transactional {
 
 /** An operation that is one transaction: its key is bound to its answer in the same commit. */
 export async function guardTransaction(layers: Layers, call: Call, steps: Transactional): Promise<Guarded<never>> {
-  const { resource } = steps
+  const { resource, contended } = steps
   const redisLock: RedisLockLayer = resource === null ? (_, work) => work() : layers.redisLock
   const advisoryLock: AdvisoryLockLayer = resource === null ? (_, __, work) => work() : layers.advisoryLock
-  return judgeKey(layers, call, { ...steps, resume: neverAnIntent }, () =>
-    redisLock(resource ?? '', () =>
+  const meetAt = { resource: resource ?? '', contended }
+  return judgeKey(layers, call, { meetAt, resume: neverAnIntent }, () =>
+    redisLock(meetAt.resource, () =>
       layers.transaction<Guarded<never> | KeyTaken, KeyTaken>((tx, rollBack) =>
-        advisoryLock(tx, resource ?? '', async () => {
+        advisoryLock(tx, meetAt.resource, async () => {
           const result = await unlessKeyTaken(layers, call, tx, await steps.work(tx))
           if (result.kind !== 'done') return result
           if (!(await layers.idempotencyKey.bindToAnswer(tx, call, result.answer))) rollBack({ kind: 'key-taken' })
@@ -136,29 +175,10 @@ export async function guardTransaction(layers: Layers, call: Call, steps: Transa
  * settle whose COMMIT was not answered may have happened; then the next one finds that, by the generation, and answers it.
  */
 export async function guardSettle<T>(layers: Layers, resource: string, settle: (tx: Tx) => Promise<T>): Promise<T> {
-  const once = () => layers.transaction((tx) => layers.advisoryLock(tx, resource, () => settle(tx)))
-  for (const pauseMs of settlePausesMs) {
-    try {
-      return await once()
-    } catch (fault) {
-      if (!mayPass(fault)) throw fault
-      layers.reportFault(fault, resource)
-      await pause(pauseMs)
-    }
-  }
-  return once()
-}
-
-/** Long enough for a PostgreSQL that restarts. It may outlast the lease: then another owner settles, and this one loses to it. */
-const settlePausesMs = [100, 400, 1_000, 1_500, 2_000]
-
-/** Faults of the moment: the database is away, or somebody held the lock for too long. */
-function mayPass(fault: unknown): boolean {
-  return fault instanceof DatabaseUnavailable || fault instanceof CommitUnknown || isContention(fault)
-}
-
-function isContention(fault: unknown): boolean {
-  return isLockTimeout(fault) || fault instanceof LockNotAvailable
+  return throughOutage(
+    () => layers.transaction((tx) => layers.advisoryLock(tx, resource, () => settle(tx))),
+    (fault) => layers.reportFault(fault, resource),
+  )
 }
 
 /** The name of an order's lock, in Redis and in PostgreSQL alike. The account is in it: a stranger contends with nobody. */
@@ -193,25 +213,28 @@ async function unlessKeyTaken<R extends { readonly kind: string }>(
 async function judgeKey<Unsettled>(
   layers: Layers,
   call: Call,
-  steps: Pick<Effectful<unknown, unknown, Unsettled>, 'contended' | 'resume'>,
-  operate: () => Promise<Guarded<Unsettled> | KeyTaken | Contended>,
+  { meetAt, resume }: ByKey<Unsettled>,
+  operate: (at: MeetingPoint) => Promise<Guarded<Unsettled> | KeyTaken | Contended | NotAdmitted>,
 ): Promise<Guarded<Unsettled>> {
   const before = await layers.idempotencyKey.find(call)
-  if (before.kind !== 'unseen') return answerForKey(before, steps.resume)
+  if (before.kind !== 'unseen') return answerForKey(before, resume)
 
-  const result = await contendedWhenLocked(operate)
-  if (result.kind === 'contended') return { kind: 'refused', refusal: steps.contended }
+  const at = typeof meetAt === 'function' ? await meetAt() : meetAt
+  if ('kind' in at) return at
+  const result = await contendedWhenLocked(() => operate(at))
+  if (result.kind === 'contended') return { kind: 'refused', refusal: at.contended }
+  if (result.kind === 'not-admitted') return refusedForNow(result)
   if (result.kind !== 'key-taken') return result
 
   const after = await layers.idempotencyKey.find(call).catch(keyIsBound)
   // The transaction that took the key may have been rolled back since: then the next request finds it free.
-  if (after.kind === 'unseen') return { kind: 'refused', refusal: steps.contended }
-  return answerForKey(after, steps.resume)
+  if (after.kind === 'unseen') return { kind: 'refused', refusal: at.contended }
+  return answerForKey(after, resume)
 }
 
 async function answerForKey<Unsettled>(
   seen: Exclude<KeySeen, { kind: 'unseen' }>,
-  resume: (paymentId: string) => Promise<Guarded<Unsettled>>,
+  resume: (intent: Intent) => Promise<Guarded<Unsettled>>,
 ): Promise<Guarded<Unsettled>> {
   switch (seen.kind) {
     case 'reused':
@@ -219,7 +242,7 @@ async function answerForKey<Unsettled>(
     case 'answered':
       return { kind: 'answered', answer: seen.answer, replayed: true }
     case 'unanswered':
-      return resume(seen.paymentId).catch(keyIsBound)
+      return resume(seen.intent).catch(keyIsBound)
     default:
       return seen satisfies never
   }
@@ -239,14 +262,14 @@ async function contendedWhenLocked<T>(operate: () => Promise<T>): Promise<T | Co
 async function afterCommit<Unsettled>(
   layers: Layers,
   resource: string,
-  payment: Unsettled,
+  subject: Unsettled,
   finish: () => Promise<Guarded<Unsettled>>,
 ): Promise<Guarded<Unsettled>> {
   try {
     return await finish()
   } catch (fault) {
     layers.reportFault(fault, resource)
-    return { kind: 'unsettled', payment }
+    return { kind: 'unsettled', subject }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Database, IdempotencyKey, Tx } from '@seatbelt/database'
+import { type Database, type IdempotencyKey, Prisma, type Tx } from '@seatbelt/database'
 
 /**
  * Layer 1: the idempotency key.
@@ -14,20 +14,20 @@ import type { Database, IdempotencyKey, Tx } from '@seatbelt/database'
 export interface IdempotencyKeyLayer {
   /** Is this key known? One look-up by primary key; with `tx`, under the locks that its transaction holds. */
   find(call: Call, tx?: Tx): Promise<KeySeen>
-  /** Binds the key to the intent that it starts. False: another request bound it first, for another resource. */
-  bindToIntent(tx: Tx, call: Call, paymentId: string): Promise<boolean>
+  /** Binds the key to the step of an intent that it starts. False: another request bound it first, for another resource. */
+  bindToIntent(tx: Tx, call: Call, intent: Intent): Promise<boolean>
   /** For an operation that is one transaction: binds the key to its answer at once. False as above. */
   bindToAnswer(tx: Tx, call: Call, answer: RecordedAnswer): Promise<boolean>
-  /** Records the answer of the key that started this intent. An answer that is there already stays. */
-  answerIntent(tx: Tx, intent: KeyedIntent, answer: RecordedAnswer): Promise<void>
-  /** The answer that is recorded for the key that started this intent, if there is one. */
-  findAnswer(tx: Tx, intent: KeyedIntent): Promise<RecordedAnswer | null>
+  /** Records the answer of the key that started this step, if a key did. An answer that is there already stays. */
+  answerIntent(tx: Tx, accountId: string, intent: Intent, answer: RecordedAnswer): Promise<void>
+  /** The answer that is recorded for the key that started this step, if there is one. */
+  findAnswer(tx: Tx, accountId: string, intent: Intent): Promise<RecordedAnswer | null>
 }
 
-export interface KeyedIntent {
-  readonly accountId: string
-  readonly paymentId: string
-}
+/** What a key can start: one step of a payment, or a refund. Each is started by one key, if by any. */
+export type Intent =
+  | { readonly step: 'pay' | 'capture' | 'void'; readonly paymentId: string }
+  | { readonly step: 'refund'; readonly refundId: string }
 
 /** Who calls, with which key, and what for. `fingerprint`: SHA-256 over method, path and body; 32 bytes. */
 export interface Call {
@@ -47,18 +47,23 @@ export type KeySeen =
   | { readonly kind: 'unseen' }
   | { readonly kind: 'reused' }
   | { readonly kind: 'answered'; readonly answer: RecordedAnswer }
-  | { readonly kind: 'unanswered'; readonly paymentId: string }
+  | { readonly kind: 'unanswered'; readonly intent: Intent }
 
 export function createIdempotencyKeyLayer(database: Database): IdempotencyKeyLayer {
   return {
     find: (call, tx) => (tx ? find(tx, call) : database.statement((client) => find(client, call))),
-    bindToIntent: (tx, call, paymentId) => insert(tx, { call, paymentId, answer: null }),
-    bindToAnswer: (tx, call, answer) => insert(tx, { call, paymentId: null, answer }),
-    answerIntent: async (tx, { accountId, paymentId }, answer) => {
-      await tx.idempotencyKey.updateMany({ where: { accountId, paymentId, answerStatus: null }, data: columns(answer) })
+    bindToIntent: (tx, call, intent) => insert(tx, { call, intent, answer: null }),
+    bindToAnswer: (tx, call, answer) => insert(tx, { call, intent: null, answer }),
+    answerIntent: async (tx, accountId, intent, answer) => {
+      const { column, id } = namedIn(intent)
+      await tx.$executeRaw`
+        UPDATE idempotency_keys
+           SET answer_status = ${answer.status}, answer_body = ${answer.body}, answer_location = ${answer.location},
+               answered_at = clock_timestamp()
+         WHERE account_id = ${accountId}::uuid AND ${column} = ${id}::uuid AND step = ${intent.step} AND answer_status IS NULL`
     },
-    findAnswer: async (tx, { accountId, paymentId }) => {
-      const row = await tx.idempotencyKey.findUnique({ where: { accountId_paymentId: { accountId, paymentId } } })
+    findAnswer: async (tx, accountId, intent) => {
+      const row = await tx.idempotencyKey.findFirst({ where: { accountId, ...intent } })
       return row && answerIn(row)
     },
   }
@@ -70,8 +75,22 @@ async function find(tx: Pick<Tx, 'idempotencyKey'>, { accountId, key, fingerprin
   if (Buffer.compare(row.fingerprint, fingerprint) !== 0) return { kind: 'reused' }
   const answer = answerIn(row)
   if (answer) return { kind: 'answered', answer }
-  if (row.paymentId === null) throw new Error('a key has neither an answer nor an intent')
-  return { kind: 'unanswered', paymentId: row.paymentId }
+  return { kind: 'unanswered', intent: intentIn(row) }
+}
+
+/** The database holds that a key without an answer names one, and that its step fits. */
+function intentIn({ step, paymentId, refundId }: IdempotencyKey): Intent {
+  if (refundId !== null) return { step: 'refund', refundId }
+  if (paymentId !== null && (step === 'pay' || step === 'capture' || step === 'void')) return { step, paymentId }
+  throw new Error('a key has neither an answer nor an intent')
+}
+
+const intentColumns = { payment: Prisma.sql`payment_id`, refund: Prisma.sql`refund_id` }
+
+function namedIn(intent: Intent): { readonly column: Prisma.Sql; readonly id: string } {
+  return intent.step === 'refund'
+    ? { column: intentColumns.refund, id: intent.refundId }
+    : { column: intentColumns.payment, id: intent.paymentId }
 }
 
 function answerIn(row: IdempotencyKey): RecordedAnswer | null {
@@ -81,15 +100,21 @@ function answerIn(row: IdempotencyKey): RecordedAnswer | null {
 
 interface KeyRow {
   readonly call: Call
-  readonly paymentId: string | null
+  readonly intent: Intent | null
   readonly answer: RecordedAnswer | null
 }
 
 /** ON CONFLICT DO NOTHING: a second insert waits for the first one's transaction and then sees that it lost. */
-async function insert(tx: Tx, { call, paymentId, answer }: KeyRow): Promise<boolean> {
+async function insert(tx: Tx, { call, intent, answer }: KeyRow): Promise<boolean> {
   // Prisma takes bytes over a plain ArrayBuffer only; a copy of 32 bytes buys that certainty.
   const fingerprint = new Uint8Array(call.fingerprint)
-  const row = { accountId: call.accountId, key: call.key, fingerprint, paymentId, ...(answer && columns(answer)) }
+  const row = {
+    accountId: call.accountId,
+    key: call.key,
+    fingerprint,
+    ...intent,
+    ...(answer ? columns(answer) : { answeredAt: null }),
+  }
   const { count } = await tx.idempotencyKey.createMany({ data: [row], skipDuplicates: true })
   return count === 1
 }

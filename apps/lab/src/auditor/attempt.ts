@@ -1,8 +1,20 @@
 import { z } from 'zod'
 
+/** What a request was to do. `authorize` is to pay with `capture: 'manual'`. */
+const operations = ['pay', 'authorize', 'capture', 'void', 'refund', 'cancel'] as const
+
 /** As k6 writes them: a payment that an answer acknowledged, as the client read it. */
 const acknowledgedPayment = z.object({
   id: z.string().max(64),
+  orderId: z.string().max(64),
+  amountMinor: z.number().int(),
+  currency: z.string().max(3),
+  state: z.string().max(32),
+})
+
+const acknowledgedRefund = z.object({
+  id: z.string().max(64),
+  paymentId: z.string().max(64).nullable(),
   orderId: z.string().max(64),
   amountMinor: z.number().int(),
   currency: z.string().max(3),
@@ -15,8 +27,10 @@ const acknowledgedPayment = z.object({
  * `ok`: acknowledged. `fail`: it certainly did nothing. `info`: it cannot be known from this answer.
  */
 const attemptSchema = z.object({
+  operation: z.enum(operations).default('pay'),
   orderId: z.string().min(1).max(64),
   key: z.string().min(1).max(255),
+  /** What was asked for: the order's amount, and of a refund its own. */
   amountMinor: z.number().int(),
   currency: z.string().max(3),
   sentAt: z.number(),
@@ -30,6 +44,7 @@ const attemptSchema = z.object({
   bodySha256: z.string().length(64).nullable(),
   location: z.string().max(200).nullable(),
   payment: acknowledgedPayment.nullable(),
+  refund: acknowledgedRefund.nullable().default(null),
 })
 
 export type Attempt = z.infer<typeof attemptSchema>
@@ -47,11 +62,17 @@ export const batchSchema = z.object({
 export type AttemptBatch = z.infer<typeof batchSchema>
 
 /** Problems that are the final outcome of a claim and therefore recorded under its key; all other refusals are not. */
-const recordedProblems = ['payment-declined', 'payment-cancelled']
+const recordedProblems = [
+  'payment-declined',
+  'payment-cancelled',
+  'payment-voided',
+  'payment-captured',
+  'refund-failed',
+]
 
 /** Was this the recorded answer to its key, which every later request with that key must get too? */
-export function isRecordedAnswer(attempt: Attempt): boolean {
+export function isRecordedAnswer({ status, code, replayed }: Attempt): boolean {
   // What calls itself a replay must be the recorded answer, whatever its status.
-  if (attempt.status === 201 || attempt.replayed) return true
-  return attempt.status === 402 && attempt.code !== null && recordedProblems.includes(attempt.code)
+  if (status === 200 || status === 201 || replayed) return true
+  return status >= 400 && code !== null && recordedProblems.includes(code)
 }

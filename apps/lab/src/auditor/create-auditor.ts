@@ -1,6 +1,8 @@
 import express, { type ErrorRequestHandler, type Express, type Response } from 'express'
 import { z } from 'zod'
 import { batchSchema } from './attempt.ts'
+import { disturbanceSchema } from './disturbance.ts'
+import { expectedByDefault, invariantIds } from './invariant.ts'
 import { judgeRun, type RunVerdict, type Witnesses } from './judge-run.ts'
 import type { MeetingPlace } from './meeting-place.ts'
 import type { Run, RunStore } from './run-store.ts'
@@ -17,16 +19,22 @@ export interface AuditorDeps {
 /** A batch of a thousand attempts has 700 KB. */
 const maxBodyBytes = 2 * 1024 * 1024
 
-/** Longer than a lease (60 s) and some of recovery's pauses; what is unsettled for longer is stuck. */
+/** Longer than a lease (60 s, a payment's as well as a message's) and some of recovery's pauses; what is unsettled for longer is stuck. */
 const defaultWaitMs = 90_000
 const longestWaitMs = 120_000
 
-const verdictRequest = z.object({ waitMs: z.number().int().min(0).max(longestWaitMs).default(defaultWaitMs) })
+const noAttempt = 'no attempt of this run was ever handed in'
+
+const verdictRequest = z.object({
+  waitMs: z.number().int().min(0).max(longestWaitMs).default(defaultWaitMs),
+  /** Invariants that this run must have had something to look at for; the others may be without. */
+  expects: z.array(z.enum(invariantIds)).default([...expectedByDefault]),
+})
 const meetingRequest = z.object({ clients: z.number().int().min(1).max(100) })
 
 /**
- * The auditor: clients hand it what they saw, and it judges. It only reads, from the database and from the gateway, so
- * that it can be asked about a system that people use meanwhile.
+ * The auditor: clients hand it what they saw, whoever hurts the system what they did, and it judges. It only reads, from the
+ * database, the gateway and the mail sink, so that it can be asked about a system that people use meanwhile.
  */
 export function createAuditor({ runs, meetings, summonWitnesses, onError }: AuditorDeps): Express {
   const app = express()
@@ -52,11 +60,20 @@ export function createAuditor({ runs, meetings, summonWitnesses, onError }: Audi
     response.json({ met })
   })
 
+  app.post('/runs/:run/disturbances', (request, response) => {
+    const disturbance = disturbanceSchema.safeParse(request.body)
+    if (!disturbance.success) return refuse(response, 400, z.prettifyError(disturbance.error))
+    const noted = runs.declare(request.params.run, disturbance.data)
+    if (noted === 'unknown-run') return refuse(response, 404, noAttempt)
+    if (noted === 'full') return refuse(response, 507, 'there is no room for more disturbances')
+    response.status(202).json({})
+  })
+
   app.post('/runs/:run/verdict', async (request, response) => {
     const asked = verdictRequest.safeParse(request.body ?? {})
     if (!asked.success) return refuse(response, 400, z.prettifyError(asked.error))
     const run = runs.find(request.params.run)
-    if (run === undefined) return refuse(response, 404, 'no attempt of this run was ever handed in')
+    if (run === undefined) return refuse(response, 404, noAttempt)
     // One at a time: a verdict reads whole tables, and two at once would say the same.
     if (judging.has(run.name)) return refuse(response, 409, 'this run is being judged')
     judging.add(run.name)
@@ -71,7 +88,7 @@ export function createAuditor({ runs, meetings, summonWitnesses, onError }: Audi
 
   app.get('/runs/:run', (request, response) => {
     const run = runs.find(request.params.run)
-    if (run === undefined) return refuse(response, 404, 'no attempt of this run was ever handed in')
+    if (run === undefined) return refuse(response, 404, noAttempt)
     response.json(progress(run, verdicts.get(run) ?? null))
   })
 

@@ -1,10 +1,15 @@
-import type { OrderState, PaymentState } from '@seatbelt/domain'
+import type { InvoiceState, OrderState, PaymentState, RefundState, SubscriptionState } from '@seatbelt/domain'
 import type { Attempt } from './attempt.ts'
+import type { Disturbance } from './disturbance.ts'
 
-/** All that the invariants judge by: what clients saw, what the gateway did, what our books say. */
+/** All that the invariants judge by: what clients saw, what the gateway did, what arrived by mail, what our books say. */
 export interface Evidence {
   readonly attempts: readonly Attempt[]
   readonly ledger: readonly LedgerEntry[]
+  /** Null: there is no mail sink that could be asked. */
+  readonly mails: readonly Mail[] | null
+  /** What was done to the system and can have sent a message twice. */
+  readonly disturbances: readonly Disturbance[]
   readonly books: Books
 }
 
@@ -14,26 +19,50 @@ export interface LedgerEntry {
   readonly type: string
   readonly intentId: string
   readonly chargeId: string | null
+  readonly refundId: string | null
   readonly amountMinor: number
   readonly currency: string
+  /** Of a refund: its status after this line. */
+  readonly refundStatus: string | null
+  /** From the metadata, which are the intent's, and on lines about a refund the refund's. */
   readonly orderId: string | null
   readonly paymentId: string | null
+  readonly ourRefundId: string | null
+}
+
+/** One message as it came over the wire. A copy of one is one more. */
+export interface Mail {
+  readonly number: number
+  readonly arrivedAt: Date
+  readonly messageId: string | null
+  readonly recipients: readonly string[]
+  /** What the sink was told to do instead of saying that it has the message; null: it said so. */
+  readonly fault: string | null
 }
 
 export interface Books {
+  /** When they were read, on the database's clock. */
+  readonly readAt: Date
   readonly orders: readonly OrderRow[]
   readonly payments: readonly PaymentRow[]
+  readonly refunds: readonly RefundRow[]
   readonly transfers: readonly TransferRow[]
   readonly recordedAnswers: readonly RecordedAnswerRow[]
+  readonly subscriptions: readonly SubscriptionRow[]
+  readonly invoices: readonly InvoiceRow[]
+  readonly receipts: readonly ReceiptRow[]
   /** Payments whose history says that somebody else than their first owner went on with them. */
   readonly takenOverPaymentIds: ReadonlySet<string>
 }
 
 export interface OrderRow {
   readonly id: string
+  readonly accountId: string
   readonly amountMinor: number
   readonly currency: string
   readonly state: OrderState
+  readonly purpose: string
+  readonly receiptEmail: string | null
   readonly createdAt: Date
 }
 
@@ -43,31 +72,101 @@ export interface PaymentRow {
   readonly amountMinor: number
   readonly currency: string
   readonly state: PaymentState
+  readonly refundedMinor: number
+  readonly refundPendingMinor: number
   readonly gatewayIntentId: string | null
   readonly gatewayChargeId: string | null
+  /** When recovery gives an authorization back that nobody captured. */
+  readonly voidAt: Date | null
   readonly settledAt: Date | null
+}
+
+export interface RefundRow {
+  readonly id: string
+  readonly orderId: string
+  /** Null for a repair of reconciliation. */
+  readonly paymentId: string | null
+  readonly origin: string
+  readonly amountMinor: number
+  readonly currency: string
+  readonly state: RefundState
+  readonly gatewayChargeId: string
+  readonly gatewayRefundId: string | null
+  readonly reversedAt: Date | null
 }
 
 export interface TransferRow {
   readonly id: string
   readonly paymentId: string
+  readonly refundId: string | null
   readonly kind: string
+  readonly debitAccount: string
+  readonly creditAccount: string
   readonly amountMinor: number
   readonly currency: string
 }
 
-/** The answer that is recorded under a key that started a payment. */
+/** The answer that is recorded under a key, whatever its operation was. */
 export interface RecordedAnswerRow {
+  readonly accountId: string
   readonly key: string
-  readonly paymentId: string
   readonly status: number
   readonly bodySha256: string
   readonly location: string | null
 }
 
-/** The charges that the gateway captured, in the order in which it did so. */
-export function capturedCharges(evidence: Evidence): LedgerEntry[] {
+export interface SubscriptionRow {
+  readonly id: string
+  readonly state: SubscriptionState
+  readonly nextPeriod: number
+  readonly nextDueAt: Date
+  readonly createdAt: Date
+}
+
+export interface InvoiceRow {
+  readonly id: string
+  readonly subscriptionId: string
+  readonly period: number
+  readonly orderId: string
+  readonly state: InvoiceState
+}
+
+/** A message of the outbox that goes out by mail. */
+export interface ReceiptRow {
+  readonly id: string
+  readonly topic: string
+  /** The payment or refund that it is about. */
+  readonly subjectId: string
+  readonly recipient: string | null
+  /** How often a relay took it in order to send it. */
+  readonly attempts: number
+  readonly isGivenUp: boolean
+}
+
+/** The charges that the gateway captured, in the order in which it did so. An authorization is none. */
+export function capturedCharges(evidence: Pick<Evidence, 'ledger'>): LedgerEntry[] {
   return evidence.ledger.filter((entry) => entry.type === 'charge.captured')
+}
+
+/** What became of each refund at the gateway: the last line about it. */
+export function refundsAtGateway({ ledger }: Pick<Evidence, 'ledger'>): LedgerEntry[] {
+  const latest = new Map<string, LedgerEntry>()
+  for (const entry of ledger) {
+    if (entry.refundId === null) continue
+    const known = latest.get(entry.refundId)
+    if (known === undefined || known.seq < entry.seq) latest.set(entry.refundId, entry)
+  }
+  return [...latest.values()]
+}
+
+/** Our message's id, which its Message-ID begins with; null: there is none. */
+export function outboxIdOf({ messageId }: Mail): string | null {
+  return /^<([^@<>]+)@[^@<>]+>$/.exec(messageId ?? '')?.[1] ?? null
+}
+
+/** Payments of which money is on hold because a merchant still has time to decide. Nothing waits for us there. */
+export function isHeldInTime({ state, voidAt }: PaymentRow, { readAt }: Books): boolean {
+  return state === 'authorized' && voidAt !== null && voidAt > readAt
 }
 
 /** Groups by a key; what has none is left out. */

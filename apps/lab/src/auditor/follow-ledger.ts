@@ -23,6 +23,8 @@ const pageSchema = z.object({
       type: z.string(),
       intentId: z.string(),
       chargeId: z.string().nullable(),
+      refundId: z.string().nullable(),
+      refundStatus: z.string().nullable(),
       amountMinor: z.number().int(),
       currency: z.string(),
       metadata: z.record(z.string(), z.string()),
@@ -73,9 +75,25 @@ function toLedgerEntry(entry: Page['entries'][number]): LedgerEntry {
     type: entry.type,
     intentId: entry.intentId,
     chargeId: entry.chargeId,
+    refundId: entry.refundId,
+    refundStatus: entry.refundStatus,
     amountMinor: entry.amountMinor,
     currency: entry.currency.toUpperCase(),
     orderId: entry.metadata.orderId ?? null,
     paymentId: entry.metadata.paymentId ?? null,
+    ourRefundId: entry.metadata.refundId ?? null,
+  }
+}
+
+const webhooksSchema = z.object({ owed: z.number().int() })
+
+/** How many events the gateway still has to tell us of: what it says then can move our books. @throws IncompleteRead */
+export async function countOwedEvents(gatewayUrl: string): Promise<number> {
+  try {
+    const response = await fetch(`${gatewayUrl}/_control/webhooks`, { signal: AbortSignal.timeout(pageTimeoutMs) })
+    if (!response.ok) throw new Error(`the gateway answered ${response.status}`)
+    return webhooksSchema.parse(await response.json()).owed
+  } catch (cause) {
+    throw new IncompleteRead('the gateway did not say which events it owes', { cause })
   }
 }

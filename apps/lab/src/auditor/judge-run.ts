@@ -2,8 +2,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Books } from './evidence.ts'
 import { type Figures, figuresOf } from './figures.ts'
 import type { LedgerFollower } from './follow-ledger.ts'
+import type { MailFollower } from './follow-mail.ts'
 import { IncompleteRead } from './incomplete-read.ts'
-import { type InvariantReport, report, type Verdict } from './invariant.ts'
+import { expectedByDefault, type InvariantId, type InvariantReport, report, type Verdict } from './invariant.ts'
 import { invariants } from './invariants/index.ts'
 import { type LatencySeries, latencySeries } from './latency-series.ts'
 import type { Run } from './run-store.ts'
@@ -26,6 +27,9 @@ export interface Witnesses {
   /** Since when the auditor watches, on the database's clock. */
   readonly since: Date
   readonly ledger: LedgerFollower
+  /** Null: there is no mail sink. */
+  readonly mail: MailFollower | null
+  /** What waits in our books, and what the gateway still has to tell us. */
   countUnsettled(): Promise<number>
   readBooks(): Promise<Books>
 }
@@ -36,16 +40,25 @@ export interface Witnesses {
  */
 const defaultPollMs = 250
 
+export interface JudgeOptions {
+  readonly waitMs: number
+  readonly pollMs?: number
+  /** Invariants that must have had something to look at. */
+  readonly expects?: readonly InvariantId[]
+}
+
 /**
- * Waits until nothing is being processed and the gateway's ledger stands still, reads all evidence, and judges it.
+ * Waits until nothing is being processed or sent and the gateway's ledger and the mail stand still, reads all evidence, and
+ * judges it.
  *
  * What is still unsettled when `waitMs` is over counts as stuck and is judged like that. `unknown` where a read was
- * incomplete, the ledger still grew, the clients' history has holes, or an invariant had nothing to look at.
+ * incomplete, the ledger still grew, the clients' history has holes, or an invariant that the run expects had nothing to
+ * look at.
  */
 export async function judgeRun(
   run: Run,
   witnesses: Witnesses,
-  { waitMs, pollMs = defaultPollMs }: { waitMs: number; pollMs?: number },
+  { waitMs, pollMs = defaultPollMs, expects = expectedByDefault }: JudgeOptions,
 ): Promise<RunVerdict> {
   const startedAt = performance.now()
   const waitedMs = () => Math.round(performance.now() - startedAt)
@@ -61,10 +74,12 @@ export async function judgeRun(
 
   try {
     const books = await readWhenQuiet(witnesses, startedAt + waitMs, pollMs)
-    if (books === null) return unknown('the gateway was still being used when the waiting was over')
-    const all = { attempts: run.attempts, ledger: witnesses.ledger.entries, books }
-    const evidence = withinScope(all, witnesses.since)
-    const reports = invariants.map((invariant) => report(invariant, evidence))
+    if (books === null)
+      return unknown('the gateway was still being used, or mail still came, when the waiting was over')
+    const { attempts, disturbances } = run
+    const [ledger, mails] = [witnesses.ledger.entries, witnesses.mail?.mails ?? null]
+    const evidence = withinScope({ attempts, disturbances, ledger, mails, books }, witnesses.since)
+    const reports = invariants.map((invariant) => report(invariant, evidence, expects))
     const gaps = run.sendersWithGaps()
     return {
       run: run.name,
@@ -94,19 +109,23 @@ export function conclude(
   return { verdict: 'valid', reason: null }
 }
 
-/** Null if the ledger never stood still. The books are read between two looks at it that must show the same end. */
+/** Null if ledger and mail never stood still. The books are read between two looks at them that must show the same end. */
 async function readWhenQuiet(witnesses: Witnesses, deadline: number, pollMs: number): Promise<Books | null> {
   for (;;) {
     const isOver = performance.now() >= deadline
     const unsettled = await witnesses.countUnsettled()
-    await witnesses.ledger.catchUp()
+    await catchUp(witnesses)
     if (unsettled === 0 || isOver) {
       await pause(pollMs)
       const books = await witnesses.readBooks()
-      if ((await witnesses.ledger.catchUp()) === 0) return books
+      if ((await catchUp(witnesses)) === 0) return books
       if (isOver) return null
     } else {
       await pause(pollMs)
     }
   }
+}
+
+async function catchUp({ ledger, mail }: Witnesses): Promise<number> {
+  return (await ledger.catchUp()) + ((await mail?.catchUp()) ?? 0)
 }

@@ -45,7 +45,7 @@ export function latencySeries(attempts: readonly Attempt[]): LatencySeries | nul
 }
 
 function summarize(ended: readonly Attempt[], atSeconds: number): LatencySlice {
-  const paid = ended.filter((attempt) => attempt.outcome === 'ok')
+  const paid = ended.filter(({ outcome, operation }) => outcome === 'ok' && operation === 'pay')
   const first = sortedMs(paid.filter((attempt) => !attempt.replayed))
   const replays = sortedMs(paid.filter((attempt) => attempt.replayed))
   return {

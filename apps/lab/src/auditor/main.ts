@@ -2,7 +2,8 @@ import { createLogger, listen } from '@seatbelt/http'
 import pg from 'pg'
 import { readAuditorConfig } from './config.ts'
 import { createAuditor } from './create-auditor.ts'
-import { followLedger } from './follow-ledger.ts'
+import { countOwedEvents, followLedger } from './follow-ledger.ts'
+import { followMail } from './follow-mail.ts'
 import { createMeetingPlace } from './meeting-place.ts'
 import { countUnsettled, readBooks, readClock } from './read-books.ts'
 import { createRunStore } from './run-store.ts'
@@ -49,7 +50,8 @@ await listen({
       return {
         since,
         ledger: followLedger(config.GATEWAY_URL),
-        countUnsettled: () => countUnsettled(pool, since),
+        mail: config.MAIL_SINK_URL === undefined ? null : followMail(config.MAIL_SINK_URL),
+        countUnsettled: async () => (await countUnsettled(pool, since)) + (await countOwedEvents(config.GATEWAY_URL)),
         readBooks: () => readBooks(pool),
       }
     },

@@ -1,8 +1,18 @@
 import type { Pool, PoolClient } from 'pg'
-import type { Books, OrderRow, PaymentRow, RecordedAnswerRow, TransferRow } from './evidence.ts'
+import type {
+  Books,
+  InvoiceRow,
+  OrderRow,
+  PaymentRow,
+  ReceiptRow,
+  RecordedAnswerRow,
+  RefundRow,
+  SubscriptionRow,
+  TransferRow,
+} from './evidence.ts'
 import { IncompleteRead } from './incomplete-read.ts'
 
-/** Rows of one table at most: with five tables some 500 MB at worst, and ten times what the longest run makes. */
+/** Rows of one table at most: some 700 MB at worst, and ten times what the longest run makes. */
 const rowsLimit = 500_000
 
 /**
@@ -34,12 +44,23 @@ export async function readClock(pool: Pool): Promise<Date> {
   return rows[0].now
 }
 
-/** How many payments and orders, of those made since then, wait for an outcome right now. @throws IncompleteRead */
+/**
+ * How much, of what was made since then, waits right now for an outcome or to be sent. @throws IncompleteRead
+ *
+ * Not what waits for others than us: an authorization whose merchant still has time, a refund whose bank takes its own, and a
+ * webhook whose receiver refused it.
+ */
 export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
   try {
     const { rows } = await pool.query<{ unsettled: number }>(
-      `SELECT (SELECT count(*) FROM payments WHERE state = 'processing' AND created_at >= $1)::integer
-            + (SELECT count(*) FROM orders WHERE state = 'processing' AND created_at >= $1)::integer AS unsettled`,
+      `SELECT (SELECT count(*) FROM payments
+                WHERE (state IN ('processing', 'capturing', 'voiding') OR (state = 'authorized' AND void_at <= now()))
+                  AND created_at >= $1)::integer
+            + (SELECT count(*) FROM orders WHERE state = 'processing' AND created_at >= $1
+                  AND NOT EXISTS (SELECT FROM payments WHERE order_id = orders.id AND payments.state = 'authorized'))::integer
+            + (SELECT count(*) FROM refunds WHERE state = 'processing' AND created_at >= $1)::integer
+            + (SELECT count(*) FROM outbox WHERE published_at IS NULL AND dead_at IS NULL AND created_at >= $1
+                  AND (channel = 'receipt' OR last_error IS NULL))::integer AS unsettled`,
       [since],
     )
     return rows[0]?.unsettled ?? 0
@@ -49,32 +70,52 @@ export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
 }
 
 async function readAll(client: PoolClient): Promise<Books> {
-  const orders = await readRows<OrderRow>(
-    client,
-    `SELECT id, amount_minor AS "amountMinor", currency, state::text AS state, created_at AS "createdAt" FROM orders`,
+  const [clock] = (await client.query<{ now: Date }>('SELECT now()')).rows
+  if (clock === undefined) throw new Error('the database did not say what time it is')
+  const money = `amount_minor AS "amountMinor", currency`
+  const rowsOf = <Row extends object>(query: string) => readRows<Row>(client, query)
+  const takenOver = await rowsOf<{ id: string }>(
+    `SELECT DISTINCT payment_id AS id FROM payment_events WHERE event = 'taken-over' AND refund_id IS NULL`,
   )
-  const payments = await readRows<PaymentRow>(
-    client,
-    `SELECT id, order_id AS "orderId", amount_minor AS "amountMinor", currency, state::text AS state,
-            gateway_intent_id AS "gatewayIntentId", gateway_charge_id AS "gatewayChargeId", settled_at AS "settledAt"
-       FROM payments`,
-  )
-  const transfers = await readRows<TransferRow>(
-    client,
-    `SELECT id, payment_id AS "paymentId", kind, amount_minor AS "amountMinor", currency FROM transfers`,
-  )
-  // Bodies are compared by their hash, so that a hundred thousand of them need not travel.
-  const recordedAnswers = await readRows<RecordedAnswerRow>(
-    client,
-    `SELECT key, payment_id AS "paymentId", answer_status AS status, answer_location AS location,
-            encode(sha256(convert_to(answer_body, 'UTF8')), 'hex') AS "bodySha256"
-       FROM idempotency_keys WHERE payment_id IS NOT NULL AND answer_status IS NOT NULL`,
-  )
-  const takenOver = await readRows<{ id: string }>(
-    client,
-    `SELECT DISTINCT payment_id AS id FROM payment_events WHERE event = 'taken-over'`,
-  )
-  return { orders, payments, transfers, recordedAnswers, takenOverPaymentIds: new Set(takenOver.map(({ id }) => id)) }
+  return {
+    readAt: clock.now,
+    orders: await rowsOf<OrderRow>(
+      `SELECT id, account_id AS "accountId", ${money}, state::text AS state, purpose, receipt_email AS "receiptEmail",
+              created_at AS "createdAt" FROM orders`,
+    ),
+    payments: await rowsOf<PaymentRow>(
+      `SELECT id, order_id AS "orderId", ${money}, state::text AS state, refunded_minor AS "refundedMinor",
+              refund_pending_minor AS "refundPendingMinor", gateway_intent_id AS "gatewayIntentId",
+              gateway_charge_id AS "gatewayChargeId", void_at AS "voidAt", settled_at AS "settledAt" FROM payments`,
+    ),
+    refunds: await rowsOf<RefundRow>(
+      `SELECT id, order_id AS "orderId", payment_id AS "paymentId", origin, ${money}, state::text AS state,
+              gateway_charge_id AS "gatewayChargeId", gateway_refund_id AS "gatewayRefundId", reversed_at AS "reversedAt"
+         FROM refunds`,
+    ),
+    transfers: await rowsOf<TransferRow>(
+      `SELECT id, payment_id AS "paymentId", refund_id AS "refundId", kind, debit_account AS "debitAccount",
+              credit_account AS "creditAccount", ${money} FROM transfers`,
+    ),
+    // Bodies are compared by their hash, so that a hundred thousand of them need not travel.
+    recordedAnswers: await rowsOf<RecordedAnswerRow>(
+      `SELECT account_id AS "accountId", key, answer_status AS status, answer_location AS location,
+              encode(sha256(convert_to(answer_body, 'UTF8')), 'hex') AS "bodySha256"
+         FROM idempotency_keys WHERE answer_status IS NOT NULL`,
+    ),
+    subscriptions: await rowsOf<SubscriptionRow>(
+      `SELECT id, state::text AS state, next_period AS "nextPeriod", next_due_at AS "nextDueAt",
+              created_at AS "createdAt" FROM subscriptions`,
+    ),
+    invoices: await rowsOf<InvoiceRow>(
+      `SELECT id, subscription_id AS "subscriptionId", period, order_id AS "orderId", state::text AS state FROM invoices`,
+    ),
+    receipts: await rowsOf<ReceiptRow>(
+      `SELECT id, topic, subject_id AS "subjectId", recipient, attempts, dead_at IS NOT NULL AS "isGivenUp"
+         FROM outbox WHERE channel = 'receipt'`,
+    ),
+    takenOverPaymentIds: new Set(takenOver.map(({ id }) => id)),
+  }
 }
 
 async function readRows<Row extends object>(client: PoolClient, query: string): Promise<Row[]> {

@@ -1,9 +1,11 @@
 import type { Attempt, AttemptBatch } from './attempt.ts'
+import type { Disturbance } from './disturbance.ts'
 
 export interface Run {
   readonly name: string
   readonly attempts: readonly Attempt[]
   readonly orderIds: ReadonlySet<string>
+  readonly disturbances: readonly Disturbance[]
   /** Senders of which a batch is missing. With holes in the history there can be no verdict. */
   sendersWithGaps(): string[]
 }
@@ -12,6 +14,8 @@ export interface RunStore {
   find(name: string): Run | undefined
   /** Adds a batch to its run, which begins with its first batch. A batch that is already there changes nothing. */
   add(name: string, batch: AttemptBatch): 'added' | 'known' | 'full'
+  /** Notes what was done to the system meanwhile. */
+  declare(name: string, disturbance: Disturbance): 'noted' | 'unknown-run' | 'full'
 }
 
 export interface RunStoreLimits {
@@ -24,6 +28,9 @@ export interface RunStoreLimits {
  * takes some 700 bytes, so that these are less than 200 MB; the demo makes some 40,000 of them.
  */
 const defaultLimits: RunStoreLimits = { attempts: 250_000, runs: 8 }
+
+/** A run that hurts the system every second for a quarter of an hour. */
+const disturbancesLimit = 1_000
 
 /**
  * Holds the histories of the latest runs. Where there is no room for another one, the oldest goes; a run that does not
@@ -55,12 +62,20 @@ export function createRunStore(limits: RunStoreLimits = defaultLimits): RunStore
       held += batch.attempts.length
       return 'added'
     },
+    declare(name, disturbance) {
+      const run = runs.get(name)
+      if (run === undefined) return 'unknown-run'
+      if (run.disturbances.length === disturbancesLimit) return 'full'
+      run.disturbances.push(disturbance)
+      return 'noted'
+    },
   }
 }
 
 interface MutableRun extends Run {
   readonly attempts: Attempt[]
   readonly orderIds: Set<string>
+  readonly disturbances: Disturbance[]
   readonly numbers: Map<string, Set<number>>
 }
 
@@ -70,6 +85,7 @@ function emptyRun(name: string): MutableRun {
     name,
     attempts: [],
     orderIds: new Set(),
+    disturbances: [],
     numbers,
     sendersWithGaps: () => [...numbers].filter(([, seen]) => Math.max(...seen) !== seen.size).map(([sender]) => sender),
   }

@@ -10,6 +10,15 @@ const schema = z.object({
   GATEWAY_DEADLINE_MS: integerField({ min: 100, max: 60_000 })
     .default(3_000)
     .describe('for one request to the gateway'),
+  GATEWAY_WEBHOOK_SECRETS: z
+    .string()
+    .default('')
+    .describe(
+      'what the gateway signs its events with: then they book the money, not the requests; without, none are taken',
+    ),
+  BILLING_INTERVAL_SECONDS: integerField({ min: 0, max: 86_400 })
+    .default(0)
+    .describe('how often each copy bills what is due, at full intervals of its clock; 0: never'),
 })
 
 export type ControlConfig = z.infer<typeof schema>

@@ -1,9 +1,12 @@
 import { createDatabase } from '@seatbelt/database'
 import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, listen, renderings } from '@seatbelt/http'
-import { createStripeGateway } from '@seatbelt/payments'
+import { createStripeEventReader, createStripeGateway } from '@seatbelt/payments'
 import { createApp } from '@seatbelt/payments-api'
 import { readControlConfig } from './config.ts'
+import { billNaivelyAtIntervals } from './naive-billing-schedule.ts'
+import { applyNaively } from './naive-events.ts'
 import { createNaiveOperations } from './naive-operations.ts'
+import { createNaiveSubscriptions } from './naive-subscriptions.ts'
 
 /** The load comes from one account and must not be slowed down: what is measured here is not the limit. */
 const unlimited = { perSecond: 1_000_000, burst: 1_000_000 }
@@ -24,9 +27,22 @@ const gateway = createStripeGateway({
   maxConnections: gatewayConnections,
 })
 
+const secrets = config.GATEWAY_WEBHOOK_SECRETS === '' ? [] : config.GATEWAY_WEBHOOK_SECRETS.split(',')
+const stopBilling = billNaivelyAtIntervals({ database, gateway }, config.BILLING_INTERVAL_SECONDS, (err) =>
+  logger.error({ err }, 'a billing run failed'),
+)
+
 await listen({
   app: createApp({
-    operations: createNaiveOperations({ database, gateway, renderings }),
+    operations: createNaiveOperations({
+      ...{ database, gateway, renderings },
+      bookedBy: secrets.length === 0 ? 'request' : 'event',
+    }),
+    subscriptions: createNaiveSubscriptions({ database, renderings }),
+    gatewayEvents:
+      secrets.length === 0
+        ? undefined
+        : { read: createStripeEventReader({ secrets }), apply: (event) => applyNaively({ database }, event) },
     authenticate: createAuthenticate({
       findAccountByKeyHash: async (hash) => {
         const key = await database.client.apiKey.findFirst({
@@ -48,6 +64,7 @@ await listen({
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
   onDrained: async () => {
+    await stopBilling()
     await Promise.all([database.close(), gateway.close()])
   },
 })

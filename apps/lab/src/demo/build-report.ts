@@ -1,7 +1,7 @@
 import type { PeakMemory } from '../stack/peak-memory.ts'
 import { conclude } from './conclude.ts'
 import { type DemoReport, type Injection, type ProtectedFigures, type Timings, unmeasured } from './demo-report.ts'
-import { describeKill, type LoadResult } from './load-under-faults.ts'
+import { describeKill, describeMailKill, type LoadResult } from './load-under-faults.ts'
 
 export interface Measured {
   readonly startedAt: Date
@@ -35,8 +35,11 @@ export function buildReport(measured: Measured): DemoReport {
       doubleCharges: control?.verdict?.figures?.doubleCharges ?? null,
       doubleBookings: null,
       overlappingPairs: control?.verdict?.figures?.overlappingPairs ?? null,
+      invoices: control?.verdict?.figures?.invoices ?? unmeasured.invoices,
     },
-    ...unmeasured,
+    seats: unmeasured.seats,
+    receipts: guarded?.verdict?.figures?.receipts ?? unmeasured.receipts,
+    invoices: guarded?.verdict?.figures?.invoices ?? unmeasured.invoices,
     invariants: guarded?.verdict?.invariants ?? [],
     controlInvariants: control?.verdict?.invariants ?? [],
     timings: timings(guarded, measured.setupSeconds),
@@ -59,6 +62,7 @@ function protectedFigures(result: LoadResult | null): ProtectedFigures {
     unknownOutcomes: figures?.unknownOutcomes ?? null,
     recovered: figures?.recovered ?? null,
     replicaKills: result?.kills.length ?? null,
+    workerKills: result === null ? null : [result.mailKill, result.billing.leaderKill].filter(Boolean).length,
     lostAnswers: result?.lostAnswers ?? null,
   }
 }
@@ -82,6 +86,8 @@ function timings(result: LoadResult | null, setupSeconds: number | null): Timing
 
 function injections(result: LoadResult | null): Injection[] {
   if (result === null) return []
+  const { mailKill } = result
+  const { leaderKill } = result.billing
   return [
     {
       at: null,
@@ -89,13 +95,25 @@ function injections(result: LoadResult | null): Injection[] {
       what: 'the gateway charged and then dropped the connection instead of answering',
       firings: result.lostAnswers,
     },
-    ...result.kills.map((kill) => ({
-      at: kill.at.toISOString(),
-      until: kill.readyAgainAt.toISOString(),
-      what: describeKill(kill),
-      firings: 1,
-    })),
+    ...(mailKill === null
+      ? []
+      : [
+          {
+            ...spanOf(mailKill),
+            what: 'the mail server took a receipt and never said so',
+            firings: mailKill.messages,
+          },
+          { ...spanOf(mailKill), what: describeMailKill(mailKill), firings: 1 },
+        ]),
+    ...result.kills.map((kill) => ({ ...spanOf(kill), what: describeKill(kill), firings: 1 })),
+    ...(leaderKill === null
+      ? []
+      : [{ ...spanOf(leaderKill), what: `leading the billing run, ${describeKill(leaderKill)}`, firings: 1 }]),
   ]
+}
+
+function spanOf({ at, readyAgainAt }: { readonly at: Date; readonly readyAgainAt: Date }) {
+  return { at: at.toISOString(), until: readyAgainAt.toISOString() }
 }
 
 function seconds(ms: number): number {

@@ -1,3 +1,4 @@
+import type { Figures } from '../auditor/figures.ts'
 import type { Verdict } from '../auditor/invariant.ts'
 import type { LoadResult } from './load-under-faults.ts'
 
@@ -31,7 +32,8 @@ function violationsOf({ verdict, summary }: LoadResult): string[] {
 
 function doubtsAboutProtected(result: LoadResult | null): string[] {
   if (result === null) return ['the protected system was not loaded to the end']
-  const { verdict, summary, outcome, lostAnswers, kills } = result
+  const { verdict, summary, outcome, lostAnswers, kills, mailKill, billing } = result
+  const leaderKills = billing.leaderKill === null ? [] : [billing.leaderKill]
   const figures = verdict?.figures ?? null
   const coverage = {
     'no two requests for one order were in flight at once': figures?.overlappingPairs,
@@ -40,12 +42,18 @@ function doubtsAboutProtected(result: LoadResult | null): string[] {
     'no payment had to be recovered': figures?.recovered,
     'no answer of the gateway was lost': lostAnswers,
     'no replica was killed': kills.length,
+    'no worker was killed while mail was on its way': mailKill?.messages ?? 0,
+    'no receipt was sent': figures?.receipts?.sent ?? 0,
+    'no receipt had to be sent again': figures?.receipts?.duplicates ?? 0,
+    'no leader of the billing run was killed': leaderKills.length,
+    'no subscription fell due': figures?.invoices?.due ?? 0,
   }
   return [
     ...(verdict === null ? ['the auditor gave no verdict'] : []),
     ...(verdict?.verdict === 'unknown' ? [`the auditor does not know: ${verdict.reason}`] : []),
     ...(figures === null ? [] : Object.entries(coverage).flatMap(([what, times]) => (times === 0 ? [what] : []))),
-    ...kills
+    ...uncharged(figures),
+    ...[...kills, ...leaderKills]
       .filter(({ payments }) => payments === 0)
       .map(({ instance }) => `${instance} was killed while it had no payment`),
     ...(outcome === 'unknown' ? ['k6 did not come to its end'] : []),
@@ -54,12 +62,21 @@ function doubtsAboutProtected(result: LoadResult | null): string[] {
   ]
 }
 
+/** Nobody lost money by it, and yet a run that does not end is not one that shows what it should. */
+function uncharged(figures: Figures | null): string[] {
+  const { due = 0, charged = 0 } = figures?.invoices ?? {}
+  return due === charged ? [] : [`of ${due} periods that were due, ${charged} were charged`]
+}
+
 /** The load must find double charges where nothing prevents them; otherwise its finding none elsewhere means nothing. */
 function doubtsAboutControl(result: LoadResult | null): string[] {
   const figures = result?.verdict?.figures ?? null
   if (result === null || figures === null) return ['the control was not judged']
   return [
     ...(figures.doubleCharges === 0 ? ['the control was not charged twice, so that this load proves nothing'] : []),
+    ...((figures.invoices?.chargedTwice ?? 0) === 0
+      ? ['the control charged no period twice, so that the billing run proves nothing']
+      : []),
     ...(figures.overlappingPairs === 0 ? ['no two requests to the control were in flight at once'] : []),
   ]
 }

@@ -1,3 +1,4 @@
+import type { InvoiceFigures, ReceiptFigures } from '../auditor/figures.ts'
 import type { InvariantReport, Verdict } from '../auditor/invariant.ts'
 import type { LatencySeries } from '../auditor/latency-series.ts'
 import type { PeakMemory } from '../stack/peak-memory.ts'
@@ -12,10 +13,10 @@ export interface DemoReport {
   readonly versions: Readonly<Record<string, string | null>>
   readonly protected: ProtectedFigures
   readonly control: ControlFigures
-  /** Seats, receipts and invoices are not loaded yet. */
+  /** Seats are not loaded yet. */
   readonly seats: Unmeasured<'sold' | 'holds' | 'walkedAway' | 'doubleBookings' | 'oversold' | 'paidWithoutSeat'>
-  readonly receipts: Unmeasured<'sent' | 'duplicates' | 'missing'>
-  readonly invoices: Unmeasured<'due' | 'charged' | 'chargedTwice'>
+  readonly receipts: Measured<ReceiptFigures>
+  readonly invoices: Measured<InvoiceFigures>
   readonly invariants: readonly InvariantReport[]
   readonly controlInvariants: readonly InvariantReport[]
   readonly timings: Timings
@@ -36,6 +37,8 @@ export interface ProtectedFigures {
   readonly unknownOutcomes: number | null
   readonly recovered: number | null
   readonly replicaKills: number | null
+  /** While it sent mail, and while it led the billing run. */
+  readonly workerKills: number | null
   /** Answers that the gateway never gave although it had charged. */
   readonly lostAnswers: number | null
 }
@@ -46,6 +49,7 @@ export interface ControlFigures {
   readonly doubleCharges: number | null
   readonly doubleBookings: null
   readonly overlappingPairs: number | null
+  readonly invoices: Measured<InvoiceFigures>
 }
 
 export interface Timings {
@@ -70,6 +74,9 @@ export interface Injection {
   readonly firings: number
 }
 
+/** Nulls where it was not measured. */
+type Measured<Figures> = { readonly [Name in keyof Figures]: Figures[Name] | null }
+
 type Unmeasured<Names extends string> = { readonly [Name in Names]: null }
 
 export const unmeasured = {
@@ -81,6 +88,6 @@ export const unmeasured = {
     oversold: null,
     paidWithoutSeat: null,
   },
-  receipts: { sent: null, duplicates: null, missing: null },
+  receipts: { sent: null, duplicates: null, duplicatesWithoutCause: null, missing: null },
   invoices: { due: null, charged: null, chargedTwice: null },
 } as const satisfies Pick<DemoReport, 'seats' | 'receipts' | 'invoices'>

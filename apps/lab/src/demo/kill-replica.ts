@@ -14,6 +14,8 @@ export interface KillOptions {
   readonly instance: string
   /** How many payments the instance is working on right now; null: there is nothing that would tell. */
   readonly countPaymentsOf: ((instance: string) => Promise<number>) | null
+  /** Told once the process is gone, before anybody goes on with what it had in its hands. */
+  readonly onKilled?: () => Promise<void>
   /** Fires when the load is over: then there is nothing left to wait for. */
   readonly signal: AbortSignal
   /** Stops and continues a process; a test's own in tests. */
@@ -27,16 +29,17 @@ const mostLooks = 100
 const pauseBetweenLooksMs = 20
 
 /**
- * Kills a replica with SIGKILL in the middle of payments, and starts it again.
+ * Kills a process with SIGKILL in the middle of payments, and starts it again.
  *
  * It is stopped first and looked at then: what a stopped process has begun, it cannot finish before it is killed. So the
  * kill does not hit by luck.
  */
 export async function killInTheMiddle(options: KillOptions): Promise<Kill> {
-  const { stack, instance, countPaymentsOf } = options
+  const { stack, instance, countPaymentsOf, onKilled } = options
   if (countPaymentsOf !== null) await stopInTheMiddle({ ...options, countPaymentsOf })
   const at = new Date()
   await stack.kill(instance)
+  await onKilled?.()
   const payments = countPaymentsOf === null ? null : await countPaymentsOf(instance)
   await stack.startAgain(instance)
   return { instance, at, readyAgainAt: new Date(), payments }

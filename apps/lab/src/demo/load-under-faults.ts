@@ -2,15 +2,19 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { signalGroup } from '../../../../scripts/process-groups.mjs'
 import { recordProcess } from '../../../../scripts/run-records.mjs'
+import { expectedByDefault, type InvariantId } from '../auditor/invariant.ts'
 import type { RunVerdict } from '../auditor/judge-run.ts'
 import type { StackAddresses } from '../stack/current-stack.ts'
 import { readPeakMb } from '../stack/peak-memory.ts'
 import { type LoadOutcome, runK6 } from '../stack/run-k6.ts'
 import type { Stack } from '../stack/start-stack.ts'
-import { askForVerdict, readProgress } from './auditor-client.ts'
+import { askForVerdict, declareDisturbance, readProgress } from './auditor-client.ts'
+import { type Billing, billSubscriptions } from './bill-subscriptions.ts'
 import { behaveWell, countLostAnswers, loseAnswers } from './gateway-faults.ts'
 import { type K6Summary, readK6Summary } from './k6-summary.ts'
+import { killAmidMail, type MailKill } from './kill-amid-mail.ts'
 import { type Kill, killInTheMiddle } from './kill-replica.ts'
+import type { BooksWatch } from './watch-books.ts'
 
 export interface LoadUnderFaults {
   readonly root: string
@@ -24,10 +28,22 @@ export interface LoadUnderFaults {
   readonly concurrency: number
   /** Share of the gateway's answers to confirms that are lost after the charge. */
   readonly lostAnswersRate: number
+  /** The replica that is killed. */
   readonly victim: string
-  readonly countPaymentsOf: ((instance: string) => Promise<number>) | null
+  readonly billing: { readonly subscriptions: number; readonly intervalSeconds: number }
+  /** What only the real system has; null for the control, which nobody can look into, and which has no workers to kill. */
+  readonly workers: Workers | null
   readonly say: (text: string) => void
   readonly signal: AbortSignal
+}
+
+export interface Workers {
+  readonly watch: BooksWatch
+  /** The worker that is killed while it sends mail. */
+  readonly victim: string
+  readonly mailSinkUrl: string
+  /** How many messages all workers together can be sending at once. */
+  readonly mailLanes: number
 }
 
 export interface LoadResult {
@@ -36,30 +52,37 @@ export interface LoadResult {
   readonly verdict: RunVerdict | null
   readonly lostAnswers: number
   readonly kills: readonly Kill[]
+  /** Null where there are no workers, or their time had not come when the load was over. */
+  readonly mailKill: MailKill | null
+  readonly billing: Billing
   readonly k6PeakMb: number | null
 }
 
+/** Early, because what the killed worker had in its hands leaves again only when its lease is over. */
+const mailKillAtShare = 0.1
 /** The kill comes when this share of the orders is through: all replicas are warm, and most of the load is still to come. */
 const killAtShare = 0.3
 const lookEveryMs = 100
 
 /**
- * Fires `duplicate-payments` at three replicas, loses answers and kills a replica meanwhile, waits until everything is
- * quiet, and has the auditor judge. What happens happens at a point of the load's progress, never after a time.
+ * Fires `duplicate-payments` at three replicas, loses answers and kills a replica meanwhile, and workers while they send mail and
+ * bill subscriptions, waits until everything is quiet, and has the auditor judge. What happens happens at a point of the load's
+ * progress, never after a time.
  */
 export async function loadUnderFaults(options: LoadUnderFaults): Promise<LoadResult> {
-  const { target, run, say, signal } = options
+  const { target, run, workers, say, signal } = options
   await loseAnswers(target.gatewayUrl, options.lostAnswersRate)
-  const { outcome, summary, kills, k6PeakMb } = await fireAndKill(options)
+  const fired = await fireAndHurt(options)
   const lostAnswers = await countLostAnswers(target.gatewayUrl)
   await behaveWell(target.gatewayUrl)
-  say('audit       waiting until nothing is being processed any more, then comparing all books ...')
-  const verdict = await askForVerdict(target.auditorUrl, run, signal, (why) => say(`audit       ${why}`))
-  return { outcome, summary, verdict, lostAnswers, kills, k6PeakMb }
+  say('audit       waiting until nothing is being processed or sent any more, then comparing all books ...')
+  const expects: readonly InvariantId[] = [...expectedByDefault, 'I10', ...(workers === null ? [] : (['I7'] as const))]
+  const verdict = await askForVerdict(target.auditorUrl, run, expects, signal, (why) => say(`audit       ${why}`))
+  return { ...fired, lostAnswers, verdict }
 }
 
-async function fireAndKill(options: LoadUnderFaults) {
-  const { root, k6, target, run, orders, copies, concurrency, stack, signal } = options
+async function fireAndHurt(options: LoadUnderFaults): Promise<Omit<LoadResult, 'verdict' | 'lostAnswers'>> {
+  const { root, k6, target, run, orders, copies, concurrency, workers, stack, signal } = options
   const summaryPath = join(stack.run.logs, `k6-${run}.json`)
   const loadIsOver = new AbortController()
   const watchBroke = new AbortController()
@@ -73,6 +96,7 @@ async function fireAndKill(options: LoadUnderFaults) {
     ...{ root, k6, run, orders, copies, concurrency, summaryPath },
     name: 'duplicate-payments',
     stack: target,
+    receipts: workers !== null,
     log: join(stack.run.logs, `k6-${run}.log`),
     signal: end,
     onStart: (pid) => {
@@ -85,10 +109,10 @@ async function fireAndKill(options: LoadUnderFaults) {
   })
 
   let k6PeakMb: number | null = null
-  const watching = watchAndKill(options, AbortSignal.any([signal, loadIsOver.signal]), () => {
+  const watching = watchAndHurt(options, AbortSignal.any([signal, loadIsOver.signal]), () => {
     if (k6Pid !== null) k6PeakMb = readPeakMb(k6Pid) ?? k6PeakMb
   }).catch((error: unknown) => {
-    // A load that goes on without the fault that it was meant to meet is of no use.
+    // A load that goes on without the faults that it was meant to meet is of no use.
     watchBroke.abort(error)
     throw error
   })
@@ -98,38 +122,99 @@ async function fireAndKill(options: LoadUnderFaults) {
   signal.throwIfAborted()
   if (watched.status === 'rejected') throw watched.reason
   if (fired.status === 'rejected') throw fired.reason
-  return { outcome: fired.value, summary: readK6Summary(summaryPath), kills: watched.value, k6PeakMb }
+  return { outcome: fired.value, summary: readK6Summary(summaryPath), ...watched.value, k6PeakMb }
 }
 
-/** Looks at the load's progress until it is over, tells of it, and kills the victim when its time has come. */
-async function watchAndKill(options: LoadUnderFaults, over: AbortSignal, onLook: () => void): Promise<Kill[]> {
-  const { target, run, orders, victim, say } = options
+type Hurt = Pick<LoadResult, 'kills' | 'mailKill' | 'billing'>
+
+/**
+ * Looks at the load's progress until it is over, tells of it, and does what is to be done when its time has come. The workers are
+ * hurt beside the load, one thing after the other; what was begun is brought to its end also when the load is over.
+ */
+async function watchAndHurt(options: LoadUnderFaults, over: AbortSignal, onLook: () => void): Promise<Hurt> {
+  const { target, run, orders, victim, workers, say } = options
   const kills: Kill[] = []
+  let mailKill: Promise<MailKill | null> | null = null
+  let billing: Promise<Billing> | null = null
   let told = 0
   while (!over.aborted) {
     onLook()
     // An auditor that is gone fails the load test itself; one that is only slow must not.
     const progress = await readProgress(target.auditorUrl, run).catch(() => null)
-    const tenths = Math.floor(((progress?.orders ?? 0) * 10) / orders)
-    if (progress !== null && tenths > told) {
-      told = tenths
+    const share = (progress?.orders ?? 0) / orders
+    if (progress !== null && Math.floor(share * 10) > told) {
+      told = Math.floor(share * 10)
       say(
         `load        ${count(progress.orders)} of ${count(orders)} orders, ${count(progress.attempts)} requests to pay`,
       )
     }
-    if (kills.length === 0 && progress !== null && progress.orders >= orders * killAtShare) {
-      const kill = await killInTheMiddle({ ...options, instance: victim, signal: over })
+    if (workers !== null && share >= mailKillAtShare) mailKill ??= settled(killWorker(options, workers, over))
+    if (kills.length === 0 && share >= killAtShare) {
+      const countPaymentsOf = workers?.watch.countPaymentsOf ?? null
+      const kill = await killInTheMiddle({ ...options, instance: victim, countPaymentsOf, signal: over })
       kills.push(kill)
       say(`fault       ${describeKill(kill)}`)
     }
+    if (kills.length > 0) billing ??= settled(billAfter(mailKill, options))
     await sleep(lookEveryMs, undefined, { signal: over }).catch(() => undefined)
   }
-  return kills
+  options.signal.throwIfAborted()
+  return { kills, mailKill: await mailKill, billing: await (billing ?? billAfter(mailKill, options)) }
 }
 
-export function describeKill({ instance, at, readyAgainAt, payments }: Kill): string {
+/** It is waited for later; until then nobody may take its failure for one that nobody heard of. */
+function settled<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined)
+  return work
+}
+
+async function killWorker(options: LoadUnderFaults, workers: Workers, over: AbortSignal): Promise<MailKill> {
+  const { stack, say } = options
+  const { victim: instance, mailSinkUrl, mailLanes: lanes } = workers
+  const onKilled = () => declareMessagesInFlight(options, workers, `${instance} was killed while it sent mail`)
+  const kill = await killAmidMail({ stack, instance, mailSinkUrl, lanes, onKilled, signal: over })
+  say(`fault       ${describeMailKill(kill)}`)
+  return kill
+}
+
+/** With all workers there: they are to start the run at once. */
+async function billAfter(mailKill: Promise<unknown> | null, options: LoadUnderFaults): Promise<Billing> {
+  await mailKill
+  const { target, run, stack, workers, say, signal } = options
+  const { subscriptions, intervalSeconds } = options.billing
+  say(`billing     ${subscriptions} subscriptions fall due at one moment, and every server wakes up`)
+  const onKilled = () => declareMessagesInFlight(options, workers, 'the leader of the billing run was killed')
+  const leader = workers === null ? null : { stack, watch: workers.watch, onKilled }
+  const billing = await billSubscriptions({
+    ...{ target, run, subscriptions, intervalSeconds, leader, signal },
+    receipts: workers !== null,
+  })
+  if (billing.leaderKill !== null) say(`fault       leading the billing run, ${describeKill(billing.leaderKill)}`)
+  return billing
+}
+
+async function declareMessagesInFlight(
+  { target, run }: LoadUnderFaults,
+  workers: Workers | null,
+  what: string,
+): Promise<void> {
+  const messageIds = (await workers?.watch.messagesInFlight()) ?? []
+  await declareDisturbance(target.auditorUrl, run, { what, messageIds })
+}
+
+export function describeKill({ payments, ...kill }: Kill): string {
+  return describe(kill, payments === null ? '' : ` in the middle of ${payments} payments`)
+}
+
+export function describeMailKill({ messages, ...kill }: MailKill): string {
+  return describe(kill, ` while ${messages} mails of all workers were on their way`)
+}
+
+function describe(
+  { instance, at, readyAgainAt }: Pick<Kill, 'instance' | 'at' | 'readyAgainAt'>,
+  amid: string,
+): string {
   const downSeconds = ((readyAgainAt.getTime() - at.getTime()) / 1_000).toFixed(1)
-  const amid = payments === null ? '' : ` in the middle of ${payments} payments`
   return `${instance} was killed with SIGKILL${amid}, and was ready again ${downSeconds} s later`
 }
 

@@ -69,7 +69,7 @@ function grid(scale: Scale): string {
 function outageBand({ atMs, untilMs }: Outage, startedAtMs: number, scale: Scale): string {
   const from = scale.x((atMs - startedAtMs) / 1_000)
   const to = scale.x((untilMs - startedAtMs) / 1_000)
-  return `<rect x="${from}" y="${margin.top}" width="${Math.max(2, round(to - from))}" height="${plot.height}" fill="#cf222e" opacity="0.15"><title>replica down</title></rect>`
+  return `<rect x="${from}" y="${margin.top}" width="${Math.max(2, round(to - from))}" height="${plot.height}" fill="#cf222e" opacity="0.15"><title>process down</title></rect>`
 }
 
 function doubtMark(slice: LatencySlice, scale: Scale): string {
@@ -104,7 +104,7 @@ function legend(): string {
   const entries = [
     ...lines,
     { name: 'answers in doubt', color: '#9a6700' },
-    { name: 'replica down', color: '#cf222e55' },
+    { name: 'process down', color: '#cf222e55' },
   ]
   return entries
     .map(({ name, color }, index) => {

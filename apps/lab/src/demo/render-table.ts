@@ -8,7 +8,7 @@ interface Row {
 
 /** What a report says in figures: for the terminal and for the page. */
 export function rowsOf(report: DemoReport): Row[] {
-  const { protected: on, control: off } = report
+  const { protected: on, control: off, receipts, invoices } = report
   return [
     { what: 'orders to pay for', layersOn: on.orders, layersOff: off.orders },
     { what: 'requests to pay, each order ten at once', layersOn: on.requests, layersOff: off.requests },
@@ -23,11 +23,18 @@ export function rowsOf(report: DemoReport): Row[] {
     { what: 'answers replayed, byte for byte', layersOn: on.replays, layersOff: null },
     { what: 'requests whose outcome the client could not know', layersOn: on.unknownOutcomes, layersOff: null },
     { what: 'payments finished by somebody else after a loss', layersOn: on.recovered, layersOff: null },
+    { what: 'receipts that arrived by mail', layersOn: receipts.sent, layersOff: null },
+    { what: 'receipts that never arrived', layersOn: receipts.missing, layersOff: null },
+    { what: 'second copies, each in flight when it was disturbed', layersOn: receipts.duplicates, layersOff: null },
+    { what: 'second copies without a cause', layersOn: receipts.duplicatesWithoutCause, layersOff: null },
+    { what: 'periods of subscriptions that fell due', layersOn: invoices.due, layersOff: off.invoices.due },
+    { what: 'periods charged more than once', layersOn: invoices.chargedTwice, layersOff: off.invoices.chargedTwice },
   ]
 }
 
 export const verdictLines: Readonly<Record<DemoReport['verdict'], string>> = {
-  valid: 'VALID: each order was charged exactly once, and the same load charged twice as soon as the layers were off.',
+  valid:
+    'VALID: each order and each period was charged exactly once, every receipt arrived, and the same load charged twice as soon as the layers were off.',
   invalid: 'INVALID: with all layers on, something happened that must never happen.',
   unknown: 'UNKNOWN: nothing bad was seen, but this run does not prove anything.',
 }
@@ -44,7 +51,7 @@ export function renderTable(report: DemoReport): string {
     '',
     "Checked afterwards, in the gateway's own ledger, in the database and in what the clients were told:",
     ...report.invariants.map(
-      ({ id, claim, verdict, checked }) => `  ${verdict.padEnd(7)}  ${id}  ${claim} (${figure(checked)} checked)`,
+      ({ id, claim, verdict, checked }) => `  ${verdict.padEnd(14)}  ${id}  ${claim} (${figure(checked)} checked)`,
     ),
     '',
     speedLine(report),

@@ -1,18 +1,19 @@
 import { cacheFolder } from '../../../../scripts/cache-folder.mjs'
 import type { Verdict } from '../auditor/invariant.ts'
-import { describeStack } from '../commands/start.ts'
-import { forgetCurrentStack, noteCurrentStack } from '../stack/current-stack.ts'
+import { announceStack } from '../commands/start.ts'
+import { forgetCurrentStack } from '../stack/current-stack.ts'
+import { mailSink, worker } from '../stack/description.ts'
 import { findK6 } from '../stack/k6-binary.ts'
 import { keepAlive } from '../stack/keep-alive.ts'
 import type { PeakMemory } from '../stack/peak-memory.ts'
 import { type Stack, startStack } from '../stack/start-stack.ts'
 import { buildReport } from './build-report.ts'
 import type { DemoReport } from './demo-report.ts'
-import { type LoadResult, loadUnderFaults } from './load-under-faults.ts'
-import { watchPaymentsInFlight } from './payments-in-flight.ts'
+import { type LoadResult, loadUnderFaults, type Workers } from './load-under-faults.ts'
 import { renderTable } from './render-table.ts'
 import { startControl } from './start-control.ts'
 import { readVersions } from './versions.ts'
+import { type BooksWatch, watchBooks } from './watch-books.ts'
 import { writeReport } from './write-report.ts'
 
 export interface DemoOptions {
@@ -41,6 +42,23 @@ const controlOrders = (orders: number) => Math.min(150, Math.ceil(orders / 4))
  * twenty times the gateway's latency. Nobody watches a demo for the half a minute that is right for a real gateway.
  */
 const impatience = { GATEWAY_DEADLINE_MS: '1000', LEASE_MS: '16000' }
+
+/** The hour of the billing run, which nobody waits for. */
+const billingIntervalSeconds = 5
+/** As many as keep a leader busy for some seconds, so that it can be caught half way. The control goes wrong at once. */
+const subscriptions = { guarded: 60, control: 20 }
+
+/** Messages that one worker sends at once. */
+const relayLanes = 2
+const workerEnvironment = {
+  ...impatience,
+  // A killed relay's messages wait for its lease, too: this is little more than what a sending and the statements around it may take.
+  RELAY_SEND_DEADLINE_MS: '5000',
+  RELAY_LEASE_MS: '32000',
+  RELAY_LANES: String(relayLanes),
+  RELAY_IDLE_MS: '200',
+  BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds),
+}
 
 const exitCodes = { valid: 0, invalid: 1, unknown: 2 } as const satisfies Record<Verdict, number>
 
@@ -98,8 +116,10 @@ async function runPhases(
   onStarted: (stack: Stack) => void,
 ): Promise<Stack> {
   const startedAtMs = performance.now()
-  say('stack       starting PostgreSQL, Redis, the gateway, three replicas, two workers and the auditor ...')
-  const environment = { 'payments-api': impatience, worker: impatience }
+  say(
+    'stack       starting PostgreSQL, Redis, the gateway, three replicas, two workers, a mail sink and the auditor ...',
+  )
+  const environment = { 'payments-api': impatience, worker: workerEnvironment }
   const stack = await startStack({ root, purpose: 'demo', preferFixedPorts: keep, environment, say, signal })
   onStarted(stack)
   stack.onUnexpectedEnd(({ name, how }) => findings.unexpectedEnds.push(`${name} ended by itself: ${how}`))
@@ -112,19 +132,20 @@ async function runPhases(
   const runId = Date.now().toString(36)
   findings.setupSeconds = Math.round((performance.now() - startedAtMs) / 100) / 10
   say(`load        ${describeLoad(orders, rate)}; layers on`)
-  const inFlight = await watchPaymentsInFlight(stack.databaseUrl)
+  const watch = await watchBooks(stack.databaseUrl)
   try {
     findings.guarded = await loadUnderFaults({
       ...{ ...common, target: stack, run: `protected-${runId}`, orders, victim: 'payments-api-2' },
-      countPaymentsOf: inFlight.countOf,
+      billing: { subscriptions: subscriptions.guarded, intervalSeconds: billingIntervalSeconds },
+      workers: workersOf(stack, watch),
     })
   } finally {
     findings.memory = stack.peakMemory()
-    await inFlight.close()
+    await watch.close()
   }
 
   say('control     starting the same API with a naive payment, on a database without unique indexes ...')
-  const control = await startControl(stack)
+  const control = await startControl(stack, { billingIntervalSeconds })
   try {
     say(`load        ${describeLoad(controlOrders(orders), rate)}; layers off`)
     findings.control = await loadUnderFaults({
@@ -135,7 +156,8 @@ async function runPhases(
         orders: controlOrders(orders),
         victim: 'control-2',
       },
-      countPaymentsOf: null,
+      billing: { subscriptions: subscriptions.control, intervalSeconds: billingIntervalSeconds },
+      workers: null,
     })
   } finally {
     findings.memory = stack.peakMemory()
@@ -143,6 +165,13 @@ async function runPhases(
     await control.remove()
   }
   return stack
+}
+
+function workersOf(stack: Stack, watch: BooksWatch): Workers {
+  const [victim] = worker.instances
+  if (victim === undefined) throw new Error('the stack has no worker')
+  const mailLanes = worker.instances.length * relayLanes
+  return { watch, victim: victim.name, mailSinkUrl: stack.url(mailSink.name), mailLanes }
 }
 
 function describeLoad(orders: number, rate: number): string {
@@ -156,9 +185,8 @@ function tell(report: DemoReport, page: string, say: (text: string) => void): vo
 }
 
 async function keepUp({ root, say, signal }: DemoOptions, stack: Stack): Promise<void> {
-  noteCurrentStack(root, stack)
   // The control is gone; its names are only remembered.
-  say(describeStack({ ...stack, names: stack.names.filter((name) => stack.pid(name) !== null) }))
+  announceStack({ ...stack, names: stack.names.filter((name) => stack.pid(name) !== null) }, { root, say })
   try {
     await keepAlive(stack, { signal, say })
   } finally {

@@ -1,6 +1,6 @@
 import { prepareUnprotectedDatabase } from '../control/unprotected-database.ts'
 import type { StackAddresses } from '../stack/current-stack.ts'
-import { auditor, gateway, paymentsApi, type Service } from '../stack/description.ts'
+import { auditor, gateway, paymentsApi, type Service, webhookPath } from '../stack/description.ts'
 import type { Stack } from '../stack/start-stack.ts'
 
 export interface Control {
@@ -9,18 +9,25 @@ export interface Control {
   remove(): Promise<void>
 }
 
+export interface ControlOptions {
+  /** Whether the gateway tells the control of what it did. Without, its mistakes are those of its requests alone. */
+  readonly takesEvents?: boolean
+  /** How often each of its servers bills what is due; never by default. */
+  readonly billingIntervalSeconds?: number | undefined
+}
+
 /**
  * Starts the control beside the stack: three replicas of the naive payments, with a database, a gateway and an auditor of
  * their own, so that nothing of what they do shows in the books of the real ones.
  */
-export async function startControl(stack: Stack): Promise<Control> {
+export async function startControl(stack: Stack, options: ControlOptions = {}): Promise<Control> {
   const name = `seatbelt_control_${stack.run.id.replace(/\W/g, '_')}`
   const databaseUrl = await stack.createDatabase(name)
-  const parts = describeControl(databaseUrl)
-  const all = [parts.gateway, parts.auditor, parts.replicas]
+  const parts = describeControl(databaseUrl, options)
+  const all = Object.values(parts)
   try {
     await prepareUnprotectedDatabase(databaseUrl)
-    for (const service of all) await stack.add(service)
+    await stack.add(all)
   } catch (error) {
     // What was started ends with the stack; the database may be on a server that stays.
     await stack.dropDatabase(name).catch(() => undefined)
@@ -41,34 +48,44 @@ export async function startControl(stack: Stack): Promise<Control> {
 }
 
 /** The same gateway and auditor, and as many replicas with as many connections as the real ones have. */
-function describeControl(databaseUrl: string): { gateway: Service; auditor: Service; replicas: Service } {
-  const ownGateway = {
-    ...gateway,
-    name: 'control-gateway',
-    instances: [{ name: 'control-gateway', port: 4110 }],
-    environment: { ...gateway.environment, GATEWAY_LEDGER_PATH: '{state}/control-ledger' },
-  }
+function describeControl(databaseUrl: string, { takesEvents = false, billingIntervalSeconds = 0 }: ControlOptions) {
   const of = { DATABASE_URL: databaseUrl, GATEWAY_URL: '{control-gateway}' }
+  const replicas = paymentsApi.instances.map((_, index) => ({ name: `control-${index + 1}`, port: 4101 + index }))
+  const secrets = takesEvents ? (gateway.environment.GATEWAY_WEBHOOK_SECRETS ?? '') : ''
+  const deliveries = takesEvents ? replicas.map((replica) => `{${replica.name}}${webhookPath}`).join(',') : ''
   return {
-    gateway: ownGateway,
+    gateway: {
+      ...gateway,
+      name: 'control-gateway',
+      instances: [{ name: 'control-gateway', port: 4110 }],
+      environment: {
+        ...gateway.environment,
+        GATEWAY_LEDGER_PATH: '{state}/control-ledger',
+        GATEWAY_WEBHOOK_URLS: deliveries,
+        GATEWAY_WEBHOOK_SECRETS: secrets,
+      },
+    },
     auditor: {
       ...auditor,
       name: 'control-auditor',
       instances: [{ name: 'control-auditor', port: 4130 }],
       environment: of,
+      startsAfter: ['control-gateway'],
     },
     replicas: {
       name: 'control',
       program: 'apps/lab/dist/control.js',
-      instances: paymentsApi.instances.map((_, index) => ({ name: `control-${index + 1}`, port: 4101 + index })),
+      instances: replicas,
       environment: {
         ...of,
         GATEWAY_API_KEY: gateway.environment.GATEWAY_API_KEY ?? '',
+        GATEWAY_WEBHOOK_SECRETS: secrets,
+        BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds),
         DATABASE_POOL_SIZE: paymentsApi.environment.DATABASE_POOL_SIZE ?? '10',
       },
-      startsAfter: [],
+      startsAfter: ['control-gateway'],
       readinessPath: '/readyz',
       heapMb: 256,
     },
-  }
+  } satisfies Record<string, Service>
 }

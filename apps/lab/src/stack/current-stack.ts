@@ -10,6 +10,8 @@ const schema = z.object({
   replicas: z.array(z.url()),
   gatewayUrl: z.url(),
   auditorUrl: z.url(),
+  databaseUrl: z.string(),
+  redisUrls: z.array(z.string()),
 })
 
 /** Where the stack that runs for use by hand can be reached. */
@@ -22,12 +24,26 @@ export interface StackAddresses {
   readonly auditorUrl: string
 }
 
-/** Notes the stack, so that `npm run load` in another terminal finds it. The last one that was started wins. */
-export function noteCurrentStack(root: string, stack: StackAddresses): void {
-  const { replicas, gatewayUrl, auditorUrl } = stack
-  const note = { pid: process.pid, identity: identify(process.pid), replicas, gatewayUrl, auditorUrl }
-  writeFileSync(`${notePath(root)}.new`, `${JSON.stringify(note, null, 2)}\n`)
+/** What the operator's commands need besides. */
+export interface StackStores {
+  readonly databaseUrl: string
+  readonly redisUrls: readonly string[]
+}
+
+/**
+ * Notes the stack, so that `npm run load` in another terminal finds it, and `npm run review`. Where one of another process is noted
+ * and runs, that note stays, and is returned: whoever works with it must not suddenly be led to another stack, or to none.
+ */
+export function noteCurrentStack(root: string, stack: StackAddresses & StackStores): CurrentStack | null {
+  const other = findCurrentStack(root)
+  if (other !== null && other.pid !== process.pid) return other
+  const { replicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls } = stack
+  const addresses = { replicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls }
+  const note = { pid: process.pid, identity: identify(process.pid), ...addresses }
+  // The database may be one that was given, with its password in the address.
+  writeFileSync(`${notePath(root)}.new`, `${JSON.stringify(note, null, 2)}\n`, { mode: 0o600 })
   renameSync(`${notePath(root)}.new`, notePath(root))
+  return null
 }
 
 /** Removes the note if it is still about the stack of this process. */

@@ -15,6 +15,10 @@ export interface LoadOptions {
   readonly orders?: number | undefined
   readonly copies?: number | undefined
   readonly concurrency?: number | undefined
+  /** How long a client asks again before it counts as unsettled; as the load has it by default. */
+  readonly settleWithinMs?: number | undefined
+  /** Have the orders an address that their receipts go to? Not by default. */
+  readonly receipts?: boolean
   /** A file for all figures as JSON. */
   readonly summaryPath?: string
   /** A file for k6's output; null: the terminal. */
@@ -49,14 +53,18 @@ export async function runK6(options: LoadOptions): Promise<LoadOutcome> {
 }
 
 function loadEnvironment(options: LoadOptions): Record<string, string> {
-  const { name, stack, orders, copies, concurrency, summaryPath } = options
-  const figures = { ORDERS: orders, COPIES: copies, CONCURRENCY: concurrency, SUMMARY: summaryPath }
+  const { name, stack, orders, copies, concurrency, settleWithinMs, summaryPath } = options
+  const figures = {
+    ...{ ORDERS: orders, COPIES: copies, CONCURRENCY: concurrency },
+    ...{ SETTLE_WITHIN_MS: settleWithinMs, SUMMARY: summaryPath },
+  }
   const given = Object.entries(figures).filter(([, value]) => value !== undefined)
   return {
     ...Object.fromEntries(given.map(([variable, value]) => [variable, String(value)])),
     REPLICAS: stack.replicas.join(','),
     GATEWAY_URL: stack.gatewayUrl,
     AUDITOR_URL: stack.auditorUrl,
+    RECEIPTS: options.receipts === true ? 'on' : 'off',
     RUN: options.run ?? `${name}-${Date.now()}`,
     API_KEY: developmentApiKey,
     // Set in somebody's shell, it would let every load pass.

@@ -4,7 +4,7 @@ import { createDatabase, migrate, seedDevelopment } from '@seatbelt/database'
 import { cacheFolder } from '../../../../scripts/cache-folder.mjs'
 import { closeRun, openRun, type Run, reapAbandonedRuns } from '../../../../scripts/run-records.mjs'
 import { type DataServers, startDataServers } from './data-servers.ts'
-import { auditor, gateway, paymentsApi, type Service, services } from './description.ts'
+import { auditor, gateway, paymentsApi, type Service, services, webhookPath } from './description.ts'
 import { findFreePorts } from './free-ports.ts'
 import { runStatement, withDatabaseName } from './maintenance.ts'
 import { type PeakMemory, watchPeakMemory } from './peak-memory.ts'
@@ -17,6 +17,8 @@ export interface StackOptions {
   readonly preferFixedPorts: boolean
   /** Added to the environment of a service's instances, by the service's name. */
   readonly environment?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** `data`: only the data servers, for what is added to them. The addresses of the services are reserved and nobody listens there. */
+  readonly parts?: 'all' | 'data'
   readonly say: (text: string) => void
   /** Ends the start, with nothing left running. Afterwards it is `stop` that ends the stack. */
   readonly signal?: AbortSignal | undefined
@@ -37,8 +39,8 @@ export interface Stack {
   /** The process number while it runs. */
   pid(instance: string): number | null
   logPath(instance: string): string
-  /** Starts one more service beside the stack, such as a control; `{name}` in its environment as in the description. */
-  add(service: Service): Promise<void>
+  /** Starts more services beside the stack, such as a control; `{name}` in their environment as in the description, of each other too. */
+  add(more: readonly Service[]): Promise<void>
   /** A new empty database on the stack's server. */
   createDatabase(name: string): Promise<string>
   dropDatabase(name: string): Promise<void>
@@ -89,12 +91,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       ['redis', redisUrls.join(',')],
       ['state', state],
     ])
-    const add = (service: Service, preferFixed: boolean) => planService({ ...options, service, addresses, preferFixed })
-    for (const stage of stagesOf(services)) {
-      const plans: ProcessPlan[] = []
-      for (const service of stage) plans.push(...(await add(service, options.preferFixedPorts)))
-      await supervisor.start(plans)
+    const plan = (service: Service) => planService({ ...options, service, addresses })
+    await takeAddresses(services, addresses, options.preferFixedPorts)
+    addresses.set(
+      'gateway-deliveries',
+      paymentsApi.instances.map(({ name }) => find(addresses, name) + webhookPath).join(','),
+    )
+    const start = async (some: readonly Service[]) => {
+      for (const stage of stagesOf(some)) await supervisor.start(stage.flatMap(plan))
     }
+    if (options.parts !== 'data') await start(services)
     const url = (instance: string) => find(addresses, instance)
     return {
       run,
@@ -109,7 +115,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       url,
       pid: supervisor.pid,
       logPath: supervisor.logPath,
-      add: async (service) => supervisor.start(await add(service, false)),
+      add: async (more) => {
+        await takeAddresses(more, addresses, false)
+        await start(more)
+      },
       async createDatabase(name) {
         await runStatement(data.maintenanceUrl, `CREATE DATABASE "${name}"`)
         return withDatabaseName(data.maintenanceUrl, name)
@@ -159,30 +168,49 @@ export function stagesOf(all: readonly Service[]): Service[][] {
 
 interface ServiceToPlan extends StackOptions {
   readonly service: Service
-  /** What braces stand for; the service's own addresses are added. */
-  readonly addresses: Map<string, string>
-  readonly preferFixed: boolean
+  /** What braces stand for, and where the service's own instances listen. */
+  readonly addresses: ReadonlyMap<string, string>
 }
 
-async function planService({ service, addresses, preferFixed, ...options }: ServiceToPlan): Promise<ProcessPlan[]> {
-  const ports = await findFreePorts(service.instances.map(({ port }) => (preferFixed ? port : null)))
+/** Before any of them is started: a service may have to know where one will be that starts after it. */
+async function takeAddresses(
+  all: readonly Service[],
+  addresses: Map<string, string>,
+  preferFixed: boolean,
+): Promise<void> {
+  const instances = all.flatMap((service) => service.instances)
+  const preferred = instances.flatMap(({ port, furtherPorts = {} }) => [port, ...Object.values(furtherPorts)])
+  const ports = await findFreePorts(preferred.map((port) => (preferFixed ? port : null)))
+  for (const { name, furtherPorts = {} } of instances) {
+    addresses.set(name, `http://127.0.0.1:${ports.shift()}`)
+    for (const variable of Object.keys(furtherPorts)) addresses.set(`${name}:${variable}`, `127.0.0.1:${ports.shift()}`)
+  }
+}
+
+function planService({ service, addresses, ...options }: ServiceToPlan): ProcessPlan[] {
   const given = { ...service.environment, ...options.environment?.[service.name] }
   const environment = Object.entries(given).map(([name, value]) => [name, fillIn(value, addresses)] as const)
-  return service.instances.map(({ name }, index) => {
-    const port = ports[index] ?? 0
-    addresses.set(name, `http://127.0.0.1:${port}`)
+  return service.instances.map(({ name, furtherPorts = {} }) => {
+    const port = portOf(find(addresses, name))
+    const further = Object.keys(furtherPorts).map((variable) => [
+      variable,
+      portOf(find(addresses, `${name}:${variable}`)),
+    ])
     return {
       name,
       command: process.execPath,
       args: ['--enable-source-maps', `--max-old-space-size=${service.heapMb}`, join(options.root, service.program)],
       folder: options.root,
       environment: {
+        // Who tries it out listens on this machine.
+        WEBHOOK_TARGETS: 'loopback',
         ...process.env,
         NODE_ENV: 'development',
         ...Object.fromEntries(environment),
         HOST: '127.0.0.1',
-        PORT: String(port),
+        PORT: port,
         INSTANCE: name,
+        ...Object.fromEntries(further),
       },
       endsWithParent: 'by-stdin',
       stopSignal: 'SIGTERM',
@@ -195,13 +223,17 @@ async function planService({ service, addresses, preferFixed, ...options }: Serv
 
 /** Replaces `{name}` by its address. */
 export function fillIn(value: string, addresses: ReadonlyMap<string, string>): string {
-  return value.replace(/\{([a-z0-9-]+)\}/g, (_, name: string) => find(addresses, name))
+  return value.replace(/\{([a-z0-9-]+(?::[A-Z_]+)?)\}/g, (_, name: string) => find(addresses, name))
 }
 
 function find(addresses: ReadonlyMap<string, string>, name: string): string {
   const address = addresses.get(name)
   if (address === undefined) throw new Error(`nothing is called ${name}; there are ${[...addresses.keys()].join(', ')}`)
   return address
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(':') + 1)
 }
 
 async function answersOk(url: string): Promise<boolean> {

@@ -22,6 +22,7 @@ beforeEach(async () => {
     summonWitnesses: async () => ({
       since: new Date(0),
       ledger: { entries: history.ledger, catchUp: async () => 0 },
+      mail: null,
       countUnsettled: async () => 0,
       readBooks: () => books(),
     }),
@@ -61,6 +62,23 @@ it('refuses attempts that it could not judge by, and what is too much for it', a
 it('knows nothing of a run that nobody told it of', async () => {
   expect(await get('/runs/r')).toMatchObject({ status: 404 })
   expect(await post('/runs/r/verdict', {})).toMatchObject({ status: 404 })
+})
+
+it('takes what a run expects: what it names must have been there to look at', async () => {
+  await post('/runs/r/attempts', batch)
+  expect(await post('/runs/r/verdict', { expects: ['I1', 'I9'] })).toMatchObject({
+    body: { verdict: 'unknown', reason: 'nothing to check for I9' },
+  })
+  expect(await post('/runs/r/verdict', { expects: ['I1'] })).toMatchObject({ body: { verdict: 'valid' } })
+  expect(await post('/runs/r/verdict', { expects: ['I99'] })).toMatchObject({ status: 400 })
+})
+
+it('takes what was done to the system, of a run that it knows', async () => {
+  const killed = { what: 'worker-1 was killed', messageIds: ['message-1'] }
+  expect(await post('/runs/r/disturbances', killed)).toMatchObject({ status: 404 })
+  await post('/runs/r/attempts', batch)
+  expect(await post('/runs/r/disturbances', killed)).toMatchObject({ status: 202 })
+  expect(await post('/runs/r/disturbances', { what: 'x', messageIds: 'all' })).toMatchObject({ status: 400 })
 })
 
 it('judges a run once at a time', async () => {

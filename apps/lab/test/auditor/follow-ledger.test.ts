@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
-import { followLedger } from '../../src/auditor/follow-ledger.ts'
+import { countOwedEvents, followLedger } from '../../src/auditor/follow-ledger.ts'
 
 const open: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -22,7 +22,7 @@ it('reads all pages, and later only what is new', async () => {
 it('takes the order and the payment from the metadata, and currencies in upper case', async () => {
   const ledger = followLedger((await gatewayWith([1])).url)
   await ledger.catchUp()
-  expect(ledger.entries[0]).toMatchObject({ orderId: 'order-1', paymentId: null, currency: 'EUR' })
+  expect(ledger.entries[0]).toMatchObject({ orderId: 'order-1', paymentId: null, ourRefundId: null, currency: 'EUR' })
 })
 
 it('is incomplete with a gap', async () => {
@@ -37,10 +37,17 @@ it('is incomplete where the gateway is gone, or says what is no ledger', async (
   await expect(followLedger(url).catchUp()).rejects.toMatchObject({ code: 'incomplete-read' })
 })
 
+it('hears how many events the gateway still owes, and that it could not hear it', async () => {
+  const { url } = await gatewayWith([])
+  expect(await countOwedEvents(url)).toBe(3)
+  await expect(countOwedEvents(`${url}/elsewhere`)).rejects.toMatchObject({ code: 'incomplete-read' })
+})
+
 async function gatewayWith(seqs: readonly number[]): Promise<{ url: string; asked: string[] }> {
   const asked: string[] = []
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://gateway')
+    if (url.pathname === '/_control/webhooks') return void response.end('{"urls":[],"owed":3,"delivered":9}')
     if (url.pathname !== '/_ledger') return void response.end('<html>')
     const afterSeq = Number(url.searchParams.get('afterSeq'))
     const limit = Number(url.searchParams.get('limit'))
@@ -68,6 +75,8 @@ function entry(seq: number) {
     type: 'charge.captured',
     intentId: 'pi_1',
     chargeId: 'ch_1',
+    refundId: null,
+    refundStatus: null,
     amountMinor: 100,
     currency: 'eur',
     metadata: { orderId: 'order-1' },

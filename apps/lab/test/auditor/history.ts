@@ -1,5 +1,17 @@
 import type { Attempt } from '../../src/auditor/attempt.ts'
-import type { Books, Evidence, LedgerEntry } from '../../src/auditor/evidence.ts'
+import type { Disturbance } from '../../src/auditor/disturbance.ts'
+import type {
+  Books,
+  Evidence,
+  InvoiceRow,
+  LedgerEntry,
+  Mail,
+  OrderRow,
+  PaymentRow,
+  ReceiptRow,
+  RefundRow,
+  TransferRow,
+} from '../../src/auditor/evidence.ts'
 
 /** What a history is made of before a test breaks it. */
 export interface PaidOrder {
@@ -15,10 +27,21 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 export interface MutableEvidence {
   attempts: Attempt[]
   ledger: LedgerEntry[]
-  books: { -readonly [K in keyof Books]: Books[K] extends readonly (infer Row)[] ? Mutable<Row>[] : Set<string> }
+  mails: Mutable<Mail>[]
+  disturbances: Disturbance[]
+  books: {
+    -readonly [K in keyof Books]: Books[K] extends Date
+      ? Date
+      : Books[K] extends readonly (infer Row)[]
+        ? Mutable<Row>[]
+        : Set<string>
+  }
 }
 
 export const sha = (text: string) => text.padEnd(64, '0').slice(0, 64)
+
+export const accountId = 'account-1'
+const readAt = new Date(60_000)
 
 export function paidOrder(number: number, amountMinor = 1_000 + number): PaidOrder {
   return {
@@ -42,37 +65,173 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
       ledgerEntry(order, { type: 'intent.created', chargeId: null }),
       ledgerEntry(order),
     ]),
+    mails: [],
+    disturbances: [],
     books: {
-      orders: orders.map(({ orderId, amountMinor }) => ({
-        ...{ id: orderId, amountMinor, currency: 'EUR', state: 'paid' },
-        createdAt: new Date(1_000),
-      })),
-      payments: orders.map((order) => ({
-        id: order.paymentId,
-        orderId: order.orderId,
-        amountMinor: order.amountMinor,
-        currency: 'EUR',
-        state: 'succeeded',
-        gatewayIntentId: order.intentId,
-        gatewayChargeId: order.chargeId,
-        settledAt: new Date(0),
-      })),
-      transfers: orders.map((order) => ({
-        id: `transfer-${order.paymentId}`,
-        paymentId: order.paymentId,
-        kind: 'charge',
-        amountMinor: order.amountMinor,
-        currency: 'EUR',
-      })),
+      readAt,
+      orders: orders.map((order) => orderRow(order)),
+      payments: orders.map((order) => paymentRow(order)),
+      refunds: [],
+      transfers: orders.map((order) => transferRow(order)),
       recordedAnswers: orders.map((order) => ({
+        accountId,
         key: order.key,
-        paymentId: order.paymentId,
         status: 201,
         bodySha256: sha(order.paymentId),
         location: `/v1/payments/${order.paymentId}`,
       })),
+      subscriptions: [],
+      invoices: [],
+      receipts: [],
       takenOverPaymentIds: new Set(),
     },
+  }
+}
+
+/**
+ * Everything that can be, as it must be: each order is that of a subscription's period, has its receipt, and a refund of a part with a
+ * receipt of its own; and one more order is only on hold.
+ */
+export function wholeHistory(orders: readonly PaidOrder[], replays = 2): MutableEvidence {
+  const history = cleanHistory(orders, replays)
+  const { books } = history
+  orders.forEach((order, index) => {
+    Object.assign(rowOf(books.orders, order.orderId), { receiptEmail: recipientOf(order), purpose: 'invoice' })
+    books.invoices.push(invoiceRow(order))
+    addReceipt(history, order, { subjectId: order.paymentId, topic: 'payment.succeeded' })
+    addRefund(history, order, { id: refundOf(order), amountMinor: Math.ceil(order.amountMinor / 2) })
+    books.subscriptions.push({
+      ...{ id: subscriptionOf(order), state: 'active', nextPeriod: 1, nextDueAt: new Date(9e9 + index) },
+      createdAt: new Date(1_000),
+    })
+  })
+  addHold(history)
+  return history
+}
+
+export const recipientOf = ({ orderId }: PaidOrder) => `${orderId}@example.com`
+export const refundOf = ({ orderId }: PaidOrder) => `refund-of-${orderId}`
+export const subscriptionOf = ({ orderId }: PaidOrder) => `subscription-of-${orderId}`
+export const receiptOf = (subjectId: string) => `receipt-of-${subjectId}`
+
+/** An order of which the money is on hold, and whose merchant still has time. */
+export const held = { ...paidOrder(800), key: 'key-held' }
+
+function addHold({ attempts, ledger, books }: MutableEvidence): void {
+  attempts.push(
+    acknowledged(held, { operation: 'authorize', payment: { ...acknowledgedPayment(held), state: 'authorized' } }),
+  )
+  ledger.push(ledgerEntry(held, { type: 'charge.authorized' }))
+  books.orders.push(orderRow(held, { state: 'processing' }))
+  books.payments.push(
+    paymentRow(held, {
+      ...{ state: 'authorized', gatewayChargeId: null, settledAt: null },
+      voidAt: new Date(readAt.getTime() + 1),
+    }),
+  )
+  books.recordedAnswers.push({
+    ...{ accountId, key: held.key, status: 201, bodySha256: sha(held.paymentId) },
+    location: `/v1/payments/${held.paymentId}`,
+  })
+}
+
+/** A message, and its arrival. */
+export function addReceipt(
+  { books, mails }: MutableEvidence,
+  order: PaidOrder,
+  { subjectId, topic }: Pick<ReceiptRow, 'subjectId' | 'topic'>,
+): void {
+  const id = receiptOf(subjectId)
+  books.receipts.push({ id, topic, subjectId, recipient: recipientOf(order), attempts: 1, isGivenUp: false })
+  mails.push(mailOf(id, { number: mails.length + 1, recipients: [recipientOf(order)] }))
+}
+
+export function mailOf(receiptId: string, changes: Partial<Mail> = {}): Mail {
+  return {
+    number: 1,
+    arrivedAt: new Date(2_000),
+    messageId: `<${receiptId}@seatbelt.example>`,
+    recipients: [],
+    fault: null,
+    ...changes,
+  }
+}
+
+/** A refund that succeeded, and was acknowledged. */
+export function addRefund(
+  history: MutableEvidence,
+  order: PaidOrder,
+  { id, amountMinor }: Pick<RefundRow, 'id' | 'amountMinor'>,
+): void {
+  const { attempts, ledger, books } = history
+  const refund = { id, paymentId: order.paymentId, orderId: order.orderId, amountMinor, currency: 'EUR' }
+  const key = `key-of-${id}`
+  const answer = { status: 201, bodySha256: sha(id), location: `/v1/refunds/${id}` }
+  attempts.push(
+    attempt(order, {
+      ...{ operation: 'refund', key, amountMinor, outcome: 'ok', ...answer },
+      refund: { ...refund, state: 'succeeded' },
+    }),
+  )
+  ledger.push(refundEntry(order, { ourRefundId: id, amountMinor }))
+  books.refunds.push({
+    ...{ ...refund, origin: 'merchant', state: 'succeeded', reversedAt: null },
+    ...{ gatewayChargeId: order.chargeId, gatewayRefundId: `re_${id}` },
+  })
+  books.transfers.push(
+    transferRow(order, {
+      ...{ id: `transfer-${id}`, refundId: id, kind: 'refund', amountMinor },
+      ...{ debitAccount: `merchant:${accountId}`, creditAccount: 'gateway' },
+    }),
+  )
+  books.recordedAnswers.push({ accountId, key, ...answer })
+  const payment = rowOf(books.payments, order.paymentId)
+  payment.refundedMinor += amountMinor
+  rowOf(books.orders, order.orderId).state =
+    payment.refundedMinor === payment.amountMinor ? 'refunded' : 'partially_refunded'
+  addReceipt(history, order, { subjectId: id, topic: 'refund.succeeded' })
+}
+
+export function refundEntry(order: PaidOrder, changes: Partial<LedgerEntry> & { ourRefundId: string }): LedgerEntry {
+  return ledgerEntry(order, {
+    ...{ seq: 1, type: 'refund.created', refundId: `re_${changes.ourRefundId}`, refundStatus: 'succeeded' },
+    // A refund's metadata are its own.
+    paymentId: null,
+    ...changes,
+  })
+}
+
+export function invoiceRow(order: PaidOrder, changes: Partial<InvoiceRow> = {}): InvoiceRow {
+  return {
+    ...{ id: `invoice-${order.orderId}`, subscriptionId: subscriptionOf(order), period: 0 },
+    ...{ orderId: order.orderId, state: 'paid' },
+    ...changes,
+  }
+}
+
+export function orderRow({ orderId, amountMinor }: PaidOrder, changes: Partial<OrderRow> = {}): OrderRow {
+  return {
+    ...{ id: orderId, accountId, amountMinor, currency: 'EUR', state: 'paid', purpose: 'merchant' },
+    ...{ receiptEmail: null, createdAt: new Date(1_000) },
+    ...changes,
+  }
+}
+
+export function paymentRow(order: PaidOrder, changes: Partial<PaymentRow> = {}): PaymentRow {
+  return {
+    ...{ id: order.paymentId, orderId: order.orderId, amountMinor: order.amountMinor, currency: 'EUR' },
+    ...{ state: 'succeeded', refundedMinor: 0, refundPendingMinor: 0, voidAt: null, settledAt: new Date(0) },
+    ...{ gatewayIntentId: order.intentId, gatewayChargeId: order.chargeId },
+    ...changes,
+  }
+}
+
+export function transferRow(order: PaidOrder, changes: Partial<TransferRow> = {}): TransferRow {
+  return {
+    ...{ id: `transfer-${order.paymentId}`, paymentId: order.paymentId, refundId: null, kind: 'charge' },
+    ...{ debitAccount: 'gateway', creditAccount: `merchant:${accountId}` },
+    ...{ amountMinor: order.amountMinor, currency: 'EUR' },
+    ...changes,
   }
 }
 
@@ -83,20 +242,19 @@ export function acknowledged(order: PaidOrder, changes: Partial<Attempt> = {}): 
     status: 201,
     bodySha256: sha(order.paymentId),
     location: `/v1/payments/${order.paymentId}`,
-    payment: {
-      id: order.paymentId,
-      orderId: order.orderId,
-      amountMinor: order.amountMinor,
-      currency: 'EUR',
-      state: 'succeeded',
-    },
+    payment: acknowledgedPayment(order),
     ...changes,
   }
+}
+
+function acknowledgedPayment({ paymentId, orderId, amountMinor }: PaidOrder): NonNullable<Attempt['payment']> {
+  return { id: paymentId, orderId, amountMinor, currency: 'EUR', state: 'succeeded' }
 }
 
 /** An attempt that got no answer. */
 export function attempt(order: PaidOrder, changes: Partial<Attempt> = {}): Attempt {
   return {
+    operation: 'pay',
     orderId: order.orderId,
     key: order.key,
     amountMinor: order.amountMinor,
@@ -112,6 +270,7 @@ export function attempt(order: PaidOrder, changes: Partial<Attempt> = {}): Attem
     bodySha256: null,
     location: null,
     payment: null,
+    refund: null,
     ...changes,
   }
 }
@@ -122,10 +281,13 @@ export function ledgerEntry(order: PaidOrder, changes: Partial<LedgerEntry> = {}
     type: 'charge.captured',
     intentId: order.intentId,
     chargeId: order.chargeId,
+    refundId: null,
+    refundStatus: null,
     amountMinor: order.amountMinor,
     currency: 'EUR',
     orderId: order.orderId,
     paymentId: order.paymentId,
+    ourRefundId: null,
     ...changes,
   }
 }
@@ -135,6 +297,13 @@ export function at<T>(items: readonly T[], index: number): T {
   const item = items[index]
   if (item === undefined) throw new Error(`nothing at ${index}`)
   return item
+}
+
+/** The row, or an error that says that the test itself is wrong. */
+export function rowOf<Row extends { readonly id: string }>(rows: readonly Row[], id: string): Row {
+  const row = rows.find((one) => one.id === id)
+  if (row === undefined) throw new Error(`no row ${id}`)
+  return row
 }
 
 export function asEvidence(history: MutableEvidence): Evidence {

@@ -1,9 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import type { Books, LedgerEntry } from '../../src/auditor/evidence.ts'
+import type { Disturbance } from '../../src/auditor/disturbance.ts'
+import type { Books, LedgerEntry, Mail } from '../../src/auditor/evidence.ts'
 import { IncompleteRead } from '../../src/auditor/incomplete-read.ts'
 import { judgeRun, type Witnesses } from '../../src/auditor/judge-run.ts'
 import { createRunStore } from '../../src/auditor/run-store.ts'
-import { at, attempt, cleanHistory, ledgerEntry, type MutableEvidence, paidOrder } from './history.ts'
+import {
+  at,
+  attempt,
+  cleanHistory,
+  ledgerEntry,
+  type MutableEvidence,
+  mailOf,
+  paidOrder,
+  receiptOf,
+  recipientOf,
+  rowOf,
+  wholeHistory,
+} from './history.ts'
 
 const orders = [paidOrder(1), paidOrder(2)]
 const soon = { waitMs: 2_000, pollMs: 1 }
@@ -23,8 +36,31 @@ describe('the verdict', () => {
       unknownOutcomes: 2,
       recovered: 1,
       doubleCharges: 0,
+      repairedCharges: 0,
       lostAcknowledgements: 0,
       stuck: 0,
+      receipts: null,
+      invoices: null,
+    })
+  })
+
+  it('has the figures of receipts and invoices where there were any', async () => {
+    const history = wholeHistory(orders)
+    const [one, other] = [at(orders, 0), at(orders, 1)]
+    const copied = receiptOf(one.paymentId)
+    rowOf(history.books.receipts, copied).attempts = 3
+    for (const number of [10, 11]) history.mails.push(mailOf(copied, { number, recipients: [recipientOf(one)] }))
+    history.mails = history.mails.filter(({ messageId }) => !messageId?.includes(receiptOf(other.paymentId)))
+    history.ledger.push(ledgerEntry(other, { chargeId: 'ch_second' }))
+    history.books.subscriptions.push({
+      ...{ id: 'subscription-late', state: 'active', nextPeriod: 0, nextDueAt: history.books.readAt },
+      createdAt: new Date(1_000),
+    })
+    const run = runOf(history, { disturbances: [{ what: 'a worker was killed', messageIds: [copied] }] })
+    const { figures } = await judgeRun(run, witnessesOf(history), soon)
+    expect(figures).toMatchObject({
+      receipts: { sent: 3, duplicates: 2, duplicatesWithoutCause: 1, missing: 1 },
+      invoices: { due: 3, charged: 2, chargedTwice: 1 },
     })
   })
 
@@ -46,6 +82,16 @@ describe('the verdict', () => {
     history.attempts = [attempt(at(orders, 0))]
     const verdict = await judgeRun(runOf(history), witnessesOf(history), soon)
     expect(verdict).toMatchObject({ verdict: 'unknown', reason: 'nothing to check for I2, I8' })
+  })
+
+  it('is valid although an invariant had nothing to look at, where the run expects nothing else', async () => {
+    const history = cleanHistory(orders)
+    history.attempts = [attempt(at(orders, 0))]
+    const verdict = await judgeRun(runOf(history), witnessesOf(history), { ...soon, expects: ['I1', 'I3', 'I6'] })
+    expect(verdict).toMatchObject({ verdict: 'valid', reason: null })
+    expect(verdict.invariants.filter(({ verdict }) => verdict === 'not-applicable').map(({ id }) => id)).toEqual([
+      ...['I2', 'I7', 'I8', 'I9', 'I10'],
+    ])
   })
 
   it.each(['catchUp', 'countUnsettled', 'readBooks'] as const)('is unknown where %s failed', async (part) => {
@@ -103,6 +149,21 @@ describe('quiescence', () => {
     expect(verdict).toMatchObject({ verdict: 'unknown', invariants: [] })
   })
 
+  it('reads the books again when mail came while they were read', async () => {
+    const history = wholeHistory(orders)
+    const last = history.mails.pop()
+    let reads = 0
+    const witnesses = witnessesOf(history, {
+      readBooks: () => {
+        reads += 1
+        if (reads === 1 && last !== undefined) history.mails.push(last)
+        return history.books
+      },
+    })
+    const verdict = await judgeRun(runOf(history), witnesses, soon)
+    expect([verdict.verdict, reads]).toEqual(['valid', 2])
+  })
+
   it('reads the books again when the ledger grew while they were read', async () => {
     const history = cleanHistory(orders)
     const late = paidOrder(3)
@@ -124,9 +185,10 @@ describe('quiescence', () => {
   })
 })
 
-function runOf(history: MutableEvidence, { firstBatch = 1 } = {}) {
+function runOf(history: MutableEvidence, { firstBatch = 1, disturbances = [] as Disturbance[] } = {}) {
   const store = createRunStore()
   store.add('run', { sender: 'vu-1', number: firstBatch, attempts: [...history.attempts] })
+  for (const disturbance of disturbances) store.declare('run', disturbance)
   const run = store.find('run')
   if (run === undefined) throw new Error('the store lost the run')
   return run
@@ -138,6 +200,7 @@ function witnessesOf(
   changes: { countUnsettled?: () => number; readBooks?: () => Books; catchUp?: () => number } = {},
 ): Witnesses {
   const entries: LedgerEntry[] = []
+  const mails: Mail[] = []
   return {
     since: new Date(0),
     ledger: {
@@ -147,6 +210,14 @@ function witnessesOf(
         const known = entries.length
         entries.push(...history.ledger.slice(known))
         return entries.length - known
+      },
+    },
+    mail: {
+      mails,
+      catchUp: async () => {
+        const known = mails.length
+        mails.push(...history.mails.slice(known))
+        return mails.length - known
       },
     },
     countUnsettled: async () => changes.countUnsettled?.() ?? 0,

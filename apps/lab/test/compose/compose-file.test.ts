@@ -9,14 +9,17 @@ import { configSchema as paymentsApiSchema } from '../../../payments-api/src/con
 import { configSchema as workerSchema } from '../../../worker/src/config.ts'
 import { configSchema as migrateSchema } from '../../../worker/src/migrate/config.ts'
 import { configSchema as auditorSchema } from '../../src/auditor/config.ts'
+import { configSchema as mailSinkSchema } from '../../src/mail-sink/config.ts'
 import {
   auditor,
   developmentApiKey,
   gateway,
   type Instance,
+  mailSink,
   paymentsApi,
   type Service,
   services,
+  webhookPath,
   worker,
 } from '../../src/stack/description.ts'
 import { fillIn } from '../../src/stack/start-stack.ts'
@@ -28,9 +31,10 @@ const described: [string, Service, Instance][] = services.flatMap((service) =>
   service.instances.map((instance): [string, Service, Instance] => [instance.name, service, instance]),
 )
 const programs = described.map(([name]) => name).concat('migrate')
-/** What containers have and the native stack does not: it starts no balancer, one Redis, and migrates and loads by itself. */
+/** What containers have and the native stack does not: it starts no balancer, one Redis, no page for mail, and migrates and loads by itself. */
 const onlyInContainers = [
   'load-balancer',
+  'mailpit',
   'migrate',
   'postgres',
   'k6',
@@ -40,6 +44,7 @@ const onlyInContainers = [
 const readBy = new Map<string, { readonly shape: object }>([
   [gateway.name, gatewaySchema],
   [auditor.name, auditorSchema],
+  [mailSink.name, mailSinkSchema],
   [paymentsApi.name, paymentsApiSchema],
   [worker.name, workerSchema],
   ['migrate', migrateSchema],
@@ -50,7 +55,14 @@ const addresses = new Map([
   ['database', 'postgresql://seatbelt:seatbelt@postgres:5432/seatbelt'],
   ['redis', [1, 2, 3, 4, 5].map((node) => `redis://redis-${node}:6379`).join(',')],
   ['state', '/var/lib/seatbelt'],
+  ['gateway-deliveries', `http://load-balancer:4000${webhookPath}`],
   ...described.map(([name, , { port }]): [string, string] => [name, `http://${name}:${port}`]),
+  ...described.flatMap(([name, , { furtherPorts = {} }]) =>
+    Object.entries(furtherPorts).map(([variable, port]): [string, string] => [
+      `${name}:${variable}`,
+      `${name}:${port}`,
+    ]),
+  ),
 ])
 
 function service(name: string): ComposeService {
@@ -79,7 +91,7 @@ describe('docker-compose.yml', () => {
 
 describe.each(described)(
   '%s in docker-compose.yml',
-  (name, { program, heapMb, environment, startsAfter }, { port }) => {
+  (name, { program, heapMb, environment, startsAfter }, { port, furtherPorts = {} }) => {
     const container = service(name)
 
     it('runs the same program with the same bound on its heap', () => {
@@ -92,6 +104,7 @@ describe.each(described)(
         ...Object.fromEntries(expected),
         INSTANCE: name,
         PORT: String(port),
+        ...Object.fromEntries(Object.entries(furtherPorts).map(([variable, further]) => [variable, String(further)])),
       })
     })
 
@@ -156,19 +169,21 @@ describe('every container', () => {
 
   it('comes from an image with a version', () => {
     const foreign = new Set(all.map(([, { image }]) => image).filter((image) => image !== 'seatbelt'))
-    for (const image of foreign) expect(image).toMatch(/:\d+(\.\d+)+$/)
+    for (const image of foreign) expect(image).toMatch(/:v?\d+(\.\d+)+$/)
     expect(readText('Dockerfile')).toMatch(/^ARG NODE=node:24\.\d+\.\d+-bookworm-slim$/m)
   })
 
-  it('is out of reach but for the load balancer, and that one from this machine alone', () => {
+  it('is out of reach but for the load balancer and the page for mail, and those from this machine alone', () => {
     const published = all.filter(([, { ports, network_mode: mode }]) => ports !== undefined || mode !== undefined)
-    expect(published.map(([name]) => name)).toEqual(['load-balancer'])
+    expect(published.map(([name]) => name)).toEqual(['load-balancer', 'mailpit'])
     expect(service('load-balancer').ports).toEqual(['127.0.0.1:4000:4000'])
+    expect(service('mailpit').ports).toEqual(['127.0.0.1:8025:8025'])
   })
 
   it('keeps in a volume only what must survive it', () => {
-    expect(Object.keys(compose.volumes).sort()).toEqual(['ledger', 'postgres'])
+    expect(Object.keys(compose.volumes).sort()).toEqual(['ledger', 'mail', 'postgres'])
     expect(service('gateway').volumes).toEqual(['ledger:/var/lib/seatbelt'])
+    expect(service('mail-sink').volumes).toEqual(['mail:/var/lib/seatbelt'])
   })
 })
 
@@ -201,6 +216,16 @@ describe('the load balancer', () => {
   it('is the one proxy whose word the replicas take for where a request comes from', () => {
     expect(settings).toMatch(/^ +option forwardfor$/m)
     for (const { name } of paymentsApi.instances) expect(service(name).environment?.TRUSTED_PROXY_HOPS).toBe('1')
+  })
+})
+
+describe('the page for mail', () => {
+  it('is started for whoever wants it, and shows what the sink kept', () => {
+    expect(service('mailpit').profiles).toEqual(['mail'])
+    expect(service('mail-sink').environment?.MAIL_SINK_FORWARD_TO).toBe('mailpit:1025')
+    expect(Object.values(compose.services).flatMap(({ depends_on: needs = {} }) => Object.keys(needs))).not.toContain(
+      'mailpit',
+    )
   })
 })
 

@@ -4,9 +4,10 @@ import { configSchema as paymentsApiSchema } from '../../../payments-api/src/con
 import { configSchema as workerSchema } from '../../../worker/src/config.ts'
 import { configSchema as migrateSchema } from '../../../worker/src/migrate/config.ts'
 import { configSchema as auditorSchema } from '../../src/auditor/config.ts'
+import { configSchema as mailSinkSchema } from '../../src/mail-sink/config.ts'
 import { readInterpolations, readText } from './read-compose-file.ts'
 
-const schemas = [gatewaySchema, paymentsApiSchema, workerSchema, migrateSchema, auditorSchema]
+const schemas = [gatewaySchema, paymentsApiSchema, workerSchema, migrateSchema, auditorSchema, mailSinkSchema]
 const lines = [...readText('.env.example').matchAll(/^#?([A-Z][A-Z0-9_]+)=(.*)$/gm)]
 const example = new Map(lines.map(([, name = '', value = '']) => [name, value]))
 const interpolations = readInterpolations()
@@ -23,7 +24,7 @@ it('.env.example shows the defaults of docker-compose.yml', () => {
 
 it('.env.example shows the defaults of the programs', () => {
   // The first program that has a variable is the one whose default is shown; others stand in the comment above it.
-  const shapes = [paymentsApiSchema, workerSchema, gatewaySchema].map(({ shape }) => shape)
+  const shapes = [paymentsApiSchema, workerSchema, gatewaySchema, mailSinkSchema].map(({ shape }) => shape)
   const shape = Object.assign({}, ...shapes.reverse()) as typeof paymentsApiSchema.shape
   for (const [name, field] of Object.entries(shape)) {
     const { success, data } = field.safeParse(undefined)

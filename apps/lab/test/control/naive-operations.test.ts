@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database, developmentAccounts } from '@seatbelt/database'
 import { renderings } from '@seatbelt/http'
-import type { Gateway, GatewayAnswer } from '@seatbelt/safety'
+import type { GatewayEvent } from '@seatbelt/payments'
+import type { GatewayAnswer, GatewayIntent, IntentGateway, RefundGateway } from '@seatbelt/safety'
 import { createLatch, type FreshDatabase, freshDatabase } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { applyNaively } from '../../src/control/naive-events.ts'
 import { createNaiveOperations } from '../../src/control/naive-operations.ts'
 import { prepareUnprotectedDatabase } from '../../src/control/unprotected-database.ts'
 
@@ -64,6 +66,72 @@ describe("the control's payment", () => {
   })
 })
 
+describe("the control's refund", () => {
+  it('gives back what is asked for and no more, when nobody else asks', async () => {
+    const { gateway, givenBack } = fakeGateway()
+    const { operations, pay } = await orderToPay(gateway)
+    const paymentId = await pay('automatic')
+    const refund = (amountMinor: number) => operations.refundPayment(call, { paymentId, amountMinor, reason: null })
+    expect(await refund(1_000)).toMatchObject({ kind: 'answered', answer: { status: 201 } })
+    expect(await refund(1_000)).toMatchObject({ refusal: { code: 'refund-exceeds-payment', refundableMinor: 234 } })
+    expect(givenBack()).toEqual([1_000])
+    expect(await database.client.order.findFirst()).toMatchObject({ state: 'partially_refunded' })
+  })
+
+  it('gives back twice when two requests read before either has written, and remembers one of them', async () => {
+    const bothAsk = createLatch('both ask the gateway')
+    let asking = 0
+    const { gateway, givenBack } = fakeGateway(async () => {
+      asking += 1
+      // The first is the payment.
+      if (asking === 3) bothAsk.open()
+      if (asking > 1) await bothAsk.wait()
+    })
+    const { operations, pay } = await orderToPay(gateway)
+    const paymentId = await pay('automatic')
+    const refund = () => operations.refundPayment(call, { paymentId, amountMinor: 600, reason: null })
+    await Promise.all([refund(), refund()])
+    expect(givenBack()).toEqual([600, 600])
+    expect(await database.client.payment.findFirst()).toMatchObject({ refundedMinor: 600 })
+  })
+})
+
+describe("the control's hold", () => {
+  it.each([
+    ['capture', 'succeeded', 'paid', 1],
+    ['void', 'voided', 'pending', 0],
+  ] as const)('%s: ends it, once', async (how, state, orderState, charged) => {
+    const { gateway, charges } = fakeGateway()
+    const { operations, pay } = await orderToPay(gateway)
+    const paymentId = await pay('manual')
+    const end = how === 'capture' ? operations.capturePayment : operations.voidPayment
+    expect(await end(call, paymentId)).toMatchObject({ kind: 'answered', answer: { status: 200 } })
+    expect(await end(call, paymentId)).toMatchObject({ refusal: { code: 'payment-not-authorized' } })
+    expect(await database.client.payment.findFirst()).toMatchObject({ state })
+    expect(await database.client.order.findFirst()).toMatchObject({ state: orderState })
+    expect(charges()).toBe(charged)
+  })
+})
+
+it("the control's events book the money that its requests then do not, and again each time they are told", async () => {
+  const { gateway } = fakeGateway()
+  const { orderId, pay } = await orderToPay(gateway, 'event')
+  const paymentId = await pay('automatic')
+  expect(await database.client.transfer.count()).toBe(0)
+  const shown = { id: 'pi_1', status: 'succeeded', amountMinor: 1_234, receivedMinor: 1_234, currency: 'EUR' } as const
+  const event: GatewayEvent = {
+    ...{ id: 'evt_1', type: 'payment_intent.succeeded', requestId: null },
+    subject: {
+      ...{ kind: 'intent', intentId: 'pi_1', named: { accountId, paymentId, refundId: null } },
+      shown: { ...shown, chargeId: 'ch_1', declineCode: null, metadata: { orderId } },
+    },
+  }
+  await applyNaively({ database }, event)
+  expect(await database.client.transfer.count()).toBe(1)
+  await applyNaively({ database }, event)
+  expect(await database.client.transfer.count()).toBe(2)
+})
+
 it("the control's database has every table and no unique index but the primary keys", async () => {
   const client = new pg.Client({ connectionString: fresh.url })
   await client.connect()
@@ -77,41 +145,84 @@ it("the control's database has every table and no unique index but the primary k
   expect(rows[0]?.primaries).toBeGreaterThanOrEqual(7)
 })
 
-async function orderToPay(gateway: Gateway) {
-  const operations = createNaiveOperations({ database, gateway, renderings })
+async function orderToPay(gateway: NaiveGateway, bookedBy: 'request' | 'event' = 'request') {
+  const operations = createNaiveOperations({ database, gateway, renderings, bookedBy })
   const orderId = randomUUID()
   await database.client.order.create({
     data: { id: orderId, accountId, customerId: 'customer', amountMinor: 1_234, currency: 'EUR' },
   })
-  return { orderId, payOrder: () => operations.payOrder(call, { orderId, paymentMethod: 'pm_card_visa' }) }
+  const pay = (capture: 'automatic' | 'manual') =>
+    operations.payOrder(call, { orderId, paymentMethod: 'pm_card_visa', capture })
+  return {
+    orderId,
+    operations,
+    payOrder: () => pay('automatic'),
+    /** The id of its one payment, once it was paid or put on hold. */
+    pay: async (capture: 'automatic' | 'manual') => {
+      await pay(capture)
+      return (await database.client.payment.findFirstOrThrow({ where: { orderId } })).id
+    },
+  }
 }
+
+type NaiveGateway = IntentGateway & Pick<RefundGateway, 'createRefund'>
 
 /** Charges whatever it is asked for. Each confirm first waits for `beforeCharge`; its answer gets lost if `losesAnswer` says so. */
 function fakeGateway(beforeCharge: () => Promise<void> = async () => undefined, losesAnswer = () => false) {
   let charged = 0
-  const intent = (id: string, chargeId: string | null): GatewayAnswer => ({
+  const holding = new Set<string>()
+  const givenBackMinors: number[] = []
+  const intent = (
+    id: string,
+    chargeId: string | null,
+    status: GatewayIntent['status'] = chargeId === null ? 'requires_confirmation' : 'succeeded',
+  ): GatewayAnswer => ({
     kind: 'intent',
     requestId: null,
     intent: {
       id,
-      status: chargeId === null ? 'requires_confirmation' : 'succeeded',
+      status,
       amountMinor: 1_234,
+      receivedMinor: chargeId === null ? 0 : 1_234,
       currency: 'EUR',
       chargeId,
       declineCode: null,
       metadata: {},
     },
   })
-  const gateway: Gateway = {
+  const nothingKnown = {
+    kind: 'unknown',
+    reason: 'connection',
+    status: null,
+    replayed: false,
+    requestId: null,
+  } as const
+  const gateway: NaiveGateway = {
     createIntent: async () => intent(`pi_${randomUUID()}`, null),
-    confirmIntent: async (id) => {
+    confirmIntent: async (id, { captureMethod }) => {
       await beforeCharge()
+      if (captureMethod === 'manual') {
+        holding.add(id)
+        return intent(id, null, 'requires_capture')
+      }
       charged += 1
-      if (losesAnswer()) return { kind: 'unknown', reason: 'connection', status: null, requestId: null }
+      if (losesAnswer()) return nothingKnown
       return intent(id, `ch_${charged}`)
     },
-    cancelIntent: async (id) => intent(id, null),
+    captureIntent: async (id) => {
+      if (!holding.delete(id)) return nothingKnown
+      charged += 1
+      return intent(id, `ch_${charged}`)
+    },
+    cancelIntent: async (id) => (holding.delete(id) ? intent(id, null, 'canceled') : nothingKnown),
+    createRefund: async ({ intentId, amountMinor, metadata }) => {
+      await beforeCharge()
+      givenBackMinors.push(amountMinor)
+      const of = { intentId, amountMinor, metadata, currency: 'EUR', chargeId: 'ch_1', createdAt: new Date() }
+      const id = `re_${givenBackMinors.length}`
+      return { kind: 'refund', requestId: null, refund: { id, status: 'succeeded', failureReason: null, ...of } }
+    },
     retrieveIntent: async (id) => intent(id, null),
   }
-  return { gateway, charges: () => charged }
+  return { gateway, charges: () => charged, givenBack: () => givenBackMinors }
 }

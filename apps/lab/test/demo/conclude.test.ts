@@ -9,7 +9,7 @@ it('is valid when the layers held, everything was met, and the control went wron
 describe('is invalid', () => {
   it('with one violated invariant, whatever else is open', () => {
     const violated = {
-      ...{ id: 'I1', claim: 'no order twice', verdict: 'invalid' as const },
+      ...{ id: 'I1' as const, claim: 'no order twice', verdict: 'invalid' as const },
       ...{ checked: 1, violations: 1, examples: [] },
     }
     const conclusion = conclude(judged(goodResult(), { verdict: 'invalid', invariants: [violated] }), null)
@@ -39,6 +39,39 @@ describe('is unknown', () => {
     expect(conclude({ ...goodResult(), kills }, controlResult()).reasons).toEqual([
       'payments-api-2 was killed while it had no payment',
     ])
+  })
+
+  it('when nobody was killed while mail was on its way, or no mail came of it', () => {
+    const calm = goodResult().mailKill
+    const inTime = calm && { ...calm, messages: 0 }
+    for (const mailKill of [null, inTime]) {
+      expect(conclude({ ...goodResult(), mailKill }, controlResult()).reasons).toEqual([
+        'no worker was killed while mail was on its way',
+      ])
+    }
+    const figures = { sent: 260, duplicates: 0, duplicatesWithoutCause: 0, missing: 0 }
+    expect(conclude(goodResult({ receipts: figures }), controlResult()).reasons).toEqual([
+      'no receipt had to be sent again',
+    ])
+    expect(conclude(goodResult({ receipts: null }), controlResult()).verdict).toBe('unknown')
+  })
+
+  it('when the billing run had no leader to kill, nothing to bill, or did not come to its end', () => {
+    const billing = { subscriptions: 60, leaderKill: null }
+    expect(conclude({ ...goodResult(), billing }, controlResult()).reasons).toEqual([
+      'no leader of the billing run was killed',
+    ])
+    expect(conclude(goodResult({ invoices: null }), controlResult()).reasons).toEqual(['no subscription fell due'])
+    const half = { due: 60, charged: 30, chargedTwice: 0 }
+    expect(conclude(goodResult({ invoices: half }), controlResult()).reasons).toEqual([
+      'of 60 periods that were due, 30 were charged',
+    ])
+  })
+
+  it('when the control charged no period twice', () => {
+    const once = { due: 20, charged: 20, chargedTwice: 0 }
+    expect(conclude(goodResult(), controlResult({ invoices: once })).verdict).toBe('unknown')
+    expect(conclude(goodResult(), controlResult({ invoices: null })).verdict).toBe('unknown')
   })
 
   it('when the control found nothing, was not judged, or did not run', () => {

@@ -31,6 +31,7 @@ interface Order {
   readonly id: string
   readonly amountMinor: number
   readonly currency: string
+  readonly receiptEmail: string | null
   paidBy: string | null
 }
 
@@ -39,6 +40,8 @@ interface Answer {
   readonly body: unknown
   readonly headers?: Record<string, string>
 }
+
+const accountId = 'account-1'
 
 /** Long enough for the copies of a volley to meet, as the gateway's answer is in the real shop. */
 const chargingMs = 30
@@ -73,14 +76,15 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
       ...amount,
       id: paymentId,
       orderId: order.id,
-      state: 'succeeded',
+      ...{ state: 'succeeded', refundedMinor: 0, refundPendingMinor: 0, voidAt: null },
       gatewayIntentId: `pi_${paymentId}`,
       gatewayChargeId: chargeId,
       settledAt: new Date(),
     })
     if (manners.charges !== 'never') {
       const entry = { type: 'charge.captured', intentId: `pi_${paymentId}`, chargeId, orderId: order.id, paymentId }
-      ledger.push({ seq: ledger.length + 1, ...entry, ...amount })
+      const noRefund = { refundId: null, refundStatus: null, ourRefundId: null }
+      ledger.push({ seq: ledger.length + 1, ...entry, ...noRefund, ...amount })
     }
     return { status: 201, body: { id: paymentId, orderId: order.id, ...amount, state: 'succeeded' } }
   }
@@ -112,8 +116,8 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
     if (path === '/healthz') return { status: 200, body: {} }
     if (path === '/v1/orders') {
       if (manners.comparesRequests && answers.has(key)) return problem(422, 'idempotency-key-reused')
-      const { amountMinor, currency } = JSON.parse(body)
-      const order = { id: randomUUID(), amountMinor, currency, paidBy: null }
+      const { amountMinor, currency, receiptEmail = null } = JSON.parse(body)
+      const order = { id: randomUUID(), amountMinor, currency, receiptEmail, paidBy: null }
       orders.set(order.id, order)
       return { status: 201, body: order }
     }
@@ -128,19 +132,24 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
 
   async function books(): Promise<Books> {
     const recorded = await Promise.all(
-      [...answers].map(async ([key, { answer, paymentId }]) => {
+      [...answers].map(async ([key, { answer }]) => {
         const { status, body } = await answer
-        return { key, paymentId, status, bodySha256: sha256(JSON.stringify(body)), location: null }
+        return { accountId, key, status, bodySha256: sha256(JSON.stringify(body)), location: null }
       }),
     )
     return {
+      readAt: new Date(),
       orders: [...orders.values()].map((order) => ({
-        ...order,
+        ...{ ...order, accountId, purpose: 'merchant' },
         state: order.paidBy === null ? 'pending' : 'paid',
         createdAt: new Date(),
       })),
       payments,
-      transfers: payments.map((payment) => ({ ...payment, paymentId: payment.id, kind: 'charge' })),
+      transfers: payments.map((payment) => ({
+        ...{ ...payment, paymentId: payment.id, refundId: null, kind: 'charge' },
+        ...{ debitAccount: 'gateway', creditAccount: `merchant:${accountId}` },
+      })),
+      ...{ refunds: [], subscriptions: [], invoices: [], receipts: [] },
       recordedAnswers: recorded,
       takenOverPaymentIds: new Set(),
     }
@@ -152,6 +161,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
     summonWitnesses: async () => ({
       since: new Date(0),
       ledger: { entries: ledger, catchUp: async () => 0 },
+      mail: null,
       countUnsettled: async () => 0,
       readBooks: books,
     }),

@@ -27,31 +27,33 @@ export function goodResult(figures: Partial<Figures> = {}): LoadResult {
         unknownOutcomes: 30,
         recovered: 4,
         doubleCharges: 0,
+        repairedCharges: 0,
         lostAcknowledgements: 0,
         stuck: 0,
+        receipts: { sent: 260, duplicates: 4, duplicatesWithoutCause: 0, missing: 0 },
+        invoices: { due: 60, charged: 60, chargedTwice: 0 },
         ...figures,
       },
       latency: { startedAtMs: Date.UTC(2026, 0, 1), loadSeconds: 20, sliceSeconds: 1, slices: [slice(0), slice(1)] },
       waitedMs: 300,
     },
     lostAnswers: 12,
-    kills: [
-      {
-        instance: 'payments-api-2',
-        at: new Date(Date.UTC(2026, 0, 1)),
-        readyAgainAt: new Date(Date.UTC(2026, 0, 1, 0, 0, 1)),
-        payments: 2,
-      },
-    ],
+    kills: [{ ...killedFor1s, instance: 'payments-api-2', payments: 2 }],
+    mailKill: { ...killedFor1s, instance: 'worker-1', messages: 4 },
+    billing: { subscriptions: 60, leaderKill: { ...killedFor1s, instance: 'worker-2', payments: 3 } },
     k6PeakMb: 90,
   }
 }
 
+const killedFor1s = { at: new Date(Date.UTC(2026, 0, 1)), readyAgainAt: new Date(Date.UTC(2026, 0, 1, 0, 0, 1)) }
+
 /** A control as it must be: it goes wrong. */
 export function controlResult(figures: Partial<Figures> = {}): LoadResult {
-  const result = goodResult({ orders: 50, doubleCharges: 50, recovered: 0, replays: 0, ...figures })
+  const wrong = { doubleCharges: 50, invoices: { due: 20, charged: 20, chargedTwice: 20 } }
+  const result = goodResult({ orders: 50, recovered: 0, replays: 0, receipts: null, ...wrong, ...figures })
   const verdict = result.verdict === null ? null : { ...result.verdict, verdict: 'invalid' as const }
-  return { ...result, outcome: 'failed', verdict }
+  const billing = { subscriptions: 20, leaderKill: null }
+  return { ...result, outcome: 'failed', verdict, mailKill: null, billing }
 }
 
 /** The result with parts of the auditor's verdict replaced. */

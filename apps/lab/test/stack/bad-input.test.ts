@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { migrationsDirectory } from '@seatbelt/database'
 import { freePort, freshDatabase } from '@seatbelt/testing'
 import { build } from 'esbuild'
 import pg from 'pg'
@@ -158,7 +160,8 @@ describe('payments-api, worker and migrate end with one line and exit code 1', {
   })
 
   it("where the gateway's key is the published one, in production", async () => {
-    const environment = { ...goodEnvironment(), NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_test_dev_only' }
+    const mail = { SMTP_URL: 'smtp://127.0.0.1:25', MAIL_FROM: 'receipts@seatbelt.example' }
+    const environment = { ...goodEnvironment(), ...mail, NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_test_dev_only' }
     const line = /^GATEWAY_API_KEY is wrong \(it is the simulator's published key.*SEATBELT_DEMO_KEYS=accept\)/
     expect(await runAll([api, worker], environment)).toEqual(refusedWith(line)([api, worker]))
   })
@@ -170,7 +173,11 @@ describe('migrate', { timeout: processMs + 5_000 }, () => {
     try {
       const environment = { ...goodEnvironment(), DATABASE_URL: empty.url, NODE_ENV: 'production' }
       const [first] = await runAll([migrate], environment)
-      expect(first).toEqual({ program: migrate, code: 0, lines: ['applied the migration 20261120000000_payments'] })
+      const applied = readdirSync(migrationsDirectory())
+        .filter((name) => /^\d/.test(name))
+        .sort()
+      const lines = applied.map((name) => `applied the migration ${name}`)
+      expect(first).toEqual({ program: migrate, code: 0, lines })
       const [second] = await runAll([migrate], environment)
       expect(second).toMatchObject({ code: 0, lines: ['the schema is up to date: nothing was applied'] })
     } finally {

@@ -10,7 +10,8 @@ describe('the description of the stack', () => {
   it('names nothing and no port twice', () => {
     const instances = services.flatMap((service) => service.instances)
     expect(new Set(instances.map(({ name }) => name)).size).toBe(instances.length)
-    const ports = [...instances.map(({ port }) => port), postgresPort, redisPort]
+    const further = instances.flatMap(({ furtherPorts = {} }) => Object.values(furtherPorts))
+    const ports = [...instances.map(({ port }) => port), ...further, postgresPort, redisPort]
     expect(new Set(ports).size).toBe(ports.length)
   })
 
@@ -22,13 +23,15 @@ describe('the description of the stack', () => {
     expect(sources.filter((source) => !existsSync(resolve(root, source)))).toEqual([])
   })
 
-  it('asks only for addresses that are known when a service is started', () => {
-    const addresses = new Map(['database', 'redis', 'state'].map((name) => [name, `address of ${name}`]))
-    for (const stage of stagesOf(services)) {
-      for (const { environment } of stage) {
-        for (const value of Object.values(environment)) expect(fillIn(value, addresses)).not.toContain('{')
-      }
-      for (const { instances } of stage) for (const { name } of instances) addresses.set(name, 'http://127.0.0.1:1')
+  it('asks only for addresses that the stack has', () => {
+    const instances = services.flatMap((service) => service.instances)
+    const further = instances.flatMap(({ name, furtherPorts = {} }) =>
+      Object.keys(furtherPorts).map((variable) => `${name}:${variable}`),
+    )
+    const known = ['database', 'redis', 'state', 'gateway-deliveries', ...instances.map(({ name }) => name), ...further]
+    const addresses = new Map(known.map((name) => [name, `address of ${name}`]))
+    for (const { environment } of services) {
+      for (const value of Object.values(environment)) expect(fillIn(value, addresses)).not.toContain('{')
     }
   })
 })

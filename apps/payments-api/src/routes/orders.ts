@@ -12,7 +12,7 @@ import {
 } from '@seatbelt/http'
 import type { PaymentOperations } from '@seatbelt/payments'
 import { resultAnswer } from '../result-answer.ts'
-import { newCancellation, newOrder, order, orderList, orderPage, orderPath } from '../schemas.ts'
+import { emptyBody, newOrder, order, orderList, orderPage, orderPath } from '../schemas.ts'
 
 type Orders = Pick<PaymentOperations, 'createOrder' | 'cancelOrder' | 'findOrder' | 'listOrders'>
 
@@ -31,7 +31,8 @@ function createOrder(operations: Orders): Operation {
     body: newOrder,
     answers: { 201: { description: 'The order, pending', schema: order } },
     problems: [],
-    handle: async ({ call, body }) => resultAnswer(await operations.createOrder(call, body)),
+    handle: async ({ call, body }) =>
+      resultAnswer(await operations.createOrder(call, { ...body, receiptEmail: body.receiptEmail ?? null })),
   })
 }
 
@@ -80,7 +81,7 @@ function cancelOrder(operations: Orders): Operation {
     description: 'The body is the empty object, or none.',
     params: orderPath,
     unknownId: orderNotFound,
-    body: newCancellation,
+    body: emptyBody,
     answers: { 200: { description: 'The order, cancelled', schema: order } },
     problems: ['order-not-found', 'order-already-paid', 'order-cancelled', 'payment-in-progress'],
     handle: async ({ call, params: { orderId } }) => resultAnswer(await operations.cancelOrder(call, orderId)),

@@ -1,5 +1,6 @@
 import type { Refusal } from '@seatbelt/domain'
 import {
+  type Answer,
   decodeCursor,
   defineCommand,
   defineQuery,
@@ -11,9 +12,10 @@ import {
   paymentEventBody,
   refusalAnswer,
 } from '@seatbelt/http'
-import type { PaymentOperations } from '@seatbelt/payments'
+import type { PaymentOperations, PaymentWithHistory } from '@seatbelt/payments'
 import { resultAnswer } from '../result-answer.ts'
 import {
+  emptyBody,
   newPayment,
   orderPath,
   payment,
@@ -24,11 +26,21 @@ import {
 } from '../schemas.ts'
 import { orderNotFound } from './orders.ts'
 
-type Payments = Pick<PaymentOperations, 'payOrder' | 'findPayment' | 'listPayments'>
+type Payments = Pick<
+  PaymentOperations,
+  'reviewPayment' | 'payOrder' | 'capturePayment' | 'voidPayment' | 'findPayment' | 'listPayments'
+>
 
-/** The tries to collect what is owed: started, looked at. */
+/** The tries to collect what is owed: started, captured or voided, looked at. */
 export function paymentRoutes(operations: Payments): Operation[] {
-  return [payOrder(operations), listPayments(operations), getPayment(operations)]
+  return [
+    payOrder(operations),
+    capturePayment(operations),
+    voidPayment(operations),
+    reviewPayment(operations),
+    listPayments(operations),
+    getPayment(operations),
+  ]
 }
 
 function payOrder(operations: Payments): Operation {
@@ -43,7 +55,7 @@ function payOrder(operations: Payments): Operation {
     unknownId: orderNotFound,
     body: newPayment,
     answers: {
-      201: { description: 'The payment, succeeded', schema: payment },
+      201: { description: 'The payment, succeeded, or authorized where only a hold was asked for', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
     problems: [
@@ -52,10 +64,73 @@ function payOrder(operations: Payments): Operation {
       'order-not-found',
       'order-already-paid',
       'order-cancelled',
+      'order-managed',
       'payment-in-progress',
     ],
-    handle: async ({ call, params: { orderId }, body: { paymentMethod } }) =>
-      resultAnswer(await operations.payOrder(call, { orderId, paymentMethod })),
+    handle: async ({ call, params: { orderId }, body }) =>
+      resultAnswer(await operations.payOrder(call, { orderId, ...body })),
+  })
+}
+
+function capturePayment(operations: Payments): Operation {
+  return defineCommand({
+    path: '/v1/payments/:paymentId/capture',
+    operationId: 'capturePayment',
+    tag: 'Payments',
+    summary: 'Take the amount that is on hold',
+    description: 'Of capturing and voiding one happens, and once. The body is the empty object, or none.',
+    params: paymentPath,
+    unknownId: paymentNotFound,
+    body: emptyBody,
+    answers: {
+      200: { description: 'The payment, succeeded', schema: payment },
+      202: { description: 'The payment, not settled yet', schema: payment },
+    },
+    problems: ['payment-voided', 'payment-not-found', 'payment-not-authorized', 'payment-in-progress'],
+    handle: async ({ call, params: { paymentId } }) => resultAnswer(await operations.capturePayment(call, paymentId)),
+  })
+}
+
+function voidPayment(operations: Payments): Operation {
+  return defineCommand({
+    path: '/v1/payments/:paymentId/void',
+    operationId: 'voidPayment',
+    tag: 'Payments',
+    summary: 'Give back the amount that is on hold',
+    description: 'The order can be paid anew afterwards. The body is the empty object, or none.',
+    params: paymentPath,
+    unknownId: paymentNotFound,
+    body: emptyBody,
+    answers: {
+      200: { description: 'The payment, voided', schema: payment },
+      202: { description: 'The payment, not settled yet', schema: payment },
+    },
+    problems: ['payment-captured', 'payment-not-found', 'payment-not-authorized', 'payment-in-progress'],
+    handle: async ({ call, params: { paymentId } }) => resultAnswer(await operations.voidPayment(call, paymentId)),
+  })
+}
+
+/**
+ * It binds its key to nothing. What it may settle is recorded under the key that started it; what it answers is how the payment
+ * stands, and who asks again wants to know that anew.
+ */
+function reviewPayment(operations: Payments): Operation {
+  return defineCommand({
+    path: '/v1/payments/:paymentId/review',
+    operationId: 'reviewPayment',
+    tag: 'Payments',
+    summary: 'Look now at a payment that waits for a person',
+    description:
+      'Asks the gateway what became of a payment in needs_review, without waiting for the hourly look, and answers how it stands then. The key is not recorded: each request looks. The body is the empty object, or none.',
+    params: paymentPath,
+    unknownId: paymentNotFound,
+    body: emptyBody,
+    answers: { 200: { description: 'The payment, and what was done for it', schema: paymentWithHistory } },
+    problems: ['payment-not-found', 'payment-not-in-review'],
+    handle: async ({ call: { accountId }, params: { paymentId } }) => {
+      const result = await operations.reviewPayment(accountId, paymentId)
+      return result.kind === 'refused' ? refusalAnswer(result.refusal) : historyAnswer(result.payment)
+    },
   })
 }
 
@@ -64,14 +139,14 @@ function listPayments(operations: Payments): Operation {
     path: '/v1/payments',
     operationId: 'listPayments',
     tag: 'Payments',
-    summary: 'List the payments of the account, or of one order',
+    summary: 'List the payments of the account, of one order, or of one state',
     params: nothing,
     query: paymentPage,
     answers: { 200: { description: 'A page of payments', schema: paymentList } },
     problems: [],
-    handle: async ({ accountId, query: { limit, cursor, orderId = null } }) => {
+    handle: async ({ accountId, query: { limit, cursor, orderId = null, state = null } }) => {
       const after = cursor === undefined ? null : decodeCursor(cursor)
-      const { items, next } = await operations.listPayments(accountId, { limit, after, orderId })
+      const { items, next } = await operations.listPayments(accountId, { limit, after, orderId, state })
       return jsonAnswer(200, { items: items.map(paymentBody), nextCursor: next === null ? null : encodeCursor(next) })
     },
   })
@@ -90,12 +165,15 @@ function getPayment(operations: Payments): Operation {
     problems: ['payment-not-found'],
     handle: async ({ accountId, params: { paymentId } }) => {
       const found = await operations.findPayment(accountId, paymentId)
-      if (found === null) return refusalAnswer(paymentNotFound({ paymentId }))
-      return jsonAnswer(200, { ...paymentBody(found.payment), history: found.events.map(paymentEventBody) })
+      return found === null ? refusalAnswer(paymentNotFound({ paymentId })) : historyAnswer(found)
     },
   })
 }
 
-function paymentNotFound({ paymentId = '' }: { readonly paymentId?: string }): Refusal {
+function historyAnswer({ payment, events }: PaymentWithHistory): Answer {
+  return jsonAnswer(200, { ...paymentBody(payment), history: events.map(paymentEventBody) })
+}
+
+export function paymentNotFound({ paymentId = '' }: { readonly paymentId?: string }): Refusal {
   return { code: 'payment-not-found', paymentId }
 }

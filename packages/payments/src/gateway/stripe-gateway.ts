@@ -1,4 +1,16 @@
-import type { Gateway, GatewayAnswer, GatewayIntent, IntentParameters } from '@seatbelt/safety'
+import type {
+  Gateway,
+  GatewayAnswer,
+  GatewayCharge,
+  GatewayIntent,
+  GatewayPage,
+  GatewayRefund,
+  IntentParameters,
+  ListAnswer,
+  NoAnswer,
+  RefundAnswer,
+  RefundParameters,
+} from '@seatbelt/safety'
 import Stripe from 'stripe'
 import { createStripeHttpClient, TransportFailure } from './stripe-http-client.ts'
 
@@ -23,7 +35,7 @@ export interface StripeGatewayOptions {
 export function createStripeGateway(options: StripeGatewayOptions): Gateway & { close(): Promise<void> } {
   const url = new URL(options.url)
   const transport = createStripeHttpClient({ ...options, origin: url.origin })
-  const { paymentIntents } = new Stripe(options.apiKey, {
+  const { paymentIntents, refunds, charges } = new Stripe(options.apiKey, {
     host: url.hostname,
     port: url.port || defaultPort(url),
     protocol: url.protocol === 'http:' ? 'http' : 'https',
@@ -37,15 +49,29 @@ export function createStripeGateway(options: StripeGatewayOptions): Gateway & { 
 
   return {
     createIntent: (parameters, idempotencyKey) =>
-      sortAnswer(() => paymentIntents.create(creationOf(parameters), { idempotencyKey })),
-    confirmIntent: (intentId, idempotencyKey) =>
-      sortAnswer(() => paymentIntents.confirm(intentId, { error_on_requires_action: true }, { idempotencyKey })),
+      askForIntent(() => paymentIntents.create(creationOf(parameters), { idempotencyKey })),
+    confirmIntent: (intentId, parameters, idempotencyKey) =>
+      askForIntent(() => paymentIntents.confirm(intentId, confirmationOf(parameters), { idempotencyKey })),
+    captureIntent: (intentId, idempotencyKey) =>
+      askForIntent(() => paymentIntents.capture(intentId, {}, { idempotencyKey })),
     cancelIntent: (intentId, idempotencyKey) =>
-      sortAnswer(() => paymentIntents.cancel(intentId, {}, { idempotencyKey })),
-    retrieveIntent: (intentId) => sortAnswer(() => paymentIntents.retrieve(intentId)),
+      askForIntent(() => paymentIntents.cancel(intentId, {}, { idempotencyKey })),
+    retrieveIntent: (intentId) => askForIntent(() => paymentIntents.retrieve(intentId)),
+
+    createRefund: (parameters, idempotencyKey) =>
+      askForRefund(() => refunds.create(refundOf(parameters), { idempotencyKey })),
+    retrieveRefund: (gatewayRefundId) => askForRefund(() => refunds.retrieve(gatewayRefundId)),
+    listRefundsOf: (intentId) =>
+      askForList(() => refunds.list({ payment_intent: intentId, limit: longestPage }), readRefund),
+
+    listCharges: (page) => askForList(() => charges.list(pageOf(page)), readCharge),
+    listRefunds: (page) => askForList(() => refunds.list(pageOf(page)), readRefund),
     close: () => transport.close(),
   }
 }
+
+/** The most that the gateway gives at once. */
+const longestPage = 100
 
 function defaultPort(url: URL): string {
   return url.protocol === 'http:' ? '80' : '443'
@@ -55,7 +81,14 @@ function defaultPort(url: URL): string {
  * The exact parameters of a creation. `error_on_requires_action` is missing on purpose: Stripe takes it here only
  * together with `confirm=true`, so it goes with the confirm. And `payment_method_types` is gone since its version 2026-09-30.
  */
-function creationOf({ amountMinor, currency, paymentMethod, metadata }: IntentParameters) {
+function creationOf({
+  amountMinor,
+  currency,
+  paymentMethod,
+  metadata,
+  captureMethod,
+  offSessionCustomer,
+}: IntentParameters) {
   return {
     amount: amountMinor,
     currency: currency.toLowerCase(),
@@ -63,34 +96,89 @@ function creationOf({ amountMinor, currency, paymentMethod, metadata }: IntentPa
     payment_method: paymentMethod,
     allowed_payment_method_types: ['card'],
     metadata: { paymentId: metadata.paymentId, orderId: metadata.orderId, accountId: metadata.accountId },
+    ...(captureMethod && { capture_method: captureMethod }),
+    ...(offSessionCustomer && { customer: offSessionCustomer }),
   } satisfies Stripe.PaymentIntentCreateParams
 }
 
-async function sortAnswer(ask: () => Promise<Stripe.Response<Stripe.PaymentIntent>>): Promise<GatewayAnswer> {
-  let answer: Stripe.Response<Stripe.PaymentIntent>
+/** `off_session` goes with the confirm: it is then that nobody is there to be asked. */
+function confirmationOf({ offSessionCustomer }: IntentParameters) {
+  return {
+    error_on_requires_action: true,
+    ...(offSessionCustomer && { off_session: true }),
+  } satisfies Stripe.PaymentIntentConfirmParams
+}
+
+function refundOf({ intentId, amountMinor, metadata }: RefundParameters) {
+  return {
+    payment_intent: intentId,
+    amount: amountMinor,
+    metadata: { refundId: metadata.refundId, orderId: metadata.orderId, accountId: metadata.accountId },
+  } satisfies Stripe.RefundCreateParams
+}
+
+function pageOf({ createdFrom, createdTo, after, limit }: GatewayPage) {
+  return {
+    created: { gte: Math.floor(createdFrom.getTime() / 1000), lte: Math.floor(createdTo.getTime() / 1000) },
+    limit: Math.min(limit, longestPage),
+    ...(after !== null && { starting_after: after }),
+  }
+}
+
+function askForIntent(ask: () => Promise<Stripe.Response<Stripe.PaymentIntent>>): Promise<GatewayAnswer> {
+  return sortAnswer(ask, (wire, requestId) => {
+    const intent = readIntent(wire)
+    return intent && { kind: 'intent', intent, requestId }
+  })
+}
+
+function askForRefund(ask: () => Promise<Stripe.Response<Stripe.Refund>>): Promise<RefundAnswer> {
+  return sortAnswer(ask, (wire, requestId) => {
+    const refund = readRefund(wire)
+    return refund && { kind: 'refund', refund, requestId }
+  })
+}
+
+/** A list with one item that cannot be read is not read at all: nothing can be said about what is missing in it. */
+function askForList<Wire, Item>(
+  ask: () => Promise<Stripe.Response<Stripe.ApiList<Wire>>>,
+  read: (wire: Wire) => Item | null,
+): Promise<ListAnswer<Item>> {
+  return sortAnswer(ask, (wire, requestId) => {
+    if (wire.object !== 'list' || !Array.isArray(wire.data)) return null
+    const items = wire.data.map(read).filter((item) => item !== null)
+    return items.length === wire.data.length ? { kind: 'list', items, hasMore: wire.has_more, requestId } : null
+  })
+}
+
+async function sortAnswer<Wire, Answer>(
+  ask: () => Promise<Stripe.Response<Wire>>,
+  read: (wire: Wire, requestId: string | null) => Answer | null,
+): Promise<Answer | NoAnswer> {
+  let answer: Stripe.Response<Wire>
   try {
     answer = await ask()
   } catch (error) {
     return sortError(error)
   }
   const { requestId = null, statusCode } = answer.lastResponse
-  const intent = readIntent(answer)
-  return intent
-    ? { kind: 'intent', intent, requestId }
-    : { kind: 'unknown', reason: 'unreadable', status: statusCode, requestId }
+  const unreadable = { kind: 'unknown', reason: 'unreadable', status: statusCode, replayed: false, requestId } as const
+  return read(answer, requestId) ?? unreadable
 }
 
 /** The one table of what an answer without an intent proves. */
-function sortError(error: unknown): GatewayAnswer {
+function sortError(error: unknown): NoAnswer {
   if (!(error instanceof Stripe.errors.StripeError)) throw error
   const failure: unknown = error.detail
   if (failure instanceof TransportFailure) {
-    return { kind: 'unknown', reason: failure.reason, status: failure.status, requestId: failure.requestId }
+    const { reason, status, requestId } = failure
+    return { kind: 'unknown', reason, status, replayed: false, requestId }
   }
   const status = error.statusCode ?? null
   const requestId = error.requestId ?? null
-  const unknown = (reason: Extract<GatewayAnswer, { kind: 'unknown' }>['reason']): GatewayAnswer => {
-    return { kind: 'unknown', reason, status, requestId }
+  const replayed = error.headers?.['idempotent-replayed'] === 'true'
+  const unknown = (reason: Extract<NoAnswer, { kind: 'unknown' }>['reason']): NoAnswer => {
+    return { kind: 'unknown', reason, status, replayed, requestId }
   }
   if (status === null || status < 400) return unknown('unreadable')
   if (status >= 500) return unknown('server-error')
@@ -115,12 +203,13 @@ const intentStatuses: readonly GatewayIntent['status'][] = [
 ]
 
 /** `stripe` checks no types at run time, and a 200 from a proxy is not an intent. Null where something is amiss. */
-function readIntent(wire: Stripe.PaymentIntent): GatewayIntent | null {
+export function readIntent(wire: Stripe.PaymentIntent): GatewayIntent | null {
   const status = intentStatuses.find((known) => known === wire.status)
   const isSound =
     wire.object === 'payment_intent' &&
     typeof wire.id === 'string' &&
     Number.isSafeInteger(wire.amount) &&
+    Number.isSafeInteger(wire.amount_received) &&
     typeof wire.currency === 'string' &&
     typeof wire.metadata === 'object' &&
     wire.metadata !== null
@@ -129,20 +218,75 @@ function readIntent(wire: Stripe.PaymentIntent): GatewayIntent | null {
     id: wire.id,
     status,
     amountMinor: wire.amount,
+    receivedMinor: wire.amount_received,
     currency: wire.currency.toUpperCase(),
-    chargeId: holdsMoney(status) ? chargeIdOf(wire.latest_charge) : null,
+    chargeId: holdsMoney(status) ? idOf(wire.latest_charge) : null,
     declineCode: wire.last_payment_error ? declineCodeOf(wire.last_payment_error) : null,
     metadata: wire.metadata,
   }
 }
 
+const refundStatuses: readonly GatewayRefund['status'][] = [
+  'pending',
+  'requires_action',
+  'succeeded',
+  'failed',
+  'canceled',
+]
+
+export function readRefund(wire: Stripe.Refund): GatewayRefund | null {
+  const status = refundStatuses.find((known) => known === wire.status)
+  const isSound =
+    wire.object === 'refund' &&
+    typeof wire.id === 'string' &&
+    Number.isSafeInteger(wire.amount) &&
+    Number.isSafeInteger(wire.created) &&
+    typeof wire.currency === 'string'
+  if (!isSound || !status) return null
+  return {
+    id: wire.id,
+    status,
+    amountMinor: wire.amount,
+    currency: wire.currency.toUpperCase(),
+    intentId: idOf(wire.payment_intent),
+    chargeId: idOf(wire.charge),
+    failureReason: wire.failure_reason ?? null,
+    metadata: wire.metadata ?? {},
+    createdAt: new Date(wire.created * 1000),
+  }
+}
+
+const chargeStatuses: readonly GatewayCharge['status'][] = ['succeeded', 'pending', 'failed']
+
+function readCharge(wire: Stripe.Charge): GatewayCharge | null {
+  const status = chargeStatuses.find((known) => known === wire.status)
+  const isSound =
+    wire.object === 'charge' &&
+    typeof wire.id === 'string' &&
+    [wire.amount, wire.amount_captured, wire.amount_refunded, wire.created].every(Number.isSafeInteger) &&
+    typeof wire.currency === 'string'
+  if (!isSound || !status) return null
+  return {
+    id: wire.id,
+    status,
+    intentId: idOf(wire.payment_intent),
+    amountMinor: wire.amount,
+    capturedMinor: wire.amount_captured,
+    refundedMinor: wire.amount_refunded,
+    currency: wire.currency.toUpperCase(),
+    metadata: wire.metadata,
+    createdAt: new Date(wire.created * 1000),
+  }
+}
+
+/** Fields that name another object can hold the whole of it. */
+export function idOf(named: string | { readonly id: string } | null | undefined): string | null {
+  return typeof named === 'string' ? named : (named?.id ?? null)
+}
+
 /** `latest_charge` may also be a charge that failed. */
 function holdsMoney(status: GatewayIntent['status']): boolean {
   return status === 'succeeded' || status === 'requires_capture'
-}
-
-function chargeIdOf(charge: string | Stripe.Charge | null): string | null {
-  return typeof charge === 'object' ? (charge?.id ?? null) : charge
 }
 
 /**

@@ -48,7 +48,7 @@ const maxAnswerBytes = 1 << 20
  *
  * Guarantees: a request is sent once or not at all; within the deadline it has its whole answer or fails with a
  * `TransportFailure`; connections, waiting requests and the size of an answer are bounded. Of the answer's headers only
- * `request-id` is passed on.
+ * `request-id` and `idempotent-replayed` are passed on.
  */
 export function createStripeHttpClient(options: StripeHttpClientOptions): StripeHttpClient {
   const { origin, deadlineMs, maxConnections } = options
@@ -97,6 +97,7 @@ interface RequestToSend {
 interface WholeAnswer {
   readonly status: number
   readonly requestId: string | null
+  readonly isReplayed: boolean
   readonly json: object
 }
 
@@ -129,7 +130,7 @@ async function exchange(pool: Pool, request: RequestToSend, signal: AbortSignal)
   const json = parseObject(text)
   // `stripe` takes every body without an `error` for a success, whatever the status.
   if (!json || isSuccess(statusCode) === hasErrorObject(json)) throw unreadable()
-  return { status: statusCode, requestId, json }
+  return { status: statusCode, requestId, isReplayed: headers['idempotent-replayed'] === 'true', json }
 }
 
 async function send(pool: Pool, request: RequestToSend, signal: AbortSignal) {
@@ -186,10 +187,14 @@ function asText(headers: object): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
 }
 
-function asStripeResponse({ status, requestId, json }: WholeAnswer): Stripe.HttpClientResponse {
+function asStripeResponse({ status, requestId, isReplayed, json }: WholeAnswer): Stripe.HttpClientResponse {
+  const headers = {
+    ...(requestId !== null && { 'request-id': requestId }),
+    ...(isReplayed && { 'idempotent-replayed': 'true' }),
+  }
   return {
     getStatusCode: () => status,
-    getHeaders: () => (requestId === null ? {} : { 'request-id': requestId }),
+    getHeaders: () => headers,
     getRawResponse: () => ({ statusCode: status }),
     toJSON: async () => json,
     toStream: () => {

@@ -4,7 +4,8 @@ import type { Invariant, Violation } from '../invariant.ts'
 
 /**
  * A key has one recorded answer, and every client that came with the key got it: status, place and every byte of the
- * body. The answer in the database is compared too, because it is what the next client will get.
+ * body. The answer in the database is compared too, because it is what the next client will get. Whatever the operation was:
+ * also one that was a single transaction, and so started no payment.
  */
 export const answersIdentical: Invariant = {
   id: 'I8',
@@ -28,11 +29,11 @@ export const answersIdentical: Invariant = {
   },
 }
 
-/** Keys belong to accounts, and attempts do not name theirs: the order that was paid for tells which key is meant. */
+/** Keys belong to accounts, and attempts do not name theirs: the order that it was about does. */
 function recordedAnswers({ attempts, books }: Evidence): Map<string, RecordedAnswerRow[]> {
-  const orderIds = new Map(books.payments.map((payment) => [payment.id, payment.orderId]))
-  const asked = new Set(attempts.map((attempt) => `${attempt.key} ${attempt.orderId}`))
-  const ofThisRun = books.recordedAnswers.filter((row) => asked.has(`${row.key} ${orderIds.get(row.paymentId)}`))
+  const accounts = new Map(books.orders.map((order) => [order.id, order.accountId]))
+  const asked = new Set(attempts.map(({ key, orderId }) => `${accounts.get(orderId)} ${key}`))
+  const ofThisRun = books.recordedAnswers.filter((row) => asked.has(`${row.accountId} ${row.key}`))
   return groupBy(ofThisRun, (row) => row.key)
 }
 

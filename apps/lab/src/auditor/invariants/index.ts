@@ -3,13 +3,19 @@ import { acknowledgedPaymentsExist } from './acknowledged-payments-exist.ts'
 import { answersIdentical } from './answers-identical.ts'
 import { nothingLeftOver } from './nothing-left-over.ts'
 import { oneChargePerOrder } from './one-charge-per-order.ts'
+import { oneChargePerPeriod } from './one-charge-per-period.ts'
+import { receiptsOnce } from './receipts-once.ts'
+import { refundsWithinPayment } from './refunds-within-payment.ts'
 import { transfersAgree } from './transfers-agree.ts'
 
-/** Every one must have had something to look at, and found nothing. */
+/** None may be violated; and those that a run expects must have had something to look at. */
 export const invariants: readonly Invariant[] = [
   oneChargePerOrder,
   acknowledgedPaymentsExist,
   nothingLeftOver,
   transfersAgree,
+  receiptsOnce,
   answersIdentical,
+  refundsWithinPayment,
+  oneChargePerPeriod,
 ]

@@ -1,29 +1,55 @@
-import { capturedCharges, type Evidence, type LedgerEntry, money, type PaymentRow } from '../evidence.ts'
+import {
+  capturedCharges,
+  type Evidence,
+  isHeldInTime,
+  type LedgerEntry,
+  money,
+  type PaymentRow,
+  refundsAtGateway,
+} from '../evidence.ts'
 import type { Invariant, Violation } from '../invariant.ts'
 
 /**
  * Judged after quiescence. A charge that none of our payments owns is money taken for nothing; a payment that is still
- * being processed is a customer who cannot learn whether they paid. Intents that were created and never confirmed hold
- * no money and may be left.
+ * being processed is a customer who cannot learn whether they paid; a hold that nobody remembers keeps money from a
+ * customer for days. Intents that were created and never confirmed hold no money and may be left, and so may a refund that
+ * the bank takes its time for.
  */
 export const nothingLeftOver: Invariant = {
   id: 'I3',
-  claim: 'every charge at the gateway belongs to a payment of ours, and nothing is still being processed',
+  claim:
+    'every charge and refund at the gateway belongs to one of ours, no authorization is left open, and nothing is still being processed',
   check: (evidence) => {
+    const { payments, refunds } = evidence.books
     const charges = capturedCharges(evidence)
+    const given = refundsAtGateway(evidence)
     return {
-      checked: charges.length + evidence.books.payments.length,
-      violations: [...foreignCharges(charges, evidence.books.payments), ...unfinished(evidence)],
+      checked: charges.length + given.length + payments.length + refunds.length,
+      violations: [
+        ...foreignCharges(charges, payments),
+        ...foreignRefunds(given, evidence),
+        ...openHolds(evidence),
+        ...unfinished(evidence),
+      ],
     }
   },
 }
 
-/** Orders that did not come to rest: they or one of their payments still wait for an outcome. */
-export function stuckOrderIds({ books }: Evidence): string[] {
-  const processing = books.orders.filter((order) => order.state === 'processing').map((order) => order.id)
+/** States in which somebody of ours must still do something. */
+const unfinishedPayment = ['processing', 'capturing', 'voiding', 'needs_review']
+const unfinishedRefund = ['processing', 'needs_review']
+
+/** Orders that did not come to rest: they, one of their payments or one of their refunds still wait for an outcome. */
+export function stuckOrderIds({ books }: Pick<Evidence, 'books'>): string[] {
+  const inTime = new Set(books.payments.filter((payment) => isHeldInTime(payment, books)).map(({ orderId }) => orderId))
+  const processing = books.orders.filter(({ id, state }) => state === 'processing' && !inTime.has(id))
   // A payment is handed to a person after a day at the earliest; in a run that lasts minutes it must not happen.
-  const open = books.payments.filter((payment) => payment.state === 'processing' || payment.state === 'needs_review')
-  return [...new Set([...processing, ...open.map((payment) => payment.orderId)])]
+  const payments = books.payments.filter(
+    (payment) =>
+      unfinishedPayment.includes(payment.state) || (payment.state === 'authorized' && !isHeldInTime(payment, books)),
+  )
+  const refunds = books.refunds.filter(({ state }) => unfinishedRefund.includes(state))
+  return [...new Set([...processing.map(({ id }) => id), ...[...payments, ...refunds].map(({ orderId }) => orderId)])]
 }
 
 function foreignCharges(charges: readonly LedgerEntry[], payments: readonly PaymentRow[]): Violation[] {
@@ -42,6 +68,33 @@ function whyForeign(charge: LedgerEntry, payment: PaymentRow | undefined): strin
     return `charged by intent ${charge.intentId}, booked for ${payment.gatewayIntentId}`
   if (money(payment) !== money(charge)) return `charged ${money(charge)}, booked ${money(payment)}`
   return null
+}
+
+function foreignRefunds(given: readonly LedgerEntry[], { books }: Evidence): Violation[] {
+  const ours = new Map(books.refunds.map((refund) => [refund.gatewayRefundId, refund]))
+  return given.flatMap((entry) => {
+    const subject = entry.refundId ?? entry.intentId
+    const refund = ours.get(entry.refundId)
+    if (refund === undefined) return [{ subject, what: `${money(entry)} given back, and no refund of ours has it` }]
+    if (refund.gatewayChargeId !== entry.chargeId)
+      return [{ subject, what: `given back of ${entry.chargeId}, booked for ${refund.gatewayChargeId}` }]
+    if (money(refund) === money(entry)) return []
+    return [{ subject, what: `given back ${money(entry)}, booked ${money(refund)}` }]
+  })
+}
+
+/** Holds that ended neither with the money nor without it, and that no merchant can still decide about. */
+function openHolds({ ledger, books }: Evidence): Violation[] {
+  const ended = ledger.filter(({ type }) => type === 'charge.captured' || type === 'charge.released')
+  const endedIds = new Set(ended.map(({ chargeId }) => chargeId))
+  const payments = new Map(books.payments.map((payment) => [payment.gatewayIntentId, payment]))
+  const open = ledger.filter(({ type, chargeId }) => type === 'charge.authorized' && !endedIds.has(chargeId))
+  return open.flatMap((hold) => {
+    const payment = payments.get(hold.intentId)
+    if (payment !== undefined && payment.orderId === hold.orderId && isHeldInTime(payment, books)) return []
+    const owner = payment === undefined ? 'no payment of ours has it' : `its payment is ${payment.state}`
+    return [{ subject: hold.chargeId ?? hold.intentId, what: `${money(hold)} still on hold, and ${owner}` }]
+  })
 }
 
 function unfinished(evidence: Evidence): Violation[] {

@@ -1,27 +1,38 @@
-import { capturedCharges, type Evidence, groupBy, type TransferRow } from '../evidence.ts'
+import {
+  capturedCharges,
+  type Evidence,
+  groupBy,
+  type LedgerEntry,
+  type OrderRow,
+  refundsAtGateway,
+  type TransferRow,
+} from '../evidence.ts'
 import type { Invariant, Violation } from '../invariant.ts'
 
 /**
- * Four books of the same money: for each order, what the gateway captured, what our transfers say, what its succeeded
- * payments say, and what the order itself says must be one amount. They are added up order by order, each by itself.
+ * Books of the same money: for each order, what the gateway took and gave back, what our transfers say, what its payments and
+ * refunds say, and what the order itself says must be the same. They are added up order by order, each by itself. The transfers
+ * must also run the right way: between what the gateway owes us and what we owe this merchant.
  */
 export const transfersAgree: Invariant = {
   id: 'I6',
   claim: "our transfers agree with the gateway's ledger and with the orders",
   check: (evidence) => {
-    const { orders, payments } = evidence.books
-    const paid = orders.filter(({ state }) => state === 'paid')
-    const succeeded = payments.filter(({ state }) => state === 'succeeded')
-    const books: readonly Book[] = [
-      { name: 'the order says', byOrder: groupBy(paid, ({ id }) => id) },
-      { name: 'its payments', byOrder: groupBy(succeeded, ({ orderId }) => orderId) },
-      { name: 'our transfers', byOrder: transfersByOrder(evidence) },
-      { name: 'the gateway', byOrder: groupBy(capturedCharges(evidence), ({ orderId }) => orderId ?? '') },
-    ]
-    const orderIds = new Set(books.flatMap(({ byOrder }) => [...byOrder.keys()]))
+    const transfers = fileTransfers(evidence)
+    const books = booksOf(evidence, transfers)
+    const orders = new Map(evidence.books.orders.map((order) => [order.id, order]))
+    const misdirected = groupBy(
+      transfers.filter((transfer) => !runsRight(transfer, orders.get(transfer.orderId))),
+      ({ orderId }) => orderId,
+    )
+    const orderIds = new Set(books.flatMap(({ taken, given }) => [...(taken?.keys() ?? []), ...given.keys()]))
     const violations = [...orderIds].flatMap((orderId): Violation[] => {
-      const what = disagreement(books, orderId)
-      return what === null ? [] : [{ subject: orderId, what }]
+      const faults = [
+        disagreement(books, orders.get(orderId), orderId),
+        ...(misdirected.get(orderId) ?? []).map(course),
+      ]
+      const what = faults.filter((fault) => fault !== null).join('; ')
+      return what === '' ? [] : [{ subject: orderId, what }]
     })
     return { checked: orderIds.size, violations }
   },
@@ -34,25 +45,98 @@ interface Amount {
 
 interface Book {
   readonly name: string
-  readonly byOrder: ReadonlyMap<string, readonly Amount[]>
+  /** What was taken, by order. Null: this book only knows what was given back. */
+  readonly taken: ReadonlyMap<string, readonly Amount[]> | null
+  readonly given: ReadonlyMap<string, readonly Amount[]>
+}
+
+interface FiledTransfer extends TransferRow {
+  readonly orderId: string
 }
 
 /** A transfer of a payment that does not exist is filed under the payment's id, where no order and no charge answers for it. */
-function transfersByOrder({ books }: Evidence): Map<string, TransferRow[]> {
+function fileTransfers({ books }: Evidence): FiledTransfer[] {
   const orderIds = new Map(books.payments.map((payment) => [payment.id, payment.orderId]))
-  return groupBy(books.transfers, (transfer) => orderIds.get(transfer.paymentId) ?? transfer.paymentId)
+  return books.transfers.map((row) => ({ ...row, orderId: orderIds.get(row.paymentId) ?? row.paymentId }))
 }
 
-function disagreement(books: readonly Book[], orderId: string): string | null {
-  const sums = books.map(({ name, byOrder }) => ({ name, sum: total(byOrder.get(orderId) ?? []) }))
-  if (new Set(sums.map(({ sum }) => sum)).size === 1) return null
-  return sums.map(({ name, sum }) => `${name} ${sum}`).join(', ')
+function booksOf(evidence: Evidence, transfers: readonly FiledTransfer[]): Book[] {
+  const { orders, payments, refunds } = evidence.books
+  const succeeded = payments.filter(({ state }) => state === 'succeeded')
+  const byOrder = <T extends Amount & { readonly orderId: string | null }>(rows: readonly T[]) =>
+    groupBy(rows, ({ orderId }) => orderId ?? '')
+  const paid = orders.filter(({ state }) => state in givenBackWhen)
+  return [
+    { name: 'the order', taken: groupBy(paid, ({ id }) => id), given: groupBy([], () => null) },
+    {
+      name: 'its payments',
+      taken: byOrder(succeeded),
+      given: byOrder(succeeded.map((payment) => ({ ...payment, amountMinor: payment.refundedMinor }))),
+    },
+    {
+      name: 'its refunds',
+      taken: null,
+      // A repair gives back what was never booked as taken.
+      given: byOrder(refunds.filter(({ origin, state }) => origin === 'merchant' && state === 'succeeded')),
+    },
+    {
+      name: 'our transfers',
+      taken: byOrder(transfers.filter(({ kind }) => kind === 'charge')),
+      given: byOrder(transfers.filter(({ kind }) => kind !== 'charge').map(asGivenBack)),
+    },
+    { name: 'the gateway', taken: byOrder(capturedCharges(evidence)), given: byOrder(standingRefunds(evidence)) },
+  ]
 }
+
+function asGivenBack(transfer: FiledTransfer): FiledTransfer {
+  return transfer.kind === 'refund' ? transfer : { ...transfer, amountMinor: -transfer.amountMinor }
+}
+
+/** What the gateway gave back and the bank did not send back. A refund belongs to the order whose charge it is of. */
+function standingRefunds(evidence: Evidence): LedgerEntry[] {
+  const orderIds = new Map(capturedCharges(evidence).map((charge) => [charge.chargeId, charge.orderId]))
+  const standing = refundsAtGateway(evidence).filter(({ refundStatus }) => refundStatus === 'succeeded')
+  return standing.map((refund) => ({ ...refund, orderId: orderIds.get(refund.chargeId) ?? refund.orderId }))
+}
+
+/** How much of what was taken has been given back when a paid order says so. */
+const givenBackWhen: Readonly<Record<string, (taken: string, given: string) => boolean>> = {
+  paid: (_, given) => given === nothing,
+  partially_refunded: (taken, given) => given !== nothing && given !== taken,
+  refunded: (taken, given) => given === taken,
+}
+
+function disagreement(books: readonly Book[], order: OrderRow | undefined, orderId: string): string | null {
+  const taken = books.flatMap((book) => (book.taken ? [{ name: book.name, sum: total(book.taken.get(orderId)) }] : []))
+  // The order has no figure of its own for this; its state is compared with the others'.
+  const given = books.slice(1).map((book) => ({ name: book.name, sum: total(book.given.get(orderId)) }))
+  const [takenSum = nothing, givenSum = nothing] = [taken[0]?.sum, given[0]?.sum]
+  const agree = [taken, given].every((sums) => new Set(sums.map(({ sum }) => sum)).size === 1)
+  const fits = givenBackWhen[order?.state ?? ''] ?? (() => takenSum === nothing && givenSum === nothing)
+  if (agree && fits(takenSum, givenSum)) return null
+  const says = (sums: readonly { name: string; sum: string }[]) => sums.map(({ name, sum }) => `${name} ${sum}`)
+  return `the order is ${order?.state ?? 'unknown'}; taken: ${says(taken).join(', ')}; given back: ${says(given).join(', ')}`
+}
+
+const nothing = 'nothing'
 
 /** Each currency for itself, in a fixed order, so that equal totals are equal texts. */
-function total(amounts: readonly Amount[]): string {
-  const sums = [...groupBy(amounts, (amount) => amount.currency)].map(
-    ([currency, of]) => `${of.reduce((sum, { amountMinor }) => sum + amountMinor, 0)} ${currency}`,
-  )
-  return sums.length === 0 ? 'nothing' : sums.sort().join(' + ')
+function total(amounts: readonly Amount[] = []): string {
+  const sums = [...groupBy(amounts, (amount) => amount.currency)].map(([currency, of]) => ({
+    currency,
+    sum: of.reduce((sum, { amountMinor }) => sum + amountMinor, 0),
+  }))
+  const texts = sums.filter(({ sum }) => sum !== 0).map(({ sum, currency }) => `${sum} ${currency}`)
+  return texts.length === 0 ? nothing : texts.sort().join(' + ')
+}
+
+/** A charge and a reversal make the gateway owe us what we owe the merchant; a refund takes both back. */
+function runsRight({ kind, debitAccount, creditAccount }: FiledTransfer, order: OrderRow | undefined): boolean {
+  const merchant = `merchant:${order?.accountId}`
+  const [debit, credit] = kind === 'refund' ? [merchant, 'gateway'] : ['gateway', merchant]
+  return debitAccount === debit && creditAccount === credit
+}
+
+function course({ kind, debitAccount, creditAccount }: FiledTransfer): string {
+  return `a ${kind} from ${debitAccount} to ${creditAccount}`
 }

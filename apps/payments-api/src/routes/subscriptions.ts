@@ -1,0 +1,135 @@
+import type { Refusal } from '@seatbelt/domain'
+import {
+  decodeCursor,
+  defineCommand,
+  defineQuery,
+  encodeCursor,
+  invoiceBody,
+  jsonAnswer,
+  nothing,
+  type Operation,
+  refusalAnswer,
+  subscriptionBody,
+} from '@seatbelt/http'
+import type { SubscriptionOperations } from '@seatbelt/payments'
+import { resultAnswer } from '../result-answer.ts'
+import {
+  emptyBody,
+  newPaymentMethod,
+  newSubscription,
+  subscription,
+  subscriptionList,
+  subscriptionPage,
+  subscriptionPath,
+  subscriptionWithInvoices,
+} from '../schemas.ts'
+
+/** What a customer agreed to be charged again and again. The billing run does the charging. */
+export function subscriptionRoutes(operations: SubscriptionOperations): Operation[] {
+  return [
+    createSubscription(operations),
+    listSubscriptions(operations),
+    getSubscription(operations),
+    cancelSubscription(operations),
+    changePaymentMethod(operations),
+  ]
+}
+
+function createSubscription(operations: SubscriptionOperations): Operation {
+  return defineCommand({
+    path: '/v1/subscriptions',
+    operationId: 'createSubscription',
+    tag: 'Subscriptions',
+    summary: 'Create a subscription',
+    description:
+      'The customer and the attached payment method are made at the gateway by your own page, which alone sees cards; they are charged while the customer is away. Nothing is charged by this request: the billing run does so at the next full hour after a period falls due.',
+    params: nothing,
+    body: newSubscription,
+    answers: { 201: { description: 'The subscription, active', schema: subscription } },
+    problems: [],
+    handle: async ({ call, body: { receiptEmail = null, anchor = null, ...asked } }) =>
+      resultAnswer(await operations.createSubscription(call, { ...asked, receiptEmail, anchor })),
+  })
+}
+
+function listSubscriptions(operations: SubscriptionOperations): Operation {
+  return defineQuery({
+    path: '/v1/subscriptions',
+    operationId: 'listSubscriptions',
+    tag: 'Subscriptions',
+    summary: 'List the subscriptions of the account',
+    params: nothing,
+    query: subscriptionPage,
+    answers: { 200: { description: 'A page of subscriptions', schema: subscriptionList } },
+    problems: [],
+    handle: async ({ accountId, query: { limit, cursor } }) => {
+      const after = cursor === undefined ? null : decodeCursor(cursor)
+      const { items, next } = await operations.listSubscriptions(accountId, { limit, after })
+      return jsonAnswer(200, {
+        items: items.map(subscriptionBody),
+        nextCursor: next === null ? null : encodeCursor(next),
+      })
+    },
+  })
+}
+
+function getSubscription(operations: SubscriptionOperations): Operation {
+  return defineQuery({
+    path: '/v1/subscriptions/:subscriptionId',
+    operationId: 'getSubscription',
+    tag: 'Subscriptions',
+    summary: 'Look at a subscription and its latest invoices',
+    params: subscriptionPath,
+    unknownId: subscriptionNotFound,
+    query: nothing,
+    answers: {
+      200: { description: 'The subscription, and its latest twelve invoices', schema: subscriptionWithInvoices },
+    },
+    problems: ['subscription-not-found'],
+    handle: async ({ accountId, params: { subscriptionId } }) => {
+      const found = await operations.findSubscription(accountId, subscriptionId)
+      if (found === null) return refusalAnswer(subscriptionNotFound({ subscriptionId }))
+      return jsonAnswer(200, { ...subscriptionBody(found.subscription), invoices: found.invoices.map(invoiceBody) })
+    },
+  })
+}
+
+function cancelSubscription(operations: SubscriptionOperations): Operation {
+  return defineCommand({
+    path: '/v1/subscriptions/:subscriptionId/cancellation',
+    operationId: 'cancelSubscription',
+    tag: 'Subscriptions',
+    summary: 'Cancel a subscription for good',
+    description:
+      'No charge is begun afterwards, and what is open is given up. A charge that is on its way to the gateway is finished. What was paid is not given back: refund its payment. The body is the empty object, or none.',
+    params: subscriptionPath,
+    unknownId: subscriptionNotFound,
+    body: emptyBody,
+    answers: { 200: { description: 'The subscription, cancelled', schema: subscription } },
+    problems: ['subscription-not-found', 'subscription-cancelled'],
+    handle: async ({ call, params: { subscriptionId } }) =>
+      resultAnswer(await operations.cancelSubscription(call, subscriptionId)),
+  })
+}
+
+function changePaymentMethod(operations: SubscriptionOperations): Operation {
+  return defineCommand({
+    path: '/v1/subscriptions/:subscriptionId/payment-method',
+    operationId: 'changePaymentMethod',
+    tag: 'Subscriptions',
+    summary: 'Charge another payment method from now on',
+    description:
+      'It must be attached to the same customer of the gateway. An open invoice is tried with it in the next run, and another method begins without declines. One that was past due becomes active and begins with the period of the present moment, or with the next one where the present period is the one that was given up: what was given up stays so, and periods missed meanwhile are not charged.',
+    params: subscriptionPath,
+    unknownId: subscriptionNotFound,
+    body: newPaymentMethod,
+    answers: { 200: { description: 'The subscription, active', schema: subscription } },
+    problems: ['subscription-not-found', 'subscription-cancelled'],
+    handle: async ({ call, params: { subscriptionId }, body: { paymentMethod } }) =>
+      resultAnswer(await operations.changePaymentMethod(call, { subscriptionId, paymentMethod })),
+  })
+}
+
+function subscriptionNotFound({ subscriptionId = '' }: { readonly subscriptionId?: string }): Refusal {
+  return { code: 'subscription-not-found', subscriptionId }
+}

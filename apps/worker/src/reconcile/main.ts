@@ -1,0 +1,85 @@
+import { writeFileSync } from 'node:fs'
+import { assertMigrated } from '@seatbelt/database'
+import { createLogger, createMetrics, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
+import {
+  defaultPageSize,
+  judgedAfterMs,
+  openPayments,
+  type Reconciled,
+  type ReconciliationReport,
+  readRun,
+  reconcile,
+  toReport,
+  unknownReport,
+} from '@seatbelt/payments'
+import { operatorConfigSchema } from '../operator-config.ts'
+import { describeReport } from './describe-report.ts'
+import { readArguments } from './read-arguments.ts'
+
+// For the operator: holds the gateway's lists against our books. Only --act changes anything. Exit code 0: nothing differs. 1:
+// differences stand. 2: it is not known.
+
+const { request, asJson, reportPath } = readArgumentsOrExit()
+const config = readConfig(operatorConfigSchema('reconcile'))
+const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
+await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
+
+const policy = { gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS }
+const payments = openPayments({
+  databaseUrl: config.DATABASE_URL,
+  databasePoolSize: config.DATABASE_POOL_SIZE,
+  redisLock: config.REDIS_LOCK,
+  redisUrls: config.REDIS_URLS,
+  gatewayUrl: config.GATEWAY_URL,
+  gatewayApiKey: config.GATEWAY_API_KEY,
+  ...policy,
+  by: config.INSTANCE,
+  registry: createMetrics({ processMetrics: false }).registry,
+  renderings,
+  log: logger,
+})
+const stop = new AbortController()
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
+
+try {
+  const report = await compare()
+  if (reportPath !== null) writeFileSync(reportPath, `${JSON.stringify(report, null, 2)}\n`)
+  process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report))
+  process.exitCode = { valid: 0, invalid: 1, unknown: 2 }[report.verdict]
+} catch (fault) {
+  logger.error({ err: fault }, 'reconciliation broke off; it is gone on with in five minutes at the earliest')
+  process.exitCode = 2
+} finally {
+  await payments.close()
+}
+
+async function compare(): Promise<ReconciliationReport> {
+  const startedAt = new Date()
+  const { deps, gateway } = payments
+  const limits = { judgedAfterMs: judgedAfterMs(policy), pageSize: defaultPageSize }
+  const result = await reconcile({ payments: deps, gateway, ...limits }, request, stop.signal)
+  if (result.kind === 'busy' || result.kind === 'empty-window') return unknownReport(describeRefusal(result), startedAt)
+  const interruptedBy = result.kind === 'interrupted' ? result.reason : null
+  const durationMs = Date.now() - startedAt.getTime()
+  return toReport(await readRun(payments.database, result.runId), {
+    interruptedBy,
+    startedAt,
+    durationMs,
+    judgedAfterMs: limits.judgedAfterMs,
+  })
+}
+
+function describeRefusal(result: Extract<Reconciled, { kind: 'busy' | 'empty-window' }>): string {
+  if (result.kind === 'busy') return `${result.by} is at it (or was, up to five minutes ago)`
+  const minutes = Math.ceil(judgedAfterMs(policy) / 60_000)
+  return `there is nothing to judge in that time: what is younger than ${minutes} minutes is not judged, and more than 400 days are not read`
+}
+
+function readArgumentsOrExit() {
+  try {
+    return readArguments(process.argv.slice(2))
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
+    process.exit(2)
+  }
+}

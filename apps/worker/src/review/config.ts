@@ -1,0 +1,3 @@
+import { operatorConfigSchema } from '../operator-config.ts'
+
+export const configSchema = operatorConfigSchema('review')

@@ -1,0 +1,72 @@
+import type { EndedByOperator, OperatorReview } from '@seatbelt/payments'
+
+/** What came of one look. */
+export function describeReview(
+  id: string,
+  review: OperatorReview,
+): { readonly text: string; readonly exitCode: number } {
+  switch (review.kind) {
+    case 'unknown':
+      return { text: `There is no payment and no refund ${id}.\n`, exitCode: 2 }
+    case 'refund':
+      return describeRefund(id, review.result)
+    case 'payment':
+      return describePayment(id, review.result)
+    default:
+      return review satisfies never
+  }
+}
+
+function describeRefund(id: string, result: Extract<OperatorReview, { kind: 'refund' }>['result']) {
+  if (result.kind === 'reviewed') {
+    const { state, failureCode } = result.refund
+    return { text: `Looked: refund ${id} is ${stateAs(state, failureCode)}.\n`, exitCode: 0 }
+  }
+  if (result.refusal.code === 'refund-not-in-review') {
+    const { state } = result.refusal
+    return { text: `Not looked: refund ${id} is ${state}, and ${busyOrAway(state)}.\n`, exitCode: 1 }
+  }
+  return { text: `Not looked: the gateway is away. Refund ${id} is looked at when it is back.\n`, exitCode: 1 }
+}
+
+function describePayment(id: string, result: Extract<OperatorReview, { kind: 'payment' }>['result']) {
+  if (result.kind === 'reviewed') {
+    const { payment, events } = result.payment
+    const { detail } = events.at(-1) ?? { detail: null }
+    const last = payment.state === 'needs_review' && detail !== null ? ` still (${detail})` : ''
+    return { text: `Looked: payment ${id} is ${stateAs(payment.state, payment.declineCode)}${last}.\n`, exitCode: 0 }
+  }
+  if (result.refusal.code === 'payment-not-in-review') {
+    const { state } = result.refusal
+    return { text: `Not looked: payment ${id} is ${state}, and ${busyOrAway(state)}.\n`, exitCode: 1 }
+  }
+  return { text: `Not looked: the gateway is away. Payment ${id} is looked at when it is back.\n`, exitCode: 1 }
+}
+
+function stateAs(state: string, code: string | null): string {
+  return code === null ? state : `${state}: ${code}`
+}
+
+function busyOrAway(state: string): string {
+  return state === 'needs_review' ? 'somebody looks at it at this moment, or the gateway is away' : 'waits for nobody'
+}
+
+/** What came of `--fail` or `--cancel`. */
+export function describeEnd(
+  what: 'payment' | 'refund',
+  id: string,
+  end: EndedByOperator,
+): { readonly text: string; readonly exitCode: number } {
+  switch (end.kind) {
+    case 'not-found':
+      return { text: `There is no ${what} ${id}.\n`, exitCode: 2 }
+    case 'not-looked':
+      return { text: `Nothing was done: ${what} ${id} is ${end.state}, and ${end.why}.\n`, exitCode: 1 }
+    case 'left':
+      return { text: `Nothing was done: ${what} ${id} stays ${end.state}. Seen: ${end.saw}.\n`, exitCode: 1 }
+    case 'ended':
+      return { text: `Done: ${what} ${id} is ${stateAs(end.state, end.code)}.\n`, exitCode: 0 }
+    default:
+      return end satisfies never
+  }
+}

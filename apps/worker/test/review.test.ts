@@ -1,0 +1,240 @@
+import {
+  cancelMissingPayment,
+  createPaymentOperations,
+  failMissingRefund,
+  listInReview,
+  recoverPayment,
+  recoverRefund,
+  reviewAsOperator,
+} from '@seatbelt/payments'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { booksOf, letRefundsAge, openPaid, type Paid, refund } from '../../../packages/payments/test/refund-support.ts'
+import {
+  accountId,
+  brief,
+  letTimePass,
+  openShop,
+  type Replica,
+  type ReplicaParts,
+  type Shop,
+} from '../../../packages/payments/test/shop.ts'
+import { describeInReview } from '../src/review/describe-in-review.ts'
+import { describeEnd, describeReview } from '../src/review/describe-review.ts'
+
+let shop: Shop
+let replica: Replica
+beforeAll(async () => {
+  shop = await openShop()
+  replica = await shop.replica('worker-1')
+})
+beforeEach(() => shop.faults())
+afterAll(() => shop?.close())
+
+it('what waits for a person is listed over all accounts, with what is known and what to do, and is looked at on request', async () => {
+  expect(describeInReview(await listInReview(replica.database), new Date())).toBe('Nothing waits for a person.\n')
+  const [{ paymentId }, { refundId }] = [await paymentInReview(), await refundInReview()]
+
+  const listed = describeInReview(await listInReview(replica.database), new Date())
+  expect(listed).toMatch(/^1 payment and 1 refund wait for a person/)
+  expect(listed).toMatch(new RegExp(`payment ${paymentId}\\n {2}open for {3}25 h`))
+  expect(listed).toMatch(/unknown: .*\(worker-1/)
+  expect(listed).toContain(`npm run review -- ${paymentId}`)
+  expect(listed).toContain(`npm run review -- ${refundId}`)
+
+  const still = describeReview(paymentId, await reviewAsOperator(replica.deps, paymentId))
+  expect(still).toEqual({ exitCode: 0, text: expect.stringContaining('is needs_review still (server-error (500))') })
+  await shop.faults()
+  const ended = describeReview(paymentId, await reviewAsOperator(replica.deps, paymentId))
+  expect(ended).toEqual({ exitCode: 0, text: `Looked: payment ${paymentId} is cancelled.\n` })
+  const again = describeReview(paymentId, await reviewAsOperator(replica.deps, paymentId))
+  expect(again).toEqual({ exitCode: 1, text: expect.stringContaining('is cancelled, and waits for nobody') })
+
+  const looked = describeReview(refundId, await reviewAsOperator(replica.deps, refundId))
+  expect(looked).toMatchObject({ exitCode: 0, text: expect.stringContaining(`Looked: refund ${refundId} is `) })
+
+  const nobodys = '0192f000-0000-7000-8000-000000000000'
+  expect(describeReview(nobodys, await reviewAsOperator(replica.deps, nobodys))).toMatchObject({ exitCode: 2 })
+})
+
+type Gateway = Parameters<NonNullable<ReplicaParts['gateway']>>[0]
+
+/** The gateway as a replica has it, with some of its answers replaced. */
+async function operatorWith(replaced: (real: Gateway) => Partial<Gateway> = () => ({})) {
+  let gateway: Gateway | undefined
+  const operator = await shop.replica('review', {
+    gateway: (real) => {
+      gateway = { ...real, ...replaced(real) }
+      return gateway
+    },
+  })
+  if (!gateway) throw new Error('a replica has no gateway')
+  return { payments: operator.deps, gateway, command: 'npm run review -- ID --flag' }
+}
+
+async function linesOf(paymentId: string): Promise<string[]> {
+  const rows = await shop.sql<{ line: string }>(
+    `SELECT concat_ws(': ', event, detail) AS line FROM payment_events WHERE payment_id = $1 ORDER BY id DESC LIMIT 2`,
+    [paymentId],
+  )
+  return rows.map(({ line }) => line)
+}
+
+describe('a refund that nobody ever asked for', () => {
+  it('is failed by the operator once the whole list does not have it, and what it reserved is free again', async () => {
+    const { paid, refundId } = await refundInReview()
+    expect(brief(await refund(replica, paid.paymentId, 4_200))).toBe('refused refund-exceeds-payment')
+    const end = await failMissingRefund(await operatorWith(), refundId)
+    expect(describeEnd('refund', refundId, end)).toEqual({
+      exitCode: 0,
+      text: `Done: refund ${refundId} is failed: given-up.\n`,
+    })
+    expect(await linesOf(paid.paymentId)).toEqual(['settled: failed', 'operator: npm run review -- ID --flag'])
+    expect(await booksOf(shop, paid)).toMatchObject({ order: 'paid', refunded: 0, pending: 0 })
+    expect(brief(await refund(replica, paid.paymentId, 4_200))).toBe('answered 201')
+    expect(await failMissingRefund(await operatorWith(), refundId)).toMatchObject({ kind: 'not-looked' })
+  })
+
+  it.each<[string, (real: Gateway) => Partial<Gateway>, string]>([
+    ['there are more than one page shows', withMore, 'there are more refunds than one page shows'],
+    ['the list is not answered', withoutList, 'connection'],
+  ])('is left as it is where %s', async (_, replaced, saw) => {
+    const { paid, refundId } = await refundInReview()
+    expect(await failMissingRefund(await operatorWith(replaced), refundId)).toEqual({
+      ...{ kind: 'left', state: 'needs_review', saw },
+    })
+    expect(await booksOf(shop, paid)).toMatchObject({ pending: 1_000, refunds: [{ state: 'needs_review' }] })
+  })
+
+  it('is left as it is while a request for it may be on its way', async () => {
+    const { paid, refundId } = await refundInReview()
+    await shop.sql(`UPDATE refunds SET attempt_since = now() - interval '23 hours 30 minutes' WHERE id = $1`, [
+      refundId,
+    ])
+    expect(await failMissingRefund(await operatorWith(), refundId)).toMatchObject({
+      ...{ kind: 'not-looked', why: expect.stringContaining('less than a day ago') },
+    })
+    expect(await booksOf(shop, paid)).toMatchObject({ pending: 1_000, refunds: [{ state: 'needs_review' }] })
+  })
+
+  it('that is there after all is settled as it is', async () => {
+    const { paid, refundId } = await refundInReview()
+    const operator = await operatorWith()
+    const [row] = await shop.sql<{ orderId: string; intentId: string }>(
+      'SELECT order_id AS "orderId", gateway_intent_id AS "intentId" FROM refunds WHERE id = $1',
+      [refundId],
+    )
+    const metadata = { refundId, orderId: row?.orderId ?? '', accountId }
+    await operator.gateway.createRefund({ intentId: row?.intentId ?? '', amountMinor: 1_000, metadata }, 'by hand')
+    expect(await failMissingRefund(operator, refundId)).toEqual({ kind: 'ended', state: 'succeeded', code: null })
+    expect(await booksOf(shop, paid)).toMatchObject({ refunded: 1_000, pending: 0 })
+  })
+})
+
+function withMore(real: Gateway): Partial<Gateway> {
+  return {
+    listRefundsOf: async (id) => {
+      const answer = await real.listRefundsOf(id)
+      return answer.kind === 'list' ? { ...answer, hasMore: true } : answer
+    },
+  }
+}
+
+function withoutList(): Partial<Gateway> {
+  return {
+    listRefundsOf: async () => ({
+      ...{ kind: 'unknown', reason: 'connection' },
+      ...{ status: null, replayed: false, requestId: null },
+    }),
+  }
+}
+
+describe('a payment whose intent the gateway does not have', () => {
+  const missing = () => operatorWith(() => ({ retrieveIntent: async () => rejected(404, 'resource_missing') }))
+
+  it('is cancelled by the operator, and its order can be paid anew', async () => {
+    const { orderId, paymentId } = await paymentInReview()
+    await shop.faults()
+    const end = await cancelMissingPayment(await missing(), paymentId)
+    expect(describeEnd('payment', paymentId, end)).toEqual({
+      exitCode: 0,
+      text: `Done: payment ${paymentId} is cancelled.\n`,
+    })
+    expect(await linesOf(paymentId)).toEqual(['settled: cancelled', 'operator: npm run review -- ID --flag'])
+    expect(brief(await replica.pay(orderId))).toBe('answered 201')
+  })
+
+  it('and only then: what it shows, refuses for another reason or does not answer leaves it', async () => {
+    const { paymentId } = await paymentInReview()
+    const broken = await cancelMissingPayment(await operatorWith(), paymentId)
+    expect(broken).toEqual({ kind: 'left', state: 'needs_review', saw: 'server-error (500)' })
+    await shop.faults()
+    const there = await cancelMissingPayment(await operatorWith(), paymentId)
+    expect(describeEnd('payment', paymentId, there)).toEqual({
+      exitCode: 1,
+      text: expect.stringMatching(/^Nothing was done: .* stays needs_review\. Seen: the gateway has its intent/),
+    })
+    const refusing = await operatorWith(() => ({ retrieveIntent: async () => rejected(400, 'parameter_unknown') }))
+    expect(await cancelMissingPayment(refusing, paymentId)).toMatchObject({ saw: 'rejected: parameter_unknown' })
+    expect(await cancelMissingPayment(await missing(), '0192f000-0000-7000-8000-000000000000')).toEqual({
+      kind: 'not-found',
+    })
+  })
+})
+
+function rejected(status: number, errorCode: string) {
+  return { kind: 'rejected', status, errorCode, requestId: null } as const
+}
+
+it('a merchant looks at a refund that waits for a person, and finds it by its state', async () => {
+  const { paid, refundId } = await refundInReview()
+  const { listAllRefunds, reviewRefund } = createPaymentOperations(replica.deps)
+  const stranger = '0192f000-0000-7000-8000-000000000009'
+  const waiting = await listAllRefunds(accountId, { limit: 100, after: null, state: 'needs_review' })
+  expect(waiting.items.map(({ id }) => id)).toContain(refundId)
+  expect(waiting.items.filter(({ state }) => state !== 'needs_review')).toEqual([])
+  const newest = await listAllRefunds(accountId, { limit: 1, after: null, state: null })
+  expect(newest).toMatchObject({ items: [{ id: refundId }], next: refundId })
+  expect((await listAllRefunds(accountId, { limit: 1, after: refundId, state: null })).items[0]?.id).not.toBe(refundId)
+  expect((await listAllRefunds(stranger, { limit: 1, after: null, state: null })).items).toEqual([])
+
+  expect(await reviewRefund(stranger, refundId)).toMatchObject({ refusal: { code: 'refund-not-found' } })
+  expect(await reviewRefund(accountId, refundId)).toMatchObject({ kind: 'reviewed', refund: { state: 'needs_review' } })
+  await failMissingRefund(await operatorWith(), refundId)
+  expect(await reviewRefund(accountId, refundId)).toEqual({
+    ...{ kind: 'refused', refusal: { code: 'refund-not-in-review', refundId, state: 'failed' } },
+  })
+  expect(await booksOf(shop, paid)).toMatchObject({ pending: 0 })
+})
+
+async function paymentInReview() {
+  const orderId = await replica.createOrder()
+  const broken = { kind: 'error-before', rate: 1, metadata: { orderId } }
+  await shop.faults({ on: 'confirm', ...broken }, { on: 'retrieve', ...broken }, { on: 'cancel', ...broken })
+  await replica.pay(orderId)
+  const [row] = await shop.sql<{ id: string }>('SELECT id FROM payments WHERE order_id = $1', [orderId])
+  await letTimePass(shop, '25 hours')
+  await recoverPayment(replica.deps, row?.id)
+  return { orderId, paymentId: row?.id ?? '' }
+}
+
+/** Asked for by a request that was never heard, with a key that the gateway may have forgotten by now. */
+async function refundInReview(): Promise<{ paid: Paid; refundId: string }> {
+  const deaf = await shop.replica('deaf', {
+    gateway: (real) => ({
+      ...real,
+      createRefund: async () => ({
+        kind: 'unknown',
+        reason: 'connection',
+        status: null,
+        replayed: false,
+        requestId: null,
+      }),
+    }),
+  })
+  const paid = await openPaid(replica)
+  await refund(deaf, paid.paymentId, 1_000)
+  const [row] = await shop.sql<{ id: string }>('SELECT id FROM refunds WHERE payment_id = $1', [paid.paymentId])
+  await letRefundsAge(shop, paid, '25 hours')
+  await recoverRefund(replica.deps, row?.id)
+  return { paid, refundId: row?.id ?? '' }
+}

@@ -1,0 +1,157 @@
+/**
+ * The loads, each with what it proves, what it does to the gateway, and what its control does instead. Plain data and no
+ * import: k6 reads it here, and so does `npm run load`.
+ *
+ * A load declares its faults here and nowhere else. It sets them in its setup and clears them before it asks for the verdict;
+ * `npm run load` clears them once more, also when k6 was killed. Loads without faults leave the gateway as it is, so that somebody
+ * else may break it meanwhile, as the demo does.
+ */
+export interface Load {
+  /** What has been shown when it passes. */
+  readonly proves: string
+  /** What the unsafe twin does instead, in which the same load must find violations (`--control`). */
+  readonly control: string
+  /** The invariants that the control must break, of which the auditor must find at least one broken. */
+  readonly breaks: readonly string[]
+  readonly faults: readonly GatewayFault[]
+  /** For the auditor: what must have had something to look at. */
+  readonly expects: readonly string[]
+  /** What its control needs besides the naive payments. */
+  readonly twin?: { readonly takesEvents?: boolean; readonly billingIntervalSeconds?: number }
+  /** It needs processes that run otherwise than usual, by the service's name; so it never uses a stack that runs already. */
+  readonly environment?: Readonly<Record<string, Readonly<Record<string, string>>>>
+}
+
+/** As the gateway's `POST /_control/faults` takes them. The first that hits is the one. */
+export interface GatewayFault {
+  readonly on: string
+  readonly kind: string
+  readonly rate: number
+  readonly delayMs?: number
+}
+
+const payments = ['I1', 'I2', 'I3', 'I6', 'I8'] as const
+
+/** Three seconds: an age for a client, and no time-out yet for us. */
+export const brownoutDelayMs = 3_000
+
+/** So often that a load sees several runs, and so seldom that each finds the one before it finished. */
+export const billingIntervalSeconds = 15
+
+export const loads = {
+  'duplicate-payments': {
+    proves: 'a payment that is sent ten times at once is charged once, and all ten get the same answer',
+    control: 'pays without keys, locks or constraints',
+    breaks: ['I1'],
+    faults: [],
+    expects: payments,
+  },
+  'double-click': {
+    proves: 'of several requests with different keys for one order one pays',
+    control: 'reads whether the order is paid, then charges',
+    breaks: ['I1'],
+    faults: [],
+    expects: payments,
+  },
+  'key-reuse': {
+    proves: 'a key that comes back with another request is refused, and nothing is done',
+    control: 'ignores keys',
+    breaks: ['I1'],
+    faults: [],
+    expects: payments,
+  },
+  'retry-storm': {
+    proves:
+      'clients that give up and ask again, while the gateway charges and goes silent, are charged once and learn so',
+    control: 'a new intent for every retry',
+    breaks: ['I1'],
+    faults: [
+      // Longer than our deadline of 8 s: it charges, and nobody hears of it.
+      { on: 'confirm', kind: 'delay', rate: 0.2, delayMs: 20_000 },
+      { on: 'confirm', kind: 'drop-after', rate: 0.3 },
+      { on: 'create', kind: 'drop-after', rate: 0.1 },
+    ],
+    expects: payments,
+  },
+  'refund-race': {
+    proves: 'refunds of one payment at once, full and in part, never exceed it, and each is given once',
+    control: 'refunds without reserving the amount, by a new key each time',
+    breaks: ['I6', 'I9'],
+    faults: [{ on: 'refund', kind: 'drop-after', rate: 0.15 }],
+    expects: [...payments, 'I9'],
+  },
+  'cancel-race': {
+    proves: 'an order is paid or cancelled and a hold captured or voided, never both, and all are told the same',
+    control: 'cancels and voids without a lock',
+    breaks: ['I1', 'I6'],
+    faults: [{ on: 'confirm', kind: 'drop-after', rate: 0.15 }],
+    expects: payments,
+  },
+  'webhook-storm': {
+    proves: 'events that come five at once, out of order, twice, late or never have one effect, and forged ones none',
+    control: 'books whatever event it is told, without looking at its id',
+    breaks: ['I6'],
+    faults: [
+      { on: 'webhook', kind: 'five-at-once', rate: 0.3 },
+      { on: 'webhook', kind: 'twice', rate: 0.2 },
+      { on: 'webhook', kind: 'out-of-order', rate: 0.3 },
+      { on: 'webhook', kind: 'delay', rate: 0.3, delayMs: 4_000 },
+      { on: 'webhook', kind: 'never', rate: 0.3 },
+      { on: 'webhook', kind: 'wrong-signature', rate: 0.3 },
+      // So that the event is what tells us of the charge.
+      { on: 'confirm', kind: 'drop-after', rate: 0.3 },
+    ],
+    expects: [...payments, 'I9'],
+    twin: { takesEvents: true },
+  },
+  'billing-run': {
+    proves: 'each subscription is charged once per period, though all workers wake at once and answers are lost',
+    control: 'three servers with a cron job, and nobody is elected',
+    breaks: ['I1', 'I10'],
+    faults: [{ on: 'confirm', kind: 'drop-after', rate: 0.1 }],
+    expects: ['I1', 'I3', 'I6', 'I10'],
+    twin: { billingIntervalSeconds },
+    environment: { worker: { BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds) } },
+  },
+  'gateway-brownout': {
+    proves:
+      'while half of the answers are slow or 500, reads stay quick, the surplus is told to wait, and nothing is left hanging',
+    control: 'no bulkhead and no circuit, and whoever waited too long is charged again',
+    breaks: ['I1'],
+    faults: [
+      { on: 'any', kind: 'delay', rate: 0.25, delayMs: brownoutDelayMs },
+      { on: 'any', kind: 'error-before', rate: 0.33 },
+    ],
+    expects: payments,
+  },
+} as const satisfies Record<string, Load>
+
+export type LoadName = keyof typeof loads
+
+/**
+ * Metrics that count what the system did wrong. All others that have a threshold are about whether the load was one: where
+ * only such are crossed, nothing is known.
+ */
+export const wrongs: readonly string[] = [
+  'orders_charged_wrong',
+  'payments_refunded_wrong',
+  'races_won_twice',
+  'forgeries_taken',
+  'periods_charged_wrong',
+  'audit_violations',
+  'answers_unexpected',
+  'answers_differ',
+  'copies_unsettled',
+  'reads_failed',
+  'read_duration',
+  'refusal',
+]
+
+/** Those of them by which the clients themselves see money gone wrong. */
+export const harms: readonly string[] = [
+  'orders_charged_wrong',
+  'payments_refunded_wrong',
+  'races_won_twice',
+  'forgeries_taken',
+  'periods_charged_wrong',
+]

@@ -1,0 +1,122 @@
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freshDatabase } from '@seatbelt/testing'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { migrate, migrationsDirectory } from '../src/index.ts'
+
+/** A database that has been in use since the first migration, with a payment in every state that there was. */
+const account = '00000000-0000-7000-8000-00000000000a'
+const paymentStates = ['processing', 'needs_review', 'succeeded', 'declined', 'cancelled'] as const
+const idOf = (kind: 'order' | 'payment', state: (typeof paymentStates)[number]) =>
+  `00000000-0000-7000-8000-00000000${kind === 'order' ? '01' : '02'}0${paymentStates.indexOf(state)}`
+
+let fresh: Awaited<ReturnType<typeof freshDatabase>>
+let folder: string
+let client: pg.Client
+let before: Record<string, unknown>[]
+
+beforeAll(async () => {
+  fresh = await freshDatabase({ template: 'template0' })
+  folder = await mkdtemp(join(tmpdir(), 'seatbelt-migrations-'))
+  const [first = ''] = (await readdir(migrationsDirectory())).sort()
+  await cp(join(migrationsDirectory(), first), join(folder, first), { recursive: true })
+  await migrate(fresh.url, folder)
+  client = new pg.Client({ connectionString: fresh.url })
+  await client.connect()
+  await fill()
+  before = (await client.query('SELECT * FROM payments ORDER BY id')).rows
+  await cp(migrationsDirectory(), folder, { recursive: true })
+  await migrate(fresh.url, folder)
+})
+afterAll(async () => {
+  await client?.end()
+  await fresh?.close()
+  await rm(folder, { recursive: true })
+})
+
+async function fill(): Promise<void> {
+  await client.query("INSERT INTO accounts (id, name) VALUES ($1, 'old')", [account])
+  for (const state of paymentStates) await insertPaidOrder(state)
+  await client.query(
+    `INSERT INTO idempotency_keys (account_id, key, fingerprint, answer_status, answer_body)
+     VALUES ($1, 'of-an-order', sha256('x'), 201, '{}')`,
+    [account],
+  )
+}
+
+const orderStates = { succeeded: 'paid', declined: 'pending', cancelled: 'pending' } as const
+const isOpen = (state: (typeof paymentStates)[number]) => state === 'processing' || state === 'needs_review'
+
+/** Two days old, with its key: answered where the payment has ended. */
+async function insertPaidOrder(state: (typeof paymentStates)[number]): Promise<void> {
+  const ids = [idOf('order', state), account]
+  await client.query(
+    "INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, state) VALUES ($1, $2, 'c', 500, 'EUR', $3)",
+    [...ids, isOpen(state) ? 'processing' : orderStates[state as keyof typeof orderStates]],
+  )
+  await client.query(
+    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, state, decline_code, look_at, wanted_until,
+                           leased_until, gateway_intent_id, gateway_charge_id, intent_parameters, created_at, settled_at)
+     SELECT $3, $2, $1, 500, 'EUR', 'pm', $4::payment_state, CASE WHEN $4 = 'declined' THEN 'expired_card' END, now(), now(),
+            CASE WHEN $4 = 'processing' THEN now() END, 'pi_' || $4, CASE WHEN $4 = 'succeeded' THEN 'ch' END, '{}',
+            now() - interval '2 days', CASE WHEN $5 THEN NULL ELSE now() END`,
+    [...ids, idOf('payment', state), state, isOpen(state)],
+  )
+  await client.query(
+    `INSERT INTO idempotency_keys (account_id, key, fingerprint, payment_id, answer_status, answer_body)
+     SELECT $1, $2, sha256('x'), $3, CASE WHEN $4 THEN NULL ELSE 201 END, CASE WHEN $4 THEN NULL ELSE '{}' END`,
+    [account, `of-${state}`, idOf('payment', state), isOpen(state)],
+  )
+  if (state === 'succeeded')
+    await client.query(
+      `INSERT INTO transfers (id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
+       VALUES (gen_random_uuid(), $1, 'charge', 'gateway', 'merchant', 500, 'EUR')`,
+      [idOf('payment', state)],
+    )
+}
+
+describe('a database that is migrated while payments are under way', () => {
+  it('keeps every column that it had', async () => {
+    const { rows: after } = await client.query('SELECT * FROM payments ORDER BY id')
+    expect(after).toMatchObject(before)
+    expect(after).toHaveLength(paymentStates.length)
+  })
+
+  it('has payments that were to be charged at once, whose step began when they were claimed', async () => {
+    const { rows } = await client.query(
+      `SELECT DISTINCT goal, refunded_minor, refund_pending_minor, authorized_at, void_at,
+              settled_at IS NOT NULL OR step_started_at = created_at AS began FROM payments`,
+    )
+    const none = { authorized_at: null, void_at: null, refunded_minor: 0, refund_pending_minor: 0 }
+    expect(rows).toEqual([{ goal: 'charge', ...none, began: true }])
+  })
+
+  it('knows of each key which step it started, and keeps those without an answer as long as they have none', async () => {
+    const { rows } = await client.query(
+      'SELECT key, step, answered_at IS NOT NULL AS answered FROM idempotency_keys ORDER BY key',
+    )
+    const keys = [
+      ...paymentStates.map((state) => ({ key: `of-${state}`, step: 'pay', answered: !isOpen(state) })),
+      { key: 'of-an-order', step: 'pay', answered: true },
+    ]
+    expect(rows).toEqual(keys.sort((one, other) => (one.key < other.key ? -1 : 1)))
+  })
+
+  it('can finish what was open: the payment, and the answer of its key', async () => {
+    for (const state of ['processing', 'needs_review'] as const) {
+      const id = idOf('payment', state)
+      await client.query(
+        "UPDATE payments SET state = 'succeeded', gateway_charge_id = 'ch_' || id, settled_at = now(), leased_until = NULL WHERE id = $1",
+        [id],
+      )
+      await client.query(
+        "UPDATE idempotency_keys SET answer_status = 201, answer_body = '{}', answered_at = now() WHERE payment_id = $1",
+        [id],
+      )
+    }
+    const { rows } = await client.query('SELECT 1 FROM idempotency_keys WHERE answered_at IS NULL')
+    expect(rows).toEqual([])
+  })
+})

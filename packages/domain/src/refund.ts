@@ -1,0 +1,74 @@
+import type { Money } from './money.ts'
+import type { OrderState } from './order.ts'
+import type { Payment } from './payment.ts'
+import type { Refusal } from './refusal.ts'
+
+/**
+ * `processing -> succeeded | pending | failed`, `pending -> succeeded | failed` when the bank takes its time, and `succeeded ->
+ * failed` days later, when it sends the money back. `needs_review` when a day of looking brought no evidence.
+ */
+export type RefundState = 'processing' | 'pending' | 'succeeded' | 'failed' | 'needs_review'
+
+export interface Refund extends Money {
+  readonly id: string
+  readonly accountId: string
+  readonly orderId: string
+  /** Null for a repair of reconciliation, whose charge never belonged to a payment that stands. */
+  readonly paymentId: string | null
+  readonly origin: 'merchant' | 'reconciliation'
+  /** The merchant's own words. */
+  readonly reason: string | null
+  readonly state: RefundState
+  /** Why the gateway refused it, or the bank sent it back. */
+  readonly failureCode: string | null
+  readonly createdAt: Date
+  readonly settledAt: Date | null
+  /** When it failed after it had succeeded. */
+  readonly reversedAt: Date | null
+}
+
+/** What a refund came to, or what asking for it did. */
+export type RefundOutcome =
+  /** The gateway has it in hand, and the bank takes its time. What was asked for is done, the refund is not. */
+  | { readonly state: 'pending'; readonly gatewayRefundId: string }
+  | { readonly state: 'succeeded'; readonly gatewayRefundId: string }
+  /** With an id: the gateway made one, and it failed there. */
+  | { readonly state: 'failed'; readonly failureCode: string; readonly gatewayRefundId: string | null }
+
+type Refundable = Pick<Payment, 'id' | 'state' | 'amountMinor' | 'refundedMinor' | 'refundPendingMinor'>
+
+/** What is left to give back, refunds under way counted as given. */
+export function refundableMinor({ state, amountMinor, refundedMinor, refundPendingMinor }: Refundable): number {
+  return state === 'succeeded' ? amountMinor - refundedMinor - refundPendingMinor : 0
+}
+
+/**
+ * Most refunds of one payment. That one of them never came to be is known only from a list that shows all there are, and the
+ * gateway shows a hundred at once.
+ */
+export const mostRefunds = 100
+
+/** May so much be given back, beside so many refunds that there are? `askedMinor` null: all that is left. */
+export function decideToRefund(
+  payment: Refundable,
+  askedMinor: number | null,
+  refunds: number,
+): Refusal | { readonly code: 'refund'; readonly amountMinor: number } {
+  const paymentId = payment.id
+  if (payment.state !== 'succeeded') return { code: 'payment-not-refundable', paymentId, state: payment.state }
+  const leftMinor = refundableMinor(payment)
+  const amountMinor = askedMinor ?? leftMinor
+  if (amountMinor > leftMinor || leftMinor === 0)
+    return { code: 'refund-exceeds-payment', paymentId, refundableMinor: leftMinor }
+  if (refunds >= mostRefunds) return { code: 'too-many-refunds', paymentId, mostRefunds }
+  return { code: 'refund', amountMinor }
+}
+
+/** The order of a payment that succeeded, by how much of it is given back. */
+export function orderStateAfterRefunds({
+  amountMinor,
+  refundedMinor,
+}: Pick<Payment, 'amountMinor' | 'refundedMinor'>): OrderState {
+  if (refundedMinor === 0) return 'paid'
+  return refundedMinor < amountMinor ? 'partially_refunded' : 'refunded'
+}

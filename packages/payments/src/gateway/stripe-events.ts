@@ -1,0 +1,136 @@
+import Stripe from 'stripe'
+import type { EventSubject, GatewayEvent, NamedByUs } from '../gateway-event.ts'
+import { idOf, readIntent, readRefund } from './stripe-gateway.ts'
+
+export interface StripeEventOptions {
+  /** Any of them may have signed: while a secret is rotated there are two. */
+  readonly secrets: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+}
+
+export type ReadGatewayEvent = (body: Buffer, signature: string | undefined) => EventRead
+
+export type EventRead =
+  | { readonly kind: 'event'; readonly event: GatewayEvent }
+  | { readonly kind: 'refused'; readonly reason: EventProblem }
+
+export type EventProblem = 'unsigned' | 'wrongly-signed' | 'too-old' | 'malformed'
+
+/**
+ * How old a signature may be: Stripe's own choice. It bounds for how long a recorded delivery can be sent again, and each
+ * attempt of Stripe's to deliver is signed anew, so that it costs nothing.
+ */
+export const signatureToleranceSeconds = 300
+/** What the library understands as no tolerance at all. */
+const anyAge = 0
+
+/**
+ * Reads what was delivered, if the gateway signed these very bytes.
+ *
+ * Nothing is parsed before a signature fits. What an event shows is a snapshot of the moment when it was made; one that
+ * cannot be read (another API version, a status of tomorrow) still says by its ids what there is news about.
+ *
+ * Source: https://docs.stripe.com/webhooks/signature, https://docs.stripe.com/api/events
+ */
+export function createStripeEventReader({ secrets, now = Date.now }: StripeEventOptions): ReadGatewayEvent {
+  return (body, signature) => {
+    if (!signature) return refused('unsigned')
+    if (!isWellFormed(signature)) return refused('wrongly-signed')
+    const delivery = { body, signature, secrets, atMs: now() }
+    if (!isSigned(delivery, signatureToleranceSeconds))
+      return refused(isSigned(delivery, anyAge) ? 'too-old' : 'wrongly-signed')
+    const event = readEvent(parse(body))
+    return event ? { kind: 'event', event } : refused('malformed')
+  }
+}
+
+/** One or more of `t=<seconds>` and `v1=<HMAC-SHA-256 in hex>`, and whatever other schemes there are. */
+function isWellFormed(signature: string): boolean {
+  return signature.split(',').every((item) => {
+    if (/^v1\b/.test(item)) return /^v1=[0-9a-f]{64}$/.test(item)
+    return !/^t\b/.test(item) || /^t=\d{1,12}$/.test(item)
+  })
+}
+
+interface Delivery {
+  readonly body: Buffer
+  readonly signature: string
+  readonly secrets: readonly string[]
+  readonly atMs: number
+}
+
+/**
+ * Verified apart from being parsed, so that only what was signed can be malformed. Whatever the library throws, this secret did
+ * not sign; its errors quote what was sent, so that none leaves this function.
+ */
+function isSigned({ body, signature, secrets, atMs }: Delivery, toleranceSeconds: number): boolean {
+  const verifier = Stripe.webhooks.signature
+  if (!verifier) throw new Error('the stripe package came without its verifier')
+  return secrets.some((secret) => {
+    try {
+      return verifier.verifyHeader(body, signature, secret, toleranceSeconds, undefined, atMs)
+    } catch {
+      return false
+    }
+  })
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch {
+    return null
+  }
+}
+
+function refused(reason: EventProblem): EventRead {
+  return { kind: 'refused', reason }
+}
+
+/** `stripe` says what type it has, and checks nothing of it. */
+function readEvent(wire: unknown): GatewayEvent | null {
+  const { object, id, type, request, data } = asRecord(wire)
+  if (object !== 'event' || !isName(id) || !isName(type)) return null
+  const requestId = asRecord(request).id
+  return { id, type, requestId: isName(requestId) ? requestId : null, subject: readSubject(asRecord(data).object) }
+}
+
+function readSubject(wire: unknown): EventSubject {
+  const { object, id, payment_intent: intent, metadata } = asRecord(wire)
+  const named = namedIn(asRecord(metadata))
+  if (!isName(id)) return { kind: 'other' }
+  switch (object) {
+    case 'payment_intent':
+      return { kind: 'intent', intentId: id, named, shown: readIntent(wire as Stripe.PaymentIntent) }
+    case 'refund':
+      return { kind: 'refund', gatewayRefundId: id, named, shown: readRefund(wire as Stripe.Refund) }
+    case 'charge': {
+      const intentId = idOf(intent as Stripe.Charge['payment_intent'])
+      return { kind: 'charge', intentId: isName(intentId) ? intentId : null, named }
+    }
+    default:
+      return { kind: 'other' }
+  }
+}
+
+/** What we wrote on it when we asked for it. */
+function namedIn(metadata: Record<string, unknown>): NamedByUs {
+  const id = (name: string) => {
+    const value = metadata[name]
+    return typeof value === 'string' && uuid.test(value) ? value : null
+  }
+  return { accountId: id('accountId'), paymentId: id('paymentId'), refundId: id('refundId') }
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+/** What can be looked for and written down: Stripe's ids have at most 255 characters. */
+const name = /^[\x21-\x7e]{1,255}$/
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && name.test(value)
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}

@@ -1,0 +1,46 @@
+import ipaddr from 'ipaddr.js'
+
+/** `loopback`: besides public addresses also those of this machine, and without TLS. For development. */
+export type WebhookTargets = 'public' | 'loopback'
+
+/** IPv6 has handed out addresses from this block alone; what lies outside of it is none of the internet's. */
+const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
+
+/**
+ * Why no webhook may go to this URL, or null. An account chooses it, and our worker stands where an account does not: beside
+ * metadata services, databases and whatever else trusts its neighbours.
+ *
+ * A name is judged only when it is resolved, by `addressProblem`: it may mean another address then.
+ */
+export function webhookUrlProblem(text: string, targets: WebhookTargets): string | null {
+  if (!URL.canParse(text)) return 'must be a URL'
+  const { protocol, hostname, username, password } = new URL(text)
+  if (username !== '' || password !== '') return 'must not carry credentials'
+  const address = literalAddress(hostname)
+  const isLocal = hostname === 'localhost' || (address !== null && rangeOf(address) === 'loopback')
+  if (isLocal && targets === 'loopback') return protocol === 'https:' || protocol === 'http:' ? null : 'must be https'
+  if (protocol !== 'https:') return 'must be https'
+  if (isLocal) return 'must be reachable from the internet'
+  return address === null ? null : addressProblem(address, targets)
+}
+
+/** Why nothing may be sent to this IP address, or null. */
+export function addressProblem(address: string, targets: WebhookTargets): string | null {
+  const range = rangeOf(address)
+  if (range === 'unicast' || (range === 'loopback' && targets === 'loopback')) return null
+  return 'must be reachable from the internet'
+}
+
+/** The address in a URL's host, or null for a name. The URL parser has turned every spelling of one into the usual. */
+export function literalAddress(hostname: string): string | null {
+  const bare = hostname.replace(/^\[(.*)\]$/, '$1')
+  return ipaddr.isValid(bare) ? bare : null
+}
+
+/** The kind of an address; an IPv4 address that is written as IPv6 counts as what it is. Only `unicast` is the internet. */
+function rangeOf(address: string): string {
+  if (!ipaddr.isValid(address)) return 'unreadable'
+  const parsed = ipaddr.process(address)
+  const range = parsed.range()
+  return range === 'unicast' && parsed instanceof ipaddr.IPv6 && !parsed.match(globalUnicast) ? 'reserved' : range
+}
