@@ -11,7 +11,7 @@ import { createNaiveSubscriptions } from './naive-subscriptions.ts'
 /** The load comes from one account and must not be slowed down: what is measured here is not the limit. */
 const unlimited = { perSecond: 1_000_000, burst: 1_000_000 }
 /** As many as the real operations have, so that the same load meets the same width. */
-const gatewayConnections = 200
+const gatewayConnections = 132
 
 const config = readControlConfig()
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
@@ -28,9 +28,8 @@ const gateway = createStripeGateway({
 })
 
 const secrets = config.GATEWAY_WEBHOOK_SECRETS === '' ? [] : config.GATEWAY_WEBHOOK_SECRETS.split(',')
-const stopBilling = billNaivelyAtIntervals({ database, gateway }, config.BILLING_INTERVAL_SECONDS, (err) =>
-  logger.error({ err }, 'a billing run failed'),
-)
+const onFault = (err: unknown) => logger.error({ err }, 'a subscription could not be billed')
+const stopBilling = billNaivelyAtIntervals({ database, gateway, onFault }, config.BILLING_INTERVAL_SECONDS)
 
 await listen({
   app: createApp({

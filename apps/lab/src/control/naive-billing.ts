@@ -7,6 +7,8 @@ import type { IntentGateway } from '@seatbelt/safety'
 export interface NaiveBillingDeps {
   readonly database: Database
   readonly gateway: IntentGateway
+  /** Told of each charge whose answer was lost. The run goes on with the next subscription. */
+  readonly onFault: (fault: unknown) => void
 }
 
 /**
@@ -24,7 +26,13 @@ export async function runNaiveBilling(deps: NaiveBillingDeps, now = new Date()):
     orderBy: { nextDueAt: 'asc' },
   })
   let charged = 0
-  for (const subscription of due) if (await bill(deps, subscription, now)) charged += 1
+  for (const subscription of due) {
+    try {
+      if (await bill(deps, subscription, now)) charged += 1
+    } catch (fault) {
+      deps.onFault(fault)
+    }
+  }
   return charged
 }
 

@@ -8,6 +8,9 @@ import { prepareUnprotectedDatabase } from '../../src/control/unprotected-databa
 const [{ id: accountId }] = developmentAccounts
 const now = new Date('2026-11-20T10:00:00Z')
 
+const faults: unknown[] = []
+const onFault = (fault: unknown) => void faults.push(fault)
+
 let fresh: FreshDatabase
 let database: Database
 
@@ -25,6 +28,7 @@ beforeEach(async () => {
   })
 })
 afterEach(async () => {
+  expect(faults.splice(0)).toEqual([])
   await database.close()
   await fresh.close()
 })
@@ -32,8 +36,8 @@ afterEach(async () => {
 describe("the control's billing run", () => {
   it('charges a period once in one server: it is a cron job that works, not a strawman', async () => {
     const { gateway, charges } = fakeGateway()
-    expect(await runNaiveBilling({ database, gateway }, now)).toBe(1)
-    expect(await runNaiveBilling({ database, gateway }, now)).toBe(0)
+    expect(await runNaiveBilling({ database, gateway, onFault }, now)).toBe(1)
+    expect(await runNaiveBilling({ database, gateway, onFault }, now)).toBe(0)
     expect(charges()).toBe(1)
     expect(await database.client.subscription.findFirst()).toMatchObject({
       nextPeriod: 1,
@@ -49,12 +53,26 @@ describe("the control's billing run", () => {
       if (asked === 3) allHaveRead.open()
       await allHaveRead.wait()
     })
-    const charged = valuesOf(await raceCopies(3, () => runNaiveBilling({ database, gateway }, now)))
+    const charged = valuesOf(await raceCopies(3, () => runNaiveBilling({ database, gateway, onFault }, now)))
     expect(charged).toEqual([1, 1, 1])
     expect(charges()).toBe(3)
     const invoices = await database.client.invoice.groupBy({ by: ['subscriptionId', 'period'], _count: true })
     expect(invoices.map(({ _count }) => _count)).toEqual([3])
   })
+})
+
+it("goes on with the others when one charge's answer is lost, as a cron job does", async () => {
+  const first = await database.client.subscription.findFirstOrThrow()
+  await database.client.subscription.create({
+    data: { ...first, id: '0192f000-0000-7000-8000-00000000000d', nextDueAt: new Date('2026-11-20T09:30:00Z') },
+  })
+  let asked = 0
+  const { gateway, charges } = fakeGateway(async () => {
+    asked += 1
+    if (asked === 1) throw new Error('lost')
+  })
+  expect(await runNaiveBilling({ database, gateway, onFault }, now)).toBe(1)
+  expect([asked, charges(), faults.splice(0)]).toEqual([2, 1, [new Error('lost')]])
 })
 
 /** Takes the money of whoever asks for it. */
