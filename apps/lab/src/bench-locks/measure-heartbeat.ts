@@ -4,8 +4,8 @@ import { median } from './statistics.ts'
 
 export interface HeartbeatCost {
   /**
-   * CPU time of this process in one period of renewals, less what it takes when nothing is held, as a share of one core. Null: not all of
-   * them were still held at the end, and leases that are not held cost nothing.
+   * CPU time of this process while it does nothing but renew, as a share of one core. What the process takes by itself is in it, so
+   * the renewals cost this at most. Null: not all of them were still held at the end, and leases that are not held cost nothing.
    */
   readonly cpuShare: number | null
 }
@@ -33,7 +33,6 @@ export async function measureHeartbeat(
   signal: AbortSignal,
 ): Promise<HeartbeatCost> {
   const lock = createRedisLock({ client, commandBudgetMs, keyPrefix: 'heartbeat:' })
-  const idleShare = await cpuShareOver(windowMs / 4)
   const startedAtMs = performance.now()
   const held: Acquisition[] = []
   while (held.length < leases) {
@@ -53,9 +52,8 @@ export async function measureHeartbeat(
     held.map((acquisition) => (acquisition.acquired ? acquisition.lease.release() : acquisition.reason)),
   )
   signal.throwIfAborted()
-  const share = median(shares)
   const isWhole = outcomes.every((outcome) => outcome === 'released')
-  return { cpuShare: share === null || !isWhole ? null : share - idleShare }
+  return { cpuShare: isWhole ? median(shares) : null }
 }
 
 async function cpuShareOver(windowMs: number): Promise<number> {
