@@ -51,8 +51,8 @@ export interface Books {
   readonly subscriptions: readonly SubscriptionRow[]
   readonly invoices: readonly InvoiceRow[]
   readonly receipts: readonly ReceiptRow[]
-  /** Payments whose history says that somebody else than their first owner went on with them. */
-  readonly takenOverPaymentIds: ReadonlySet<string>
+  /** Payments that an owner left open, dead or without an answer: recovery or the gateway's webhook finished them. */
+  readonly leftOpenPaymentIds: ReadonlySet<string>
 }
 
 export interface OrderRow {

@@ -17,7 +17,7 @@ export interface Figures {
   readonly replays: number
   /** Attempts after which the client could not know whether it had paid. */
   readonly unknownOutcomes: number
-  /** Payments of this run that somebody else than their first owner finished. */
+  /** Payments of this run whose owner died or got no answer, and which recovery or a webhook finished. */
   readonly recovered: number
   readonly doubleCharges: number
   /** Second charges that reconciliation gave back. They count as double charges all the same. */
@@ -60,7 +60,7 @@ export function figuresOf(evidence: Evidence, reports: readonly InvariantReport[
     unknownOutcomes: attempts.filter((attempt) => attempt.outcome === 'info').length,
     recovered: books.payments.filter(
       (payment) =>
-        orderIds.has(payment.orderId) && payment.settledAt !== null && books.takenOverPaymentIds.has(payment.id),
+        orderIds.has(payment.orderId) && payment.settledAt !== null && books.leftOpenPaymentIds.has(payment.id),
     ).length,
     doubleCharges: violationsOf('I1'),
     repairedCharges: capturedCharges(evidence).filter(({ chargeId }) => repaired.has(chargeId ?? '')).length,

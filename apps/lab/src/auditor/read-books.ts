@@ -74,8 +74,11 @@ async function readAll(client: PoolClient): Promise<Books> {
   if (clock === undefined) throw new Error('the database did not say what time it is')
   const money = `amount_minor AS "amountMinor", currency`
   const rowsOf = <Row extends object>(query: string) => readRows<Row>(client, query)
-  const takenOver = await rowsOf<{ id: string }>(
-    `SELECT DISTINCT payment_id AS id FROM payment_events WHERE event = 'taken-over' AND refund_id IS NULL`,
+  // A deposed owner's last line has the outcome that it had seen, or why it had seen none.
+  const leftOpen = await rowsOf<{ id: string }>(
+    `SELECT DISTINCT payment_id AS id FROM payment_events
+      WHERE refund_id IS NULL AND (event IN ('taken-over', 'unknown') OR (event = 'superseded'
+            AND detail NOT IN ('authorized', 'succeeded', 'declined', 'cancelled', 'voided')))`,
   )
   return {
     readAt: clock.now,
@@ -114,7 +117,7 @@ async function readAll(client: PoolClient): Promise<Books> {
       `SELECT id, topic, subject_id AS "subjectId", recipient, attempts, dead_at IS NOT NULL AS "isGivenUp"
          FROM outbox WHERE channel = 'receipt'`,
     ),
-    takenOverPaymentIds: new Set(takenOver.map(({ id }) => id)),
+    leftOpenPaymentIds: new Set(leftOpen.map(({ id }) => id)),
   }
 }
 

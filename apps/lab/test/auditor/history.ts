@@ -83,7 +83,7 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
       subscriptions: [],
       invoices: [],
       receipts: [],
-      takenOverPaymentIds: new Set(),
+      leftOpenPaymentIds: new Set(),
     },
   }
 }

@@ -25,7 +25,7 @@ describe('the verdict', () => {
   it('is valid on a clean history, with the figures of the run', async () => {
     const history = cleanHistory(orders)
     history.attempts.push(attempt(at(orders, 0)), attempt(at(orders, 1), { status: 202 }))
-    history.books.takenOverPaymentIds.add('payment-1')
+    history.books.leftOpenPaymentIds.add('payment-1')
     const verdict = await judgeRun(runOf(history), witnessesOf(history), soon)
     expect(verdict).toMatchObject({ verdict: 'valid', reason: null })
     expect(verdict.figures).toEqual({

@@ -76,7 +76,23 @@ it('reads all that the invariants need, from the tables as the migrations make t
       ...{ attempts: 2, isGivenUp: false },
     },
   ])
-  expect([...books.takenOverPaymentIds]).toEqual([paymentId])
+  expect([...books.leftOpenPaymentIds]).toEqual([paymentId])
+})
+
+it.each([
+  ['an owner gave up', { event: 'unknown', detail: 'deadline' }, 1],
+  ['an owner was deposed before it had an answer', { event: 'superseded', detail: 'connection' }, 1],
+  ['an owner was deposed though it had seen the outcome', { event: 'superseded', detail: 'succeeded' }, 0],
+  ['its owner finished it', { event: 'settled', detail: 'succeeded' }, 0],
+])('a payment counts as left open where %s', async (_, line, counted) => {
+  await writeHold('now()')
+  const { rows } = await pool.query<{ id: string }>('SELECT id FROM payments')
+  const id = rows[0]?.id
+  await pool.query(
+    "INSERT INTO payment_events (payment_id, event, detail, by, generation) VALUES ($1, $2, $3, 'test', 1)",
+    [id, line.event, line.detail],
+  )
+  expect([...(await readBooks(pool)).leftOpenPaymentIds]).toEqual(counted === 1 ? [id] : [])
 })
 
 const setTo: Readonly<Record<string, string>> = {

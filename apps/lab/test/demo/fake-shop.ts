@@ -151,7 +151,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
       })),
       ...{ refunds: [], subscriptions: [], invoices: [], receipts: [] },
       recordedAnswers: recorded,
-      takenOverPaymentIds: new Set(),
+      leftOpenPaymentIds: new Set(),
     }
   }
 
