@@ -44,7 +44,7 @@ export async function failMissingRefund(
   if (!row) return { kind: 'not-found' }
   const isOurs = await database.statement(
     (client) => client.$executeRaw`
-    UPDATE refunds SET look_at = clock_timestamp()
+    UPDATE refunds SET look_at = ${dueNow}
      WHERE id = ${refundId}::uuid AND ${waitsForAPerson} AND attempt_since < now() - make_interval(hours => ${quietHours}::int)`,
   )
   if (isOurs === 0) return { kind: 'not-looked', state: row.state, why: whyNotRefund(row) }
@@ -79,7 +79,7 @@ export async function cancelMissingPayment(
   if (!row) return { kind: 'not-found' }
   const isOurs = await database.statement(
     (client) => client.$executeRaw`
-    UPDATE payments SET look_at = clock_timestamp() WHERE id = ${paymentId}::uuid AND ${waitsForAPerson}`,
+    UPDATE payments SET look_at = ${dueNow} WHERE id = ${paymentId}::uuid AND ${waitsForAPerson}`,
   )
   if (isOurs === 0) {
     const why = row.state === 'needs_review' ? 'somebody is looking at it' : 'it does not wait for a person'
@@ -92,6 +92,9 @@ export async function cancelMissingPayment(
   const now = (await read()) ?? row
   return conclude(now, { code: now.declineCode, evidence: seen.evidence })
 }
+
+/** Cut and not rounded, as the column would: half a millisecond ahead of the clock, whoever looks at once finds nothing due. */
+export const dueNow = Prisma.sql`date_trunc('milliseconds', clock_timestamp())`
 
 export const waitsForAPerson = Prisma.sql`state = 'needs_review' AND (leased_until IS NULL OR leased_until < now())`
 

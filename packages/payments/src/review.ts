@@ -6,7 +6,7 @@ import {
   type Refund,
   type Refusal,
 } from '@seatbelt/domain'
-import { waitsForAPerson } from './end-missing.ts'
+import { dueNow, waitsForAPerson } from './end-missing.ts'
 import type { RefundReviewResult, ReviewResult } from './operations.ts'
 import type { PaymentDeps } from './payment-deps.ts'
 import { findPayment } from './read-payments.ts'
@@ -62,7 +62,7 @@ const refunds = Prisma.sql`refunds`
 async function bringForward(database: Database, table: Prisma.Sql, id: string): Promise<boolean> {
   const count = await database.statement(
     (client) => client.$executeRaw`
-    UPDATE ${table} SET look_at = clock_timestamp() WHERE id = ${id}::uuid AND ${waitsForAPerson}`,
+    UPDATE ${table} SET look_at = ${dueNow} WHERE id = ${id}::uuid AND ${waitsForAPerson}`,
   )
   return count === 1
 }
