@@ -1,5 +1,9 @@
 -- The schema after all migrations, written from the catalog. Do not edit.
 
+CREATE TYPE booking_state AS ENUM ('pending', 'confirmed', 'cancelling', 'cancelled');
+
+CREATE TYPE hold_state AS ENUM ('active', 'checking_out', 'booked', 'released', 'expired');
+
 CREATE TYPE invoice_state AS ENUM ('open', 'paid', 'uncollectible');
 
 CREATE TYPE order_state AS ENUM ('pending', 'processing', 'paid', 'cancelled', 'partially_refunded', 'refunded');
@@ -45,6 +49,99 @@ CREATE TABLE billing_runs (
   CONSTRAINT billing_runs_pkey PRIMARY KEY (hour)
 );
 
+-- Every booking that a seat ever had. Claims are deleted, these rows stay.
+CREATE TABLE booked_seats (
+  booking_id uuid NOT NULL,
+  seat_id uuid NOT NULL,
+  released_at timestamp(3) with time zone,
+  CONSTRAINT booked_seats_pkey PRIMARY KEY (booking_id, seat_id),
+  CONSTRAINT booked_seats_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT booked_seats_seat_id_fkey FOREIGN KEY (seat_id) REFERENCES seats(id) ON UPDATE RESTRICT ON DELETE RESTRICT
+);
+-- A seat has one booking at a time; the twin of seat_claims_pkey.
+CREATE UNIQUE INDEX bookings_one_per_seat ON public.booked_seats USING btree (seat_id) WHERE (released_at IS NULL);
+
+-- What a hold became when its payment was authorized; it stands once the money was taken. What it is of stands in its hold.
+CREATE TABLE bookings (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  customer_id text NOT NULL,
+  hold_id uuid NOT NULL,
+  order_id uuid NOT NULL,
+  payment_id uuid NOT NULL,
+  -- The refund of the latest cancellation.
+  refund_id uuid,
+  state booking_state NOT NULL DEFAULT 'pending'::booking_state,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  confirmed_at timestamp(3) with time zone,
+  cancelled_at timestamp(3) with time zone,
+  CONSTRAINT bookings_pkey PRIMARY KEY (id),
+  CONSTRAINT bookings_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT bookings_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT bookings_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT bookings_account_id_refund_id_fkey FOREIGN KEY (account_id, refund_id) REFERENCES refunds(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT bookings_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES holds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- A booking is cancelled exactly when it has a time for it.
+  CONSTRAINT bookings_cancelled_has_time CHECK (((state = 'cancelled'::booking_state) = (cancelled_at IS NOT NULL))),
+  -- Whoever finds a booking that is being cancelled finds the refund that will end it.
+  CONSTRAINT bookings_cancelling_has_refund CHECK (((state <> 'cancelling'::booking_state) OR (refund_id IS NOT NULL))),
+  -- A booking is confirmed by the money.
+  CONSTRAINT bookings_confirmed_when_paid CHECK (((state <> ALL (ARRAY['confirmed'::booking_state, 'cancelling'::booking_state])) OR (confirmed_at IS NOT NULL)))
+);
+-- Finds a booking for its account alone.
+CREATE UNIQUE INDEX bookings_account_id_id_key ON public.bookings USING btree (account_id, id);
+-- A hold is booked once.
+CREATE UNIQUE INDEX bookings_hold_id_key ON public.bookings USING btree (hold_id);
+-- An order pays one booking.
+CREATE UNIQUE INDEX bookings_order_id_key ON public.bookings USING btree (order_id);
+-- A payment pays one booking.
+CREATE UNIQUE INDEX bookings_payment_id_key ON public.bookings USING btree (payment_id);
+-- A refund belongs to one cancellation.
+CREATE UNIQUE INDEX bookings_refund_id_key ON public.bookings USING btree (refund_id);
+-- A cancelled booking stays so, one that was paid never waits for its money again, and what a booking is of never changes.
+CREATE TRIGGER bookings_final_stays_final BEFORE UPDATE ON public.bookings FOR EACH ROW EXECUTE FUNCTION bookings_final_stays_final();
+
+-- A part of the hall, with one price for each of its seats.
+CREATE TABLE event_sections (
+  id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  "position" integer NOT NULL,
+  name text NOT NULL,
+  price_minor integer NOT NULL,
+  CONSTRAINT event_sections_pkey PRIMARY KEY (id),
+  CONSTRAINT event_sections_event_id_fkey FOREIGN KEY (event_id) REFERENCES events(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- Ten seats at the highest price fit into one charge.
+  CONSTRAINT event_sections_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 9999999)))
+);
+-- Lets a seat prove that its section belongs to its event.
+CREATE UNIQUE INDEX event_sections_event_id_id_key ON public.event_sections USING btree (event_id, id);
+-- Lists an event's sections in the order of its plan.
+CREATE UNIQUE INDEX event_sections_event_id_position_key ON public.event_sections USING btree (event_id, "position");
+
+-- What an account sells seats for. Its sections, seats, tiers and prices do not change once it is there.
+CREATE TABLE events (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  name text NOT NULL,
+  currency character(3) NOT NULL,
+  sale_opens_at timestamp(3) with time zone NOT NULL,
+  sale_closes_at timestamp(3) with time zone NOT NULL,
+  -- How many seats and places one customer may hold at once. What is booked does not count.
+  seats_per_customer integer NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT events_pkey PRIMARY KEY (id),
+  CONSTRAINT events_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- A currency is written in one way, so that amounts can be compared.
+  CONSTRAINT events_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+  -- A sale that closes before it opens sells nothing.
+  CONSTRAINT events_sale_has_a_length CHECK ((sale_opens_at < sale_closes_at)),
+  -- Nobody empties a hall, and somebody can buy.
+  CONSTRAINT events_somebody_may_hold CHECK (((seats_per_customer >= 1) AND (seats_per_customer <= 100)))
+);
+-- Lists an account's events by id, and lets other rows prove that they belong to the same account.
+CREATE UNIQUE INDEX events_account_id_id_key ON public.events USING btree (account_id, id);
+
 -- The gateway's events that we have heard, each written in the commit of what it caused.
 CREATE TABLE gateway_events (
   id text NOT NULL,
@@ -63,6 +160,57 @@ CREATE TABLE gateway_events (
 );
 -- Finds what is old enough to be forgotten.
 CREATE INDEX gateway_events_received_at_idx ON public.gateway_events USING btree (received_at);
+
+-- What a customer has set aside for a while, at the price of that moment: seats, or places of a tier.
+CREATE TABLE holds (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  customer_id text NOT NULL,
+  state hold_state NOT NULL DEFAULT 'active'::hold_state,
+  seat_ids uuid[],
+  tier_id uuid,
+  quantity integer NOT NULL,
+  amount_minor integer NOT NULL,
+  currency character(3) NOT NULL,
+  -- For seats a copy: their claims decide. For places this row decides.
+  expires_at timestamp(3) with time zone NOT NULL,
+  extended boolean NOT NULL DEFAULT false,
+  checkouts integer NOT NULL DEFAULT 0,
+  -- The order of the latest checkout.
+  order_id uuid,
+  -- How much time the hold had left when its checkout began; it has that again when the checkout comes to nothing.
+  left_ms integer,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  CONSTRAINT holds_pkey PRIMARY KEY (id),
+  CONSTRAINT holds_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT holds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT holds_event_id_tier_id_fkey FOREIGN KEY (event_id, tier_id) REFERENCES tiers(event_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- What is held can be paid with one charge.
+  CONSTRAINT holds_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  -- Whoever finds a hold that is being checked out finds the payment that will end it.
+  CONSTRAINT holds_checked_out_by_an_order CHECK (((state <> ALL (ARRAY['checking_out'::hold_state, 'booked'::hold_state])) OR (order_id IS NOT NULL))),
+  -- A hold is of seats or of places, never of both.
+  CONSTRAINT holds_of_seats_or_places CHECK ((((seat_ids IS NULL) <> (tier_id IS NULL)) AND ((seat_ids IS NULL) OR (cardinality(seat_ids) = quantity)))),
+  -- One request locks a bounded number of rows.
+  CONSTRAINT holds_quantity_is_bounded CHECK (((quantity >= 1) AND (quantity <= 10))),
+  -- Nobody keeps seats by trying one card after the other.
+  CONSTRAINT holds_three_checkouts CHECK ((((checkouts >= 0) AND (checkouts <= 3)) AND ((checkouts = 0) = (order_id IS NULL)))),
+  -- The clock of a hold stands still while it is being paid.
+  CONSTRAINT holds_time_left_while_checking_out CHECK ((((state = 'checking_out'::hold_state) = (left_ms IS NOT NULL)) AND (left_ms >= 0)))
+);
+-- Finds the checkouts that are under way, of which some may be overdue.
+CREATE INDEX holds_being_paid ON public.holds USING btree (order_id) WHERE (state = 'checking_out'::hold_state);
+-- Counts what a customer holds.
+CREATE INDEX holds_of_customer ON public.holds USING btree (event_id, customer_id) WHERE (state = ANY (ARRAY['active'::hold_state, 'checking_out'::hold_state]));
+-- Finds what of one tier has lapsed, before it is called sold out.
+CREATE INDEX holds_of_tier_to_expire ON public.holds USING btree (tier_id, expires_at) WHERE ((state = 'active'::hold_state) AND (tier_id IS NOT NULL));
+-- An order pays one hold.
+CREATE UNIQUE INDEX holds_order_id_key ON public.holds USING btree (order_id);
+-- Finds what has lapsed.
+CREATE INDEX holds_to_expire ON public.holds USING btree (expires_at) WHERE (state = 'active'::hold_state);
+-- A hold that ended stays so, what it is of and its price never change, and one that is being paid for keeps its order.
+CREATE TRIGGER holds_final_stays_final BEFORE UPDATE ON public.holds FOR EACH ROW EXECUTE FUNCTION holds_final_stays_final();
 
 -- One key of one client: written in the commit of its claim, answered in the commit that settled it.
 CREATE TABLE idempotency_keys (
@@ -94,6 +242,7 @@ CREATE TABLE idempotency_keys (
   CONSTRAINT idempotency_keys_step_is_known CHECK (
 CASE step
     WHEN 'pay'::text THEN (refund_id IS NULL)
+    WHEN 'checkout'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'capture'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'void'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'refund'::text THEN ((payment_id IS NULL) AND (refund_id IS NOT NULL))
@@ -173,7 +322,7 @@ CREATE TABLE orders (
   -- A currency is written in one way, so that amounts can be compared.
   CONSTRAINT orders_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
   -- Whoever settles an order knows what else belongs into that commit.
-  CONSTRAINT orders_purpose_is_known CHECK ((purpose = ANY (ARRAY['merchant'::text, 'invoice'::text]))),
+  CONSTRAINT orders_purpose_is_known CHECK ((purpose = ANY (ARRAY['merchant'::text, 'invoice'::text, 'checkout'::text]))),
   CONSTRAINT orders_receipt_email_length CHECK (((char_length(receipt_email) >= 3) AND (char_length(receipt_email) <= 254)))
 );
 -- Lists an account's orders by id, and lets other rows prove that they belong to the same account.
@@ -494,6 +643,49 @@ CREATE INDEX refunds_to_recover ON public.refunds USING btree (look_at) WHERE (s
 -- A refund never changes what it gives back; one that succeeded can only be taken back by the bank, once.
 CREATE TRIGGER refunds_final_stays_final BEFORE UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION refunds_final_stays_final();
 
+-- Who has a seat: no row, nobody; a row whose time is over and that is not pinned, nobody either, and whoever wants the seat deletes it. Expiry and pin stand here and not only in the hold, because a conflicting insert reads only this row again.
+CREATE TABLE seat_claims (
+  seat_id uuid NOT NULL,
+  section_id uuid NOT NULL,
+  hold_id uuid NOT NULL,
+  expires_at timestamp(3) with time zone NOT NULL,
+  -- It does not lapse: it is being paid for, or booked.
+  pinned boolean NOT NULL DEFAULT false,
+  booking_id uuid,
+  -- A seat is had by one hold, whoever inserts, with or without any lock.
+  CONSTRAINT seat_claims_pkey PRIMARY KEY (seat_id),
+  CONSTRAINT seat_claims_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT seat_claims_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES holds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT seat_claims_seat_id_fkey FOREIGN KEY (seat_id) REFERENCES seats(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- What is booked does not lapse.
+  CONSTRAINT seat_claims_booked_is_pinned CHECK (((booking_id IS NULL) OR pinned))
+);
+-- Extending, pinning and releasing find the claims of one hold.
+CREATE INDEX seat_claims_of_hold ON public.seat_claims USING btree (hold_id);
+-- Draws the map of one section.
+CREATE INDEX seat_claims_of_section ON public.seat_claims USING btree (section_id);
+-- A claim never passes from one hold to another, and a booked one never changes.
+CREATE TRIGGER seat_claims_are_kept BEFORE UPDATE ON public.seat_claims FOR EACH ROW EXECUTE FUNCTION seat_claims_are_kept();
+-- A seat that is booked, or being paid for, is not given away before that has ended.
+CREATE TRIGGER seat_claims_pinned_are_kept BEFORE DELETE ON public.seat_claims FOR EACH ROW WHEN (old.pinned) EXECUTE FUNCTION seat_claims_are_kept();
+
+-- A chair. Two are adjacent when their numbers in one row follow each other: where a chair is missing, so is its number.
+CREATE TABLE seats (
+  id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  section_id uuid NOT NULL,
+  row_position integer NOT NULL,
+  row_name text NOT NULL,
+  number integer NOT NULL,
+  accessible boolean NOT NULL DEFAULT false,
+  CONSTRAINT seats_pkey PRIMARY KEY (id),
+  CONSTRAINT seats_event_id_section_id_fkey FOREIGN KEY (event_id, section_id) REFERENCES event_sections(event_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- What a ticket says.
+  CONSTRAINT seats_number_is_positive CHECK ((number > 0))
+);
+-- No chair stands on another, and a section's are listed as they stand.
+CREATE UNIQUE INDEX seats_section_id_row_position_number_key ON public.seats USING btree (section_id, row_position, number);
+
 -- What a customer agreed to be charged again and again.
 CREATE TABLE subscriptions (
   id uuid NOT NULL,
@@ -538,6 +730,28 @@ END))),
 CREATE UNIQUE INDEX subscriptions_account_id_id_key ON public.subscriptions USING btree (account_id, id);
 -- Finds what the billing run must invoice.
 CREATE INDEX subscriptions_due ON public.subscriptions USING btree (next_due_at) WHERE (state = 'active'::subscription_state);
+
+-- General admission: places without numbers. The counters say how many are held and sold; each hold and booking moves them in its own commit.
+CREATE TABLE tiers (
+  id uuid NOT NULL,
+  event_id uuid NOT NULL,
+  "position" integer NOT NULL,
+  name text NOT NULL,
+  price_minor integer NOT NULL,
+  capacity integer NOT NULL,
+  sold integer NOT NULL DEFAULT 0,
+  held integer NOT NULL DEFAULT 0,
+  CONSTRAINT tiers_pkey PRIMARY KEY (id),
+  CONSTRAINT tiers_event_id_fkey FOREIGN KEY (event_id) REFERENCES events(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- More than there are is never sold or held, and never less than nothing, whoever writes.
+  CONSTRAINT tiers_never_oversold CHECK (((sold >= 0) AND (held >= 0) AND ((sold + held) <= capacity))),
+  -- Ten places at the highest price fit into one charge.
+  CONSTRAINT tiers_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 9999999)))
+);
+-- Lets a hold prove that its tier belongs to its event.
+CREATE UNIQUE INDEX tiers_event_id_id_key ON public.tiers USING btree (event_id, id);
+-- Lists an event's tiers in their order.
+CREATE UNIQUE INDEX tiers_event_id_position_key ON public.tiers USING btree (event_id, "position");
 
 -- The ledger: one row is one transfer between two accounts, so that it balances by construction. Append only.
 CREATE TABLE transfers (
@@ -598,6 +812,41 @@ CREATE OR REPLACE FUNCTION public.append_only()
 AS $function$
 BEGIN
   RAISE EXCEPTION '% is append only', TG_TABLE_NAME USING ERRCODE = 'check_violation', CONSTRAINT = TG_NAME;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.bookings_final_stays_final()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF OLD.state = 'cancelled' AND NEW IS DISTINCT FROM OLD THEN
+    RAISE EXCEPTION 'booking % is final', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'bookings_final_stays_final';
+  END IF;
+  IF (NEW.account_id, NEW.event_id, NEW.customer_id, NEW.hold_id, NEW.order_id, NEW.payment_id)
+     IS DISTINCT FROM (OLD.account_id, OLD.event_id, OLD.customer_id, OLD.hold_id, OLD.order_id, OLD.payment_id)
+     OR (NEW.state = 'pending' AND OLD.state <> 'pending') THEN
+    RAISE EXCEPTION 'booking % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'bookings_final_stays_final';
+  END IF;
+  RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.holds_final_stays_final()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF OLD.state IN ('booked', 'released', 'expired') AND NEW IS DISTINCT FROM OLD THEN
+    RAISE EXCEPTION 'hold % is final', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'holds_final_stays_final';
+  END IF;
+  IF (NEW.account_id, NEW.event_id, NEW.customer_id, NEW.seat_ids, NEW.tier_id, NEW.quantity, NEW.amount_minor, NEW.currency)
+     IS DISTINCT FROM (OLD.account_id, OLD.event_id, OLD.customer_id, OLD.seat_ids, OLD.tier_id, OLD.quantity, OLD.amount_minor, OLD.currency)
+     OR NEW.checkouts < OLD.checkouts OR (OLD.extended AND NOT NEW.extended)
+     OR (OLD.state = 'active' AND NEW.state = 'booked')
+     OR (OLD.state = 'checking_out' AND (NEW.state = 'released' OR NEW.order_id IS DISTINCT FROM OLD.order_id
+                                         OR (NEW.state = 'checking_out' AND NEW IS DISTINCT FROM OLD))) THEN
+    RAISE EXCEPTION 'hold % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'holds_final_stays_final';
+  END IF;
+  RETURN NEW;
 END $function$;
 
 CREATE OR REPLACE FUNCTION public.idempotency_keys_answer_stays()
@@ -669,4 +918,23 @@ BEGIN
     RAISE EXCEPTION 'refund % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
   END IF;
   RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.seat_claims_are_kept()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF (NEW.seat_id, NEW.hold_id) IS DISTINCT FROM (OLD.seat_id, OLD.hold_id)
+       OR (OLD.booking_id IS NOT NULL AND NEW IS DISTINCT FROM OLD) THEN
+      RAISE EXCEPTION 'the claim of seat % cannot be rewritten', OLD.seat_id USING ERRCODE = 'check_violation', CONSTRAINT = 'seat_claims_are_kept';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF EXISTS (SELECT FROM bookings WHERE id = OLD.booking_id AND state <> 'cancelled')
+     OR (OLD.booking_id IS NULL AND EXISTS (SELECT FROM holds WHERE id = OLD.hold_id AND state IN ('checking_out', 'booked'))) THEN
+    RAISE EXCEPTION 'seat % is booked or being paid for', OLD.seat_id USING ERRCODE = 'check_violation', CONSTRAINT = 'seat_claims_are_kept';
+  END IF;
+  RETURN OLD;
 END $function$;

@@ -129,15 +129,45 @@ async function transactionOnce<T, R>(
   work: (tx: Tx, rollBack: RollBack<R>) => Promise<T>,
 ): Promise<T | R> {
   let workIsDone = false
+  let isCommitted = false
+  const afterwards: (() => void)[] = []
   try {
-    return await client.$transaction(async (tx) => {
+    const result = await client.$transaction(async (tx) => {
+      afterCommits.set(tx, afterwards)
       const result = await work(tx, rollBack)
       workIsDone = true
       return result
     })
+    isCommitted = true
+    return result
   } catch (error) {
     if (error instanceof RolledBack) return error.value as R
     throw workIsDone ? readCommitError(error) : readDatabaseError(error)
+  } finally {
+    if (isCommitted) afterwards.forEach(tellAnyway)
+  }
+}
+
+const afterCommits = new WeakMap<Tx, (() => void)[]>()
+
+/**
+ * Has `tell` called once this transaction is committed, in the order of the calls, and not at all if it is rolled back.
+ *
+ * Does not guarantee: that it is called. A process that dies in between, or whose COMMIT is not answered, tells nobody; so it
+ * is for hints alone. It must not wait, because whoever committed is waiting for the answer; and what it throws is dropped,
+ * because what is committed must not read as a fault.
+ */
+export function afterCommit(tx: Tx, tell: () => void): void {
+  const afterwards = afterCommits.get(tx)
+  if (!afterwards) throw new Error('there is no transaction that could be committed')
+  afterwards.push(tell)
+}
+
+function tellAnyway(tell: () => void): void {
+  try {
+    tell()
+  } catch {
+    // A hint that nobody got. The answer is the commit's.
   }
 }
 

@@ -1,5 +1,6 @@
 export { type AssertMigratedOptions, assertMigrated } from './assert-migrated.ts'
 export {
+  afterCommit,
   createDatabase,
   type Database,
   type DatabaseOptions,
@@ -15,7 +16,11 @@ export {
   UniqueViolation,
 } from './database-error.ts'
 export { describeSchema } from './describe-schema.ts'
+export { findAccountByKeyHash } from './find-account-by-key-hash.ts'
 export type {
+  Booking,
+  Event,
+  Hold,
   IdempotencyKey,
   Invoice,
   Order,

@@ -39,6 +39,14 @@ describe('the schema', () => {
       client.reconciliationRun,
       client.reconciliationSighting,
       client.reconciliationFinding,
+      client.event,
+      client.eventSection,
+      client.seat,
+      client.tier,
+      client.hold,
+      client.booking,
+      client.seatClaim,
+      client.bookedSeat,
     ]
     // Each names all of its model's columns; one that is missing in the database is an error.
     for (const model of models) expect(await (model as typeof client.account).findMany({ take: 1 })).toEqual([])

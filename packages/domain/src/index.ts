@@ -1,3 +1,6 @@
+export * from './booking.ts'
+export * from './event.ts'
+export * from './hold.ts'
 export * from './money.ts'
 export * from './order.ts'
 export * from './payment.ts'

@@ -8,8 +8,8 @@ import type { Refusal } from './refusal.ts'
  */
 export type OrderState = 'pending' | 'processing' | 'paid' | 'partially_refunded' | 'refunded' | 'cancelled'
 
-/** What made an order, and alone may pay and cancel it: the merchant by the API, or a billing run for an invoice. */
-export type OrderPurpose = 'merchant' | 'invoice'
+/** What made an order, and alone may pay and cancel it: the merchant by the API, a billing run for an invoice, or a checkout. */
+export type OrderPurpose = 'merchant' | 'invoice' | 'checkout'
 
 export interface Order extends Money {
   readonly id: string

@@ -1,5 +1,5 @@
 import type { Money } from './money.ts'
-import { inProgressRetryAfterSeconds, type OrderState } from './order.ts'
+import { inProgressRetryAfterSeconds, type OrderPurpose, type OrderState } from './order.ts'
 import type { Refusal } from './refusal.ts'
 
 /**
@@ -80,10 +80,14 @@ export type PaymentOutcome =
   /** Nothing was taken of what had been on hold. With a code: the gateway refused to capture it. */
   | { readonly state: 'voided'; readonly declineCode: string | null }
 
-/** The order after a step of its payment: paid, still being paid, or open for another try. */
-export function orderStateAfter(outcome: PaymentOutcome): OrderState {
+/**
+ * The order after a step of its payment: paid, still being paid, or open for another try. The order of a checkout has one try
+ * alone: the next checkout of the hold makes a new one.
+ */
+export function orderStateAfter(outcome: PaymentOutcome, purpose: OrderPurpose = 'merchant'): OrderState {
   if (outcome.state === 'succeeded') return 'paid'
-  return outcome.state === 'authorized' ? 'processing' : 'pending'
+  if (outcome.state === 'authorized') return 'processing'
+  return purpose === 'checkout' ? 'cancelled' : 'pending'
 }
 
 /** May what is on hold be captured, or given back? Between the two, whoever comes first decides. */

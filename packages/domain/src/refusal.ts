@@ -13,7 +13,7 @@ export type Refusal =
   | { readonly code: 'payment-not-found'; readonly paymentId: string }
   | { readonly code: 'order-already-paid'; readonly orderId: string; readonly paymentId: string | null }
   | { readonly code: 'order-cancelled'; readonly orderId: string }
-  /** Its order belongs to a subscription's invoice, which alone pays and cancels it. */
+  /** What made the order, a subscription's invoice or a checkout, alone pays and cancels it. */
   | { readonly code: 'order-managed'; readonly orderId: string }
   | { readonly code: 'refund-not-found'; readonly refundId: string }
   /** Nothing is on hold that could be captured or voided. */
@@ -33,6 +33,52 @@ export type Refusal =
   | { readonly code: 'webhook-delivery-not-found'; readonly deliveryId: string }
   /** Only what was given up is sent again. */
   | { readonly code: 'webhook-delivery-not-dead'; readonly deliveryId: string }
+  | { readonly code: 'event-not-found'; readonly eventId: string }
+  | {
+      readonly code: 'event-not-on-sale'
+      readonly eventId: string
+      /** ISO 8601, UTC. */
+      readonly saleOpensAt: string
+      readonly saleClosesAt: string
+    }
+  /** A part of the plan that no event has, or not this one. */
+  | { readonly code: 'section-not-found'; readonly sectionId: string }
+  | { readonly code: 'tier-not-found'; readonly tierId: string }
+  /** Nobody has ever heard of them, or they belong to another account. */
+  | { readonly code: 'seats-not-found'; readonly seatIds: readonly string[] }
+  /** They exist, and not in this event. */
+  | { readonly code: 'seats-of-another-event'; readonly seatIds: readonly string[] }
+  | { readonly code: 'seats-named-twice'; readonly seatIds: readonly string[] }
+  | { readonly code: 'too-many-seats'; readonly mostSeats: number }
+  | { readonly code: 'quantity-not-positive'; readonly quantity: number }
+  /** More than the tier ever had. */
+  | { readonly code: 'quantity-over-capacity'; readonly tierId: string; readonly capacity: number }
+  /** Together with what the customer holds already. */
+  | {
+      readonly code: 'customer-holds-too-many'
+      readonly customerId: string
+      readonly heldSeats: number
+      readonly mostSeats: number
+    }
+  /** Somebody has them, or is taking them at this moment. */
+  | { readonly code: 'seats-taken'; readonly seatIds: readonly string[] }
+  | { readonly code: 'sold-out'; readonly tierId: string }
+  /** No row of the section has so many free seats side by side. */
+  | { readonly code: 'no-adjacent-seats'; readonly sectionId: string; readonly quantity: number }
+  /** Another hold of the same customer at the same event is being decided about right now. */
+  | { readonly code: 'hold-in-progress'; readonly customerId: string; readonly retryAfterSeconds: number }
+  | { readonly code: 'hold-not-found'; readonly holdId: string }
+  | { readonly code: 'hold-of-another-customer'; readonly holdId: string }
+  | { readonly code: 'hold-expired'; readonly holdId: string }
+  | { readonly code: 'hold-released'; readonly holdId: string }
+  | { readonly code: 'hold-booked'; readonly holdId: string; readonly bookingId: string | null }
+  | { readonly code: 'hold-extended-before'; readonly holdId: string }
+  /** Its payment is under way, or somebody is deciding about it right now. */
+  | { readonly code: 'hold-checking-out'; readonly holdId: string; readonly retryAfterSeconds: number }
+  | { readonly code: 'booking-not-found'; readonly bookingId: string }
+  | { readonly code: 'booking-cancelled'; readonly bookingId: string }
+  /** Its money is being taken or given back right now. */
+  | { readonly code: 'booking-in-progress'; readonly bookingId: string; readonly retryAfterSeconds: number }
   /** Somebody else is deciding about, or paying for, the same order right now. */
   | { readonly code: 'payment-in-progress'; readonly orderId: string; readonly retryAfterSeconds: number }
   /** The first request with this key is still running. */

@@ -18,6 +18,8 @@ const requestProblems = {
   'payment-voided': { status: 402, title: 'The hold was given back' },
   'refund-failed': { status: 402, title: 'The refund failed' },
   'not-found': { status: 404, title: 'There is nothing here' },
+  'checkout-voided': { status: 410, title: 'The seats were given back or gone, and nothing was charged' },
+  'paid-without-seats': { status: 409, title: 'The payment was taken, and the seats were gone' },
   'payment-captured': { status: 409, title: 'The payment was captured' },
   'method-not-allowed': { status: 405, title: 'This path does not take that method' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },

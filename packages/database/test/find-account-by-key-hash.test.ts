@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
-import { createDatabase, developmentAccounts, seedDevelopment } from '@seatbelt/database'
 import { freshDatabase } from '@seatbelt/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { findAccountByKeyHash } from '../src/find-account-by-key-hash.ts'
+import { createDatabase, developmentAccounts, findAccountByKeyHash, seedDevelopment } from '../src/index.ts'
 
 const fresh = await freshDatabase()
 const database = createDatabase({ url: fresh.url, poolSize: 2, applicationName: 'test' })
