@@ -1,6 +1,6 @@
 import {
+  doorFields,
   gatewayKeyProblem,
-  integerField,
   operationFields,
   processFields,
   webhookSecretsProblem,
@@ -15,14 +15,7 @@ export const configSchema = z
     ...processFields({ instance: 'payments-api-1', port: 4001 }),
     // No connection is held while the gateway is asked, so that ten serve some hundred requests in flight.
     ...operationFields({ poolSize: 10 }),
-    RATE_LIMIT_PER_SECOND: integerField({ min: 1, max: 1_000_000 })
-      .default(2_000)
-      .describe('requests a second that this replica takes from one account; twice as many at once'),
-    STRANGER_LIMIT_PER_SECOND: integerField({ min: 1, max: 1_000_000 })
-      .default(20)
-      .describe(
-        'requests a second without a known key that this replica takes from one address; five times as many at once',
-      ),
+    ...doorFields(),
     GATEWAY_WEBHOOK_SECRETS: z
       .string()
       .default('')
@@ -31,9 +24,6 @@ export const configSchema = z
       .describe(
         'what the gateway signs its webhooks with, such as whsec_...; two, separated by a comma, while one is rotated; without any they are not taken',
       ),
-    TRUSTED_PROXY_HOPS: integerField({ min: 0, max: 10 })
-      .default(0)
-      .describe('how many proxies of ours stand before this process, whose X-Forwarded-For is believed'),
   })
   .superRefine((config, context) => {
     const lease = leaseProblem({ gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS })

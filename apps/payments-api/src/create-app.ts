@@ -71,7 +71,7 @@ export function createApp(parts: AppParts): Express {
   }
 
   const signed = parts.gatewayEvents ? [gatewayEventsOperation] : []
-  const document = openApiDocument({ ...about, operations, signed, schemas: namedSchemas })
+  const document = openApiDocument({ ...about, operations, signed, streams: [], schemas: namedSchemas })
   app
     .route('/openapi.json')
     .get((_request, response) => void response.json(document))

@@ -1,6 +1,8 @@
-import { assertMigrated } from '@seatbelt/database'
+import { openBooking } from '@seatbelt/booking'
+import { assertMigrated, findAccountByKeyHash } from '@seatbelt/database'
 import {
   acceptsDevelopmentKeys,
+  bookingRenderings,
   createAuthenticate,
   createLogger,
   createMetrics,
@@ -16,11 +18,9 @@ import {
   createStripeEventReader,
   createSubscriptionOperations,
   createWebhookOperations,
-  openPayments,
 } from '@seatbelt/payments'
 import { configSchema } from './config.ts'
 import { createApp } from './create-app.ts'
-import { findAccountByKeyHash } from './find-account-by-key-hash.ts'
 
 const config = readConfig(configSchema)
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
@@ -28,7 +28,8 @@ const metrics = createMetrics()
 
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 
-const payments = openPayments({
+// With the steps of checkouts: what the gateway tells here may settle one, and its seats are booked in that commit.
+const payments = openBooking({
   databaseUrl: config.DATABASE_URL,
   databasePoolSize: config.DATABASE_POOL_SIZE,
   redisLock: config.REDIS_LOCK,
@@ -40,6 +41,7 @@ const payments = openPayments({
   by: config.INSTANCE,
   registry: metrics.registry,
   renderings,
+  bookingRenderings,
   log: logger,
 })
 

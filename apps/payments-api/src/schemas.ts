@@ -1,17 +1,15 @@
 import {
   anchorYears,
-  currencies,
   type InvoiceState,
   intervalUnits,
   longestIntervals,
-  maxAmountMinor,
   type OrderState,
   type PaymentState,
   type RefundState,
   type SubscriptionState,
   type WebhookDeliveryState,
 } from '@seatbelt/domain'
-import { decodeCursor } from '@seatbelt/http'
+import { fields, pageFields } from '@seatbelt/http'
 import { isTimeZone, isWallTime, type WebhookTargets, webhookUrlProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -48,38 +46,8 @@ const deliveryStates = ['pending', 'delivered', 'dead'] as const satisfies reado
 const subscriptionStates = ['active', 'past_due', 'cancelled'] as const satisfies readonly SubscriptionState[]
 const invoiceStates = ['open', 'paid', 'uncollectible'] as const satisfies readonly InvoiceState[]
 
-/** As we write them. An id in another spelling is none of ours, so that one order has one path. */
-const id = z
-  .string()
-  .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be an id, in lower case')
-  .meta({ format: 'uuid' })
-
-const amountMinor = z
-  .int('must be a whole number of minor units')
-  .min(1, 'must be at least 1')
-  .max(maxAmountMinor, `must be at most ${maxAmountMinor}`)
-  .meta({ description: 'In minor units: 1999 is 19.99 EUR, and 1999 JPY', examples: [1999] })
-
-const currency = z
-  .enum(currencies, 'must be an ISO 4217 code that is charged in, in upper case')
-  .meta({ examples: ['EUR'] })
-
-const customerId = z
-  .string('must be text')
-  .regex(/^[\x21-\x7e]{1,128}$/, 'must have 1 to 128 printable ASCII characters, without spaces')
-  .meta({ description: "The merchant's own name for the customer", examples: ['customer-1'] })
-
-const paymentMethod = z
-  .string('must be text')
-  .regex(/^pm_[A-Za-z0-9_]{1,120}$/, "must be the gateway's id of a payment method, such as pm_card_visa")
-  .meta({ examples: ['pm_card_visa'] })
-
-const receiptEmail = z
-  .email('must be a mail address')
-  .max(254, 'must have at most 254 characters')
-  .meta({ description: 'Where the receipts go', examples: ['ada@example.com'] })
-
-const moment = z.iso.datetime().meta({ examples: ['2026-11-20T10:00:00.000Z'] })
+const { id, amountMinor, currency, customerId, paymentMethod, receiptEmail, moment } = fields
+const page = pageFields
 
 // What is sent to us. -------------------------------------------------------------------------------------------------
 
@@ -161,8 +129,7 @@ export const newRefund = z.strictObject({
     .optional()
     .describe("The merchant's own words"),
 })
-/** For what needs no words: the empty object, or none. */
-export const emptyBody = z.strictObject({})
+export const { emptyBody } = fields
 
 export const deliveryPath = z.strictObject({ deliveryId: id })
 /** What is read of an event. Anything else in it is the gateway's. */
@@ -177,18 +144,6 @@ export const orderPath = z.strictObject({ orderId: id })
 export const paymentPath = z.strictObject({ paymentId: id })
 export const refundPath = z.strictObject({ refundId: id })
 
-/** A page costs one index scan of its size; a hundred rows are some 30 KiB. */
-const page = {
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'must be a whole number')
-    .pipe(z.coerce.number<string>().int().min(1, 'must be at least 1').max(100, 'must be at most 100'))
-    .default(20),
-  cursor: z
-    .string()
-    .refine((cursor) => decodeCursor(cursor) !== null, 'must be the nextCursor of the page before')
-    .optional(),
-}
 export const orderPage = z.strictObject(page)
 export const refundPage = z.strictObject(page)
 export const refundStatePage = z.strictObject({

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { developmentAccounts } from '@seatbelt/database'
+import { developmentAccounts, findAccountByKeyHash } from '@seatbelt/database'
 import { createAuthenticate, createLogger, createMetrics, createTokenBuckets } from '@seatbelt/http'
 import { applyGatewayEvent, createPaymentOperations, createStripeEventReader } from '@seatbelt/payments'
 import Stripe from 'stripe'
 import { openShop, type Replica, type Shop } from '../../../packages/payments/test/shop.ts'
-import { findAccountByKeyHash } from '../src/find-account-by-key-hash.ts'
 import { createApp } from '../src/index.ts'
 
 export const secret = 'whsec_test_first'

@@ -4,14 +4,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createDatabase, developmentAccounts, seedDevelopment } from '@seatbelt/database'
+import { createDatabase, developmentAccounts, findAccountByKeyHash, seedDevelopment } from '@seatbelt/database'
 import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, renderings } from '@seatbelt/http'
 import { createPaymentOperations, openPayments, type PaymentDeps, recoverPayment } from '@seatbelt/payments'
 import { eventually, freshDatabase, race, startTcpProxy, valuesOf } from '@seatbelt/testing'
 import { afterEach, describe, expect, it } from 'vitest'
+import { noCheckouts } from '../../../packages/payments/test/shop.ts'
 import { start as startGateway } from '../../gateway/src/index.ts'
 import { runRecovery } from '../../worker/src/index.ts'
-import { findAccountByKeyHash } from '../src/find-account-by-key-hash.ts'
 import { createApp } from '../src/index.ts'
 
 /** As many as `openPayments` gives to requests. */
@@ -47,6 +47,7 @@ async function openWorld() {
     const metrics = createMetrics({ processMetrics: false })
     const payments = openPayments({
       ...{ databaseUrl: fresh.url, databasePoolSize: 10, by, registry: metrics.registry, renderings, log: logger },
+      checkouts: () => noCheckouts,
       ...{ redisLock: 'single', redisUrls: [process.env.TEST_REDIS_URL ?? ''] },
       ...{
         gatewayUrl: proxy.through(gateway.url),

@@ -1,5 +1,14 @@
+import { endOverdueCheckout, expireHolds, openBooking } from '@seatbelt/booking'
 import { assertMigrated } from '@seatbelt/database'
-import { createLogger, createMetrics, listen, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
+import {
+  bookingRenderings,
+  createLogger,
+  createMetrics,
+  listen,
+  prepareOrExit,
+  readConfig,
+  renderings,
+} from '@seatbelt/http'
 import {
   billHour,
   createReceiptSender,
@@ -7,7 +16,6 @@ import {
   defaultPageSize,
   drawBillingFence,
   judgedAfterMs,
-  openPayments,
   purgeExpired,
   readBillingHour,
   readStandingDifferences,
@@ -19,6 +27,7 @@ import {
 import { configSchema } from './config.ts'
 import { inTurn } from './in-turn.ts'
 import { runBilling } from './run-billing.ts'
+import { runHoldExpiry } from './run-hold-expiry.ts'
 import { runPurge } from './run-purge.ts'
 import { runReconciliation } from './run-reconciliation.ts'
 import { runRecovery } from './run-recovery.ts'
@@ -30,7 +39,7 @@ const { registry, answerMetrics } = createMetrics()
 
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 
-const payments = openPayments({
+const payments = openBooking({
   databaseUrl: config.DATABASE_URL,
   databasePoolSize: config.DATABASE_POOL_SIZE,
   redisLock: config.REDIS_LOCK,
@@ -42,8 +51,12 @@ const payments = openPayments({
   by: config.INSTANCE,
   registry,
   renderings,
+  bookingRenderings,
   log: logger,
 })
+
+/** In one transaction: a few milliseconds of locks on rows that nobody wants but whoever takes them over. */
+const holdsAtOnce = 100
 
 const stop = new AbortController()
 const recovery = runRecovery({
@@ -86,6 +99,14 @@ const purge = runPurge({
   registry,
 })
 
+const holdExpiry = runHoldExpiry({
+  expire: () => expireHolds(payments.booking, holdsAtOnce),
+  endOverdue: () => endOverdueCheckout(payments.booking),
+  signal: stop.signal,
+  logger,
+  registry,
+})
+
 const billing = runBilling({
   readHour: () => readBillingHour(payments.deps, config.BILLING_INTERVAL_SECONDS),
   bill: (run) =>
@@ -122,7 +143,7 @@ await listen({
   exitWithParent: config.EXIT_WITH_PARENT,
   stopWork: () => {
     stop.abort()
-    return Promise.all([recovery, relays, purge, billing, reconciliation]).then(() => undefined)
+    return Promise.all([recovery, relays, purge, holdExpiry, billing, reconciliation]).then(() => undefined)
   },
   onDrained: async () => {
     await Promise.all([webhooks.close(), payments.close()])

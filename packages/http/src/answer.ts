@@ -17,7 +17,8 @@ export function jsonAnswer(status: number, value: unknown, headers: Readonly<Rec
  * Writes the answer, byte for byte.
  *
  * `no-store`, because what is answered here belongs to one account and changes without notice. For the same reason there
- * is no ETag: hashing every body would cost more than the rare 304 saves.
+ * is no ETag: hashing every body would cost more than the rare 304 saves. Where 304 is not rare, a `conditional-answer.ts`
+ * brings its own.
  */
 export function sendAnswer(response: Response, answer: Answer): void {
   const body = Buffer.from(answer.body)
@@ -28,4 +29,9 @@ export function sendAnswer(response: Response, answer: Answer): void {
     'Content-Length': body.byteLength,
   })
   response.end(body)
+}
+
+/** The client has the bytes of this answer. */
+export function sendNotModified(response: Response, { headers }: Answer): void {
+  response.writeHead(304, headers).end()
 }

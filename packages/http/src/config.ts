@@ -74,6 +74,23 @@ export function operationFields(defaults: { poolSize: number }) {
   }
 }
 
+/** What every process reads that takes requests of accounts. */
+export function doorFields() {
+  return {
+    RATE_LIMIT_PER_SECOND: integerField({ min: 1, max: 1_000_000 })
+      .default(2_000)
+      .describe('requests a second that this replica takes from one account; twice as many at once'),
+    STRANGER_LIMIT_PER_SECOND: integerField({ min: 1, max: 1_000_000 })
+      .default(20)
+      .describe(
+        'requests a second without a known key that this replica takes from one address; five times as many at once',
+      ),
+    TRUSTED_PROXY_HOPS: integerField({ min: 0, max: 10 })
+      .default(0)
+      .describe('how many proxies of ours stand before this process, whose X-Forwarded-For is believed'),
+  }
+}
+
 /** Why webhooks may not go where they are allowed to, or null. */
 export function webhookTargetsProblem(settings: {
   readonly NODE_ENV: string

@@ -68,5 +68,6 @@ function page(title: string): string {
 `
 }
 
-const startScript = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#swagger-ui', deepLinking: true, tryItOutEnabled: true })
+/** The document that stands beside the page, also where a balancer puts a path before both. */
+const startScript = `SwaggerUIBundle({ url: location.pathname.replace(/\\/docs\\/?$/, '/openapi.json'), dom_id: '#swagger-ui', deepLinking: true, tryItOutEnabled: true })
 `

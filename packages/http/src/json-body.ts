@@ -4,8 +4,9 @@ import { sendAnswer } from './answer.ts'
 import { problem } from './problem.ts'
 
 /**
- * The largest body that this API can need is a few hundred bytes. Sixteen KiB leave room for growth, are parsed in well
- * under a millisecond, and nobody can fill the memory with them: all connections together hold less than 40 MB.
+ * The largest body that this API can need, but for the few operations that say so, is a few hundred bytes. Sixteen KiB leave
+ * room for growth, are parsed in well under a millisecond, and nobody can fill the memory with them: all connections together
+ * hold less than 40 MB.
  */
 export const maxBodyBytes = 16 * 1024
 
@@ -33,13 +34,15 @@ export function requireBody(detail: string): RequestHandler {
  * Compressed bodies are refused: at this size they save nothing, and what is small on the wire could be huge in memory.
  * A bare `1` or `"a"` is JSON too: it passes here and its schema says that it is no object.
  */
-export const parseJsonBody: readonly RequestHandler[] = [
-  express.json({ limit: maxBodyBytes, inflate: false, strict: false, type: () => true }),
-  (request, _response, next) => {
-    request.body ??= hasBody(request.headers) ? null : {}
-    next()
-  },
-]
+export function parseJsonBody(maxBytes = maxBodyBytes): readonly RequestHandler[] {
+  return [
+    express.json({ limit: maxBytes, inflate: false, strict: false, type: () => true }),
+    (request, _response, next) => {
+      request.body ??= hasBody(request.headers) ? null : {}
+      next()
+    },
+  ]
+}
 
 function hasBody(headers: IncomingHttpHeaders): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Operation } from './operation.ts'
 import { type ProblemCode, problemKinds, problemType } from './problem.ts'
 import type { SignedOperation } from './signed-operation.ts'
+import type { StreamOperation } from './stream-operation.ts'
 
 export interface OpenApiOptions {
   readonly title: string
@@ -9,6 +10,7 @@ export interface OpenApiOptions {
   readonly description: string
   readonly operations: readonly Operation[]
   readonly signed: readonly SignedOperation[]
+  readonly streams: readonly StreamOperation[]
   /** Named ones become components, and are referred to wherever they occur. */
   readonly schemas: Readonly<Record<string, z.ZodType>>
 }
@@ -80,16 +82,22 @@ const commonHeaders = {
   },
   Location: { description: 'Where to look', schema: { type: 'string' } },
   RetryAfter: { description: 'Seconds', schema: { type: 'integer' } },
+  ETag: { description: 'Names these very bytes', schema: { type: 'string' } },
 }
 
-function paths({ operations, signed, schemas }: OpenApiOptions): Json {
+function paths({ operations, signed, streams, schemas }: OpenApiOptions): Json {
   const byPath: Record<string, Json> = {}
   for (const operation of operations) {
-    const path = operation.path.replaceAll(/:(\w+)/g, '{$1}')
+    const path = templateOf(operation.path)
     byPath[path] = { ...byPath[path], [operation.method]: describe(operation, schemas) }
   }
+  for (const operation of streams) byPath[templateOf(operation.path)] = { get: describeStream(operation, schemas) }
   for (const operation of signed) byPath[operation.path] = { post: describeSigned(operation, schemas) }
   return byPath
+}
+
+function templateOf(path: string): string {
+  return path.replaceAll(/:(\w+)/g, '{$1}')
 }
 
 function describe(operation: Operation, schemas: OpenApiOptions['schemas']): Json {
@@ -103,10 +111,12 @@ function describe(operation: Operation, schemas: OpenApiOptions['schemas']): Jso
       ...parameters('path', operation.params),
       ...parameters('query', operation.query),
       ...(isRecorded ? [idempotencyKeyParameter] : []),
+      ...(operation.isConditional ? [ifNoneMatchParameter] : []),
     ],
     ...(operation.body === null ? {} : { requestBody: requestBody({ ...operation, body: operation.body }, schemas) }),
     responses: {
-      ...answers(operation.answers, { schemas, isRecorded }),
+      ...answers(operation.answers, { schemas, isRecorded, isConditional: operation.isConditional ?? false }),
+      ...(operation.isConditional ? { 304: notModified } : {}),
       ...problems([...problemsOfAll, ...(isRecorded ? problemsOfCommands : []), ...operation.problems], isRecorded),
     },
   }
@@ -124,8 +134,53 @@ function describeSigned(operation: SignedOperation, schemas: OpenApiOptions['sch
       required: true,
       content: { 'application/json': { schema: reference(bodySchema, schemas, 'input') } },
     },
-    responses: { ...answers(operation.answers, { schemas, isRecorded: false }), ...problems(codes, false) },
+    responses: {
+      ...answers(operation.answers, { schemas, isRecorded: false, isConditional: false }),
+      ...problems(codes, false),
+    },
   }
+}
+
+/** OpenAPI has no words for the events of a stream: they are told as text, and their data as schemas of that name. */
+function describeStream(operation: StreamOperation, schemas: OpenApiOptions['schemas']): Json {
+  const { operationId, tag, summary, description, params, events } = operation
+  const told = Object.entries(events).map(([name, event]) => {
+    const { $ref: place } = reference(event.schema, schemas, 'output')
+    return `- \`${name}\`: ${event.description}${place === undefined ? '' : ` Its data: \`${place}\`.`}`
+  })
+  return {
+    ...{ operationId, tags: [tag], summary, description: [description, ...told].join('\n') },
+    parameters: [...parameters('path', params), lastEventIdParameter],
+    responses: {
+      200: {
+        description: 'The stream, which ends when the client or this replica goes',
+        headers: responseHeaders(200, false),
+        content: { 'text/event-stream': { schema: { type: 'string' } } },
+      },
+      ...problems([...problemsOfAll, ...operation.problems], false),
+    },
+  }
+}
+
+const lastEventIdParameter = {
+  name: 'Last-Event-ID',
+  in: 'header',
+  required: false,
+  description: 'The id of the last event that came, to go on after it. What was missed comes first, or `reset`.',
+  schema: { type: 'string' },
+}
+
+const ifNoneMatchParameter = {
+  name: 'If-None-Match',
+  in: 'header',
+  required: false,
+  description: 'The ETag of what the client has',
+  schema: { type: 'string' },
+}
+
+const notModified = {
+  description: 'The client has it already',
+  headers: { ETag: { $ref: '#/components/headers/ETag' } },
 }
 
 const idempotencyKeyParameter = {
@@ -160,15 +215,19 @@ interface AnswerOptions {
   readonly schemas: OpenApiOptions['schemas']
   /** Are final answers recorded under a key, so that they can come again? */
   readonly isRecorded: boolean
+  readonly isConditional: boolean
 }
 
-function answers(byStatus: Operation['answers'], { schemas, isRecorded }: AnswerOptions): Json {
+function answers(byStatus: Operation['answers'], { schemas, isRecorded, isConditional }: AnswerOptions): Json {
   return Object.fromEntries(
     Object.entries(byStatus).map(([status, { description, schema }]) => [
       status,
       {
         description,
-        headers: responseHeaders(Number(status), isRecorded),
+        headers: {
+          ...responseHeaders(Number(status), isRecorded),
+          ...(isConditional ? notModified.headers : {}),
+        },
         content: { 'application/json': { schema: reference(schema, schemas, 'output') } },
       },
     ]),

@@ -24,11 +24,21 @@ export interface Operation {
   readonly body: z.ZodObject | null
   /** What is said where no body comes, if that is refused. Otherwise it is read as the empty object. */
   readonly bodyMissing?: string
+  /** For what needs more than `maxBodyBytes`: each has a bound of its own, and so has their number. */
+  readonly largeBody?: LargeBody
+  /** Its answers are made by `createConditionalAnswer`, so that 304 is one of them. */
+  readonly isConditional?: boolean
   /** What is answered besides problems, by status. */
   readonly answers: Readonly<Record<number, { readonly description: string; readonly schema: z.ZodType }>>
   /** Those of its own. What every operation can answer is added where it is mounted or documented. */
   readonly problems: readonly ProblemCode[]
   readonly handle: (request: OperationRequest) => Promise<Answer>
+}
+
+export interface LargeBody {
+  readonly maxBytes: number
+  /** Read or worked on at once, in this process. Others are refused with 503. */
+  readonly atOnce: number
 }
 
 /** A request as it comes out of the ladder: authenticated, and otherwise not looked at. */
@@ -69,6 +79,7 @@ type Described<Params extends z.ZodObject> = Pick<
 export function defineQuery<Params extends z.ZodObject, Query extends z.ZodObject>(
   definition: Described<Params> & {
     readonly query: Query
+    readonly isConditional?: boolean
     readonly handle: (input: {
       readonly accountId: string
       readonly params: z.output<Params>
@@ -95,6 +106,7 @@ export function defineCommand<Params extends z.ZodObject, Body extends z.ZodObje
   definition: Described<Params> & {
     readonly body: Body
     readonly bodyMissing?: string
+    readonly largeBody?: LargeBody
     readonly handle: (input: {
       readonly call: Call
       readonly params: z.output<Params>
@@ -121,15 +133,15 @@ export function defineCommand<Params extends z.ZodObject, Body extends z.ZodObje
   }
 }
 
-function readParams<Params extends z.ZodObject>(
-  { params, unknownId }: Described<Params>,
-  request: OperationRequest,
+export function readParams<Params extends z.ZodObject>(
+  { params, unknownId }: Pick<Described<Params>, 'params' | 'unknownId'>,
+  request: Pick<OperationRequest, 'params'>,
 ): { value: z.output<Params> } | Answer {
   const result = params.safeParse(request.params)
   if (result.success) return { value: result.data }
   return unknownId ? refusalAnswer(unknownId(request.params)) : problem('not-found', 'Nothing has this path.')
 }
 
-function isAnswer<Value>(either: { value: Value } | Answer): either is Answer {
+export function isAnswer<Other extends object>(either: Other | Answer): either is Answer {
   return 'status' in either
 }

@@ -19,3 +19,7 @@ export function recordedAnswer(recorded: RecordedAnswer, replayed: boolean): Ans
     body: recorded.body,
   }
 }
+
+export function recordedProblem({ status, body }: Pick<Answer, 'status' | 'body'>): RecordedAnswer {
+  return { status, body, location: null }
+}

@@ -11,7 +11,7 @@ import type {
   WebhookEndpoint,
 } from '@seatbelt/domain'
 import { problem } from './problem.ts'
-import type { RecordedAnswer } from './recorded-answer.ts'
+import { type RecordedAnswer, recordedProblem } from './recorded-answer.ts'
 
 /**
  * The answers that are recorded. The API, the worker and whoever else settles a payment are handed these functions, so
@@ -247,8 +247,4 @@ export function paymentEventBody(event: PaymentEvent) {
     detail: event.detail,
     refundId: event.refundId,
   }
-}
-
-function recordedProblem({ status, body }: { status: number; body: string }): RecordedAnswer {
-  return { status, body, location: null }
 }

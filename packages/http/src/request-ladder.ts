@@ -1,11 +1,16 @@
 import type { Express, Request, RequestHandler } from 'express'
-import { sendAnswer } from './answer.ts'
+import { sendAnswer, sendNotModified } from './answer.ts'
+import { atMostAtOnce } from './at-most-at-once.ts'
 import type { Authenticate } from './authentication.ts'
+import { isKnown } from './conditional-answer.ts'
+import type { EventStreams } from './event-streams.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { parseJsonBody, requireBody, requireJsonContentType } from './json-body.ts'
-import type { Operation } from './operation.ts'
+import { isAnswer, type Operation } from './operation.ts'
 import { problem } from './problem.ts'
+import { refusalAnswer } from './refusal-answer.ts'
 import { accountIdOf, contextOf, idempotencyKeyOf } from './request-context.ts'
+import type { StreamOperation } from './stream-operation.ts'
 import type { TokenBuckets } from './token-buckets.ts'
 
 export interface Doors {
@@ -27,11 +32,15 @@ export interface Doors {
  */
 function requestLadder(operation: Operation, doors: Doors): RequestHandler[] {
   const looks = [authenticated(doors), withinRate(doors)]
-  const { bodyMissing } = operation
-  const body = bodyMissing === undefined ? parseJsonBody : [requireBody(bodyMissing), ...parseJsonBody]
-  const changes = [readKey, requireJsonContentType, ...body]
+  const { bodyMissing, largeBody } = operation
+  const required = bodyMissing === undefined ? [] : [requireBody(bodyMissing)]
+  const place = largeBody ? [atMostAtOnce(largeBody.atOnce, busy)] : []
+  const changes = [readKey, requireJsonContentType, ...required, ...place, ...parseJsonBody(largeBody?.maxBytes)]
   return [...looks, ...(operation.method === 'post' ? changes : []), answered(operation)]
 }
+
+/** One of those that are worked on has ended before a client's first pause has. */
+const busy = refusalAnswer({ code: 'temporarily-unavailable', retryAfterSeconds: 1 })
 
 /** Mounts every operation, and a 405 with `Allow` for the other methods of its path. */
 export function mountOperations(app: Express, operations: readonly Operation[], doors: Doors): void {
@@ -41,6 +50,25 @@ export function mountOperations(app: Express, operations: readonly Operation[], 
     for (const operation of here) route[operation.method](...requestLadder(operation, doors))
     route.all(methodNotAllowed(here.map((operation) => operation.method)))
   }
+}
+
+/**
+ * Mounts what is answered by a stream. The same steps, then: is what it names there, and has this replica a place for one
+ * more? Nothing is read of a body, and nothing recorded.
+ */
+export function mountStream(app: Express, operation: StreamOperation, streams: EventStreams, doors: Doors): void {
+  const opened: RequestHandler = async (request, response) => {
+    const accountId = accountIdOf(response)
+    const lastEventId = request.get('last-event-id') ?? null
+    const follow = await operation.open({ accountId, params: stringParams(request), lastEventId })
+    if (isAnswer(follow)) return sendAnswer(response, follow)
+    const refused = await streams.run(response, { accountId, isHead: request.method === 'HEAD', follow })
+    if (refused) sendAnswer(response, refused)
+  }
+  app
+    .route(operation.path)
+    .get(authenticated(doors), withinRate(doors), opened)
+    .all(methodNotAllowed(['get']))
 }
 
 /** For the paths beside the operations, too. */
@@ -104,7 +132,8 @@ function answered(operation: Operation): RequestHandler {
       query: request.query,
       body: request.body,
     })
-    sendAnswer(response, answer)
+    if (isKnown(answer, request.get('if-none-match'))) sendNotModified(response, answer)
+    else sendAnswer(response, answer)
   }
 }
 

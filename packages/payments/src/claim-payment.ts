@@ -13,6 +13,13 @@ export interface ClaimedByOwner {
 /** How the money is to be taken. */
 export type Asked = Pick<IntentParameters, 'paymentMethod' | 'captureMethod' | 'offSessionCustomer'>
 
+export interface NewClaim {
+  readonly order: Order
+  readonly asked: Asked
+  /** How long recovery goes on asking for the money. */
+  readonly wantedForMs?: number
+}
+
 /**
  * The part of a claim that every payment has, whoever asked for it: compare-and-set on the order, then the intent, once.
  *
@@ -21,7 +28,7 @@ export type Asked = Pick<IntentParameters, 'paymentMethod' | 'captureMethod' | '
 export async function claimPayment(
   deps: PaymentDeps,
   tx: Tx,
-  { order, asked }: { readonly order: Order; readonly asked: Asked },
+  { order, asked, wantedForMs = wantedMs }: NewClaim,
   rollBack: RollBack<{ kind: 'contended' }>,
 ): Promise<{ readonly kind: 'claimed'; readonly claimed: ClaimedByOwner } | { kind: 'refused'; refusal: Refusal }> {
   const { compareAndSet, insertOnce } = deps.layers
@@ -36,7 +43,11 @@ export async function claimPayment(
   const intentParameters = { amountMinor, currency, ...asked, metadata: { paymentId: id, orderId, accountId } }
   const intent = { id, accountId, orderId, amountMinor, currency, paymentMethod, intentParameters, goal } as const
   const line = { event: 'claimed', by: deps.by, gatewayRequestId: null }
-  const inserted = await insertOnce.payment(tx, { ...intent, leaseMs: deps.policy.leaseMs, wantedMs }, line)
+  const inserted = await insertOnce.payment(
+    tx,
+    { ...intent, leaseMs: deps.policy.leaseMs, wantedMs: wantedForMs },
+    line,
+  )
   if (!inserted) return rollBack({ kind: 'contended' })
 
   const payment: Payment = {

@@ -67,9 +67,11 @@ async function claim(
   { call, request: { paymentId, goal }, rollBack }: Claim,
 ): ReturnType<Effectful<ClaimedByRequest, never, Payment>['claim']> {
   const lease = startOwnLease(policy)
-  const row = await tx.payment.findUniqueOrThrow({
+  const { order, ...row } = await tx.payment.findUniqueOrThrow({
     where: { accountId_id: { accountId: call.accountId, id: paymentId } },
+    include: { order: { select: { purpose: true } } },
   })
+  if (order.purpose !== 'merchant') return { kind: 'refused', refusal: { code: 'order-managed', orderId: row.orderId } }
   const decision = decideToEndAuthorization(row)
   if (decision.code !== 'end-authorization') return { kind: 'refused', refusal: decision }
 

@@ -14,11 +14,13 @@ export type Topic =
   | 'refund.reversed'
   | 'invoice.paid'
   | 'invoice.past_due'
+  | 'booking.confirmed'
+  | 'booking.cancelled'
 
 export interface Fact {
   readonly accountId: string
   readonly topic: Topic
-  /** The payment, refund or invoice that it is about. */
+  /** The payment, refund, invoice or booking that it is about. */
   readonly subjectId: string
   /** What a webhook tells: what a client sees who looks at the subject. */
   readonly data: object

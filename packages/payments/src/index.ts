@@ -1,6 +1,8 @@
 export { applyGatewayEvent, type EventResult } from './apply-gateway-event.ts'
 export { type Billed, type BillingOptions, billHour } from './bill-hour.ts'
 export { billingResource, drawBillingFence } from './billing-fence.ts'
+export type { CheckoutSteps } from './checkout-steps.ts'
+export { type ClaimedByOwner, claimPayment } from './claim-payment.ts'
 export { createPaymentLayers, type LayerParts } from './create-payment-layers.ts'
 export { createPaymentOperations } from './create-payment-operations.ts'
 export { cancelMissingPayment, type EndedByOperator, failMissingRefund } from './end-missing.ts'
@@ -57,6 +59,7 @@ export {
   type PaymentLayers,
   type PaymentPolicy,
   quorumProblem,
+  startOwnLease,
 } from './payment-deps.ts'
 export { dueAt, isTimeZone, isWallTime } from './period.ts'
 export { type Purgeable, purgeables, purgeBatchSize, purgeExpired } from './purge-expired.ts'
@@ -79,7 +82,12 @@ export {
 export type { RunRequest } from './reconcile/runs.ts'
 export { type Recovered, recoverLapsingHold, recoverPayment } from './recover-payment.ts'
 export { type RecoveredRefund, recoverRefund } from './recover-refund.ts'
+export { claimRefund, type RefundClaimedByOwner } from './refund-payment.ts'
+export { resumePayment, resumeRefund } from './resume.ts'
 export { type InReview, listInReview, type OperatorReview, reviewAsOperator } from './review.ts'
+export { toCurrency, toOrder, toPayment } from './rows.ts'
+export { type Settlement, settleOwnStep } from './settle-payment.ts'
+export { settleRefund } from './settle-refund.ts'
 export {
   createSubscriptionOperations,
   type NewPaymentMethod,

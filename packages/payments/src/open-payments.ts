@@ -11,6 +11,7 @@ import { createGatewayGate, type Gateway } from '@seatbelt/safety'
 import { Redis } from 'ioredis'
 import type { Registry } from 'prom-client'
 import { v7 as newId } from 'uuid'
+import type { CheckoutSteps } from './checkout-steps.ts'
 import { createPaymentLayers } from './create-payment-layers.ts'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
@@ -30,6 +31,8 @@ export interface PaymentsOptions extends PaymentPolicy {
   readonly by: string
   readonly registry: Registry
   readonly renderings: Renderings
+  /** Made with the Redis client that all share. */
+  readonly checkouts: (redis: Redis) => CheckoutSteps
   readonly log: Log
 }
 
@@ -47,6 +50,8 @@ export interface Payments {
   readonly gateway: Gateway
   /** For electing a leader, with leases of this length. The same lock as the operations have. */
   readonly leadership: { readonly lock: Lock; readonly ttlMs: number }
+  /** The first node, for what is no lock and may be lost. It fails at once while Redis is away. */
+  readonly redis: Redis
   /** The gateway was away and answers again, and what was put off is due: whoever recovers need not wait. */
   onGatewayBack(listener: () => void): void
   close(): Promise<void>
@@ -100,8 +105,9 @@ export function openPayments(options: PaymentsOptions): Payments {
   })
 
   return {
-    deps: { database, layers, renderings, policy, newId, by },
+    deps: { database, layers, renderings, checkouts: options.checkouts(redis.first), policy, newId, by },
     database,
+    redis: redis.first,
     gateway: gate.gateway,
     leadership: { lock, ttlMs: lockTtlMs },
     onGatewayBack: gateway.onBack,
@@ -154,6 +160,7 @@ function openGateway(
 
 interface RedisLock {
   readonly lock: Lock
+  readonly first: Redis
   disconnect(): void
 }
 
@@ -166,7 +173,7 @@ function openRedisLock({ redisLock, redisUrls, log }: PaymentsOptions): RedisLoc
     redisLock === 'single'
       ? createRedisLock({ client: first, commandBudgetMs: redisBudgetMs })
       : createRedlock({ nodes, commandBudgetMs: redisBudgetMs, longestTtlMs: lockTtlMs })
-  return { lock, disconnect: () => nodes.forEach((node) => void node.disconnect()) }
+  return { lock, first, disconnect: () => nodes.forEach((node) => void node.disconnect()) }
 }
 
 /** A client that fails at once while Redis is away, and says once that it went and once that it is back. */

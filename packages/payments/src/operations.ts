@@ -127,4 +127,5 @@ export interface Renderings {
   invoiceSeen(invoice: Invoice): object
 }
 
-export type PaymentStep = Exclude<Intent['step'], 'refund'>
+/** What a caller of the payments API can ask of a payment. */
+export type PaymentStep = Exclude<Intent['step'], 'refund' | 'checkout'>

@@ -9,6 +9,7 @@ import {
   maxRefundRequests,
   type OwnLease,
 } from '@seatbelt/safety'
+import type { CheckoutSteps } from './checkout-steps.ts'
 import type { Renderings } from './operations.ts'
 
 /** What the operations are made of. Plain arguments; whoever composes decides. */
@@ -16,6 +17,7 @@ export interface PaymentDeps {
   readonly database: Database
   readonly layers: PaymentLayers
   readonly renderings: Renderings
+  readonly checkouts: CheckoutSteps
   readonly policy: PaymentPolicy
   /** A UUIDv7, so that ids sort by the time they were made. */
   readonly newId: () => string

@@ -1,17 +1,18 @@
-import type { Payment as PaymentRow } from '@seatbelt/database'
+import type { Payment as PaymentRow, Tx } from '@seatbelt/database'
 import { Prisma } from '@seatbelt/database'
 import type { Decline, Payment, PaymentGoal } from '@seatbelt/domain'
 import {
   type ClaimedPayment,
+  effectSettle,
   type GatewayRequest,
-  guardSettle,
   type IntentParameters,
   orderLockName,
 } from '@seatbelt/safety'
+import type { ClaimedByOwner } from './claim-payment.ts'
 import type { Result } from './operations.ts'
 import { type PaymentDeps, reviewAfterMs, startOwnLease } from './payment-deps.ts'
 import { paymentColumns, toPayment } from './rows.ts'
-import { settlePayment } from './settle-payment.ts'
+import { type Settlement, settleOwnStep } from './settle-payment.ts'
 
 export interface Recovered {
   readonly payment: Payment
@@ -57,10 +58,15 @@ async function recoverDuePayment(deps: PaymentDeps, which: Prisma.Sql): Promise<
   const due = await takeDuePayment(deps, which)
   if (!due) return null
   const { payment, claimed, looks, overdue } = due
-  const evidence = await deps.layers.gatewayIntent(claimed, lease)
-  const result = await guardSettle(deps.layers, orderLockName(payment), (tx) =>
-    settlePayment(deps, tx, { payment, claimed, evidence, looks, overdue }),
-  )
+  const steps = {
+    effect: async (owned: ClaimedByOwner) => {
+      const evidence = await deps.layers.gatewayIntent(owned.claimed, owned.lease)
+      return { evidence, nextLease: startOwnLease(deps.policy) }
+    },
+    settle: (tx: Tx, owned: ClaimedByOwner, found: Pick<Settlement, 'evidence' | 'nextLease'>) =>
+      settleOwnStep(deps, tx, { payment: owned.payment, claimed: owned.claimed, looks, overdue, ...found }),
+  }
+  const result = await effectSettle(deps.layers, orderLockName(payment), steps, { payment, claimed, lease })
   return { payment, result }
 }
 

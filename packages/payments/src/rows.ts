@@ -119,14 +119,14 @@ function toIntervalUnit(unit: string): IntervalUnit {
   return known
 }
 
-function toPurpose(purpose: string): OrderPurpose {
-  if (purpose === 'merchant' || purpose === 'invoice') return purpose
+export function toPurpose(purpose: string): OrderPurpose {
+  if (purpose === 'merchant' || purpose === 'invoice' || purpose === 'checkout') return purpose
   throw new Error(`the database holds an order for ${purpose}, which this version does not know`)
 }
 
 const known = new Map<string, Currency>(currencies.map((currency) => [currency, currency]))
 
-function toCurrency(code: string): Currency {
+export function toCurrency(code: string): Currency {
   const currency = known.get(code)
   if (currency === undefined)
     throw new Error(`the database holds the currency ${code}, which this version does not know`)

@@ -1,19 +1,30 @@
-import type { Tx } from '@seatbelt/database'
+import type { Payment as PaymentRow, Tx } from '@seatbelt/database'
 import {
+  type OrderPurpose,
   type OrderState,
   openPaymentStates,
   orderStateAfter,
   type Payment,
-  type PaymentOutcome,
   type PaymentState,
 } from '@seatbelt/domain'
-import { type ClaimedPayment, type Evidence, orderLockName, type Settled } from '@seatbelt/safety'
+import {
+  type ClaimedPayment,
+  type Continues,
+  type Evidence,
+  type FinalOutcome,
+  type OwnLease,
+  orderLockName,
+  type RecordedAnswer,
+  type Settled,
+} from '@seatbelt/safety'
 import { appendHistory } from './append-history.ts'
+import type { ClaimedByOwner } from './claim-payment.ts'
 import { tellPayment } from './enqueue-messages.ts'
+import { openRefund } from './open-refund.ts'
 import type { PaymentStep, Result } from './operations.ts'
 import { pauseBeforeLookMs } from './pause-before-look.ts'
 import type { PaymentDeps } from './payment-deps.ts'
-import { toPayment } from './rows.ts'
+import { toPayment, toPurpose } from './rows.ts'
 import { settleInvoice } from './settle-invoice.ts'
 
 export interface Settlement {
@@ -24,6 +35,8 @@ export interface Settlement {
   readonly looks?: number
   /** Has the payment been open for so long that a person should look as well? */
   readonly overdue?: boolean
+  /** Of an owner who goes on to what follows: begun before the first try to settle. Without it, recovery goes on. */
+  readonly nextLease?: OwnLease
 }
 
 /**
@@ -34,7 +47,22 @@ export interface Settlement {
  * knows into the history, has recovery look at once, and answers what is recorded. Without evidence the payment stays
  * open and recovery looks again later.
  */
-export async function settlePayment(deps: PaymentDeps, tx: Tx, settlement: Settlement): Promise<Result> {
+export async function settlePayment(
+  deps: PaymentDeps,
+  tx: Tx,
+  settlement: Omit<Settlement, 'nextLease'>,
+): Promise<Result> {
+  const result = await settleOwnStep(deps, tx, settlement)
+  if (result.kind === 'continues') throw new Error('nobody is there to continue')
+  return result
+}
+
+/** The same for an owner who, where authorizing leads to capturing or voiding, does that as well. */
+export async function settleOwnStep(
+  deps: PaymentDeps,
+  tx: Tx,
+  settlement: Settlement,
+): Promise<Result | Continues<ClaimedByOwner>> {
   const { claimed, evidence } = settlement
   if (evidence.kind === 'unknown') return giveUp(deps, tx, settlement, evidence)
   if (evidence.outcome.state === 'authorized') return authorize(deps, tx, settlement, evidence)
@@ -47,27 +75,93 @@ export async function settlePayment(deps: PaymentDeps, tx: Tx, settlement: Settl
   const payment = { ...settlement.payment, state: outcome.state, declineCode, settledAt: settled.settledAt }
   const { order } = settled
   const orderState =
-    order.purpose === 'invoice' ? await settleInvoice(deps, tx, payment, outcome) : orderStateAfter(outcome)
+    order.purpose === 'invoice'
+      ? await settleInvoice(deps, tx, payment, outcome)
+      : orderStateAfter(outcome, order.purpose)
   await moveOrder(deps, tx, order, orderState)
   if (outcome.state === 'succeeded') await book(deps, tx, payment)
   await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'settled', detail: outcome.state }])
-  return answer(deps, tx, payment, { outcome, step: stepOf(claimed) })
+  const step = stepOf(claimed, order.purpose)
+  const recorded =
+    step === 'checkout'
+      ? await endCheckout(deps, tx, payment, outcome)
+      : deps.renderings.paymentSettled(payment, outcome, step)
+  return answer(deps, tx, payment, { step, recorded })
 }
 
-/** The amount is on hold: the step is over, and the order waits for the merchant to capture it or to give it back. */
+async function endCheckout(
+  deps: PaymentDeps,
+  tx: Tx,
+  payment: Payment,
+  outcome: FinalOutcome,
+): Promise<RecordedAnswer> {
+  const { answer, paidInVain } = await deps.checkouts.ended(tx, payment, outcome)
+  if (!paidInVain) return answer
+  const { accountId, id: paymentId } = payment
+  // Nobody asked for it, so that no key is bound to it, and whoever recovers finds it due.
+  const refund = {
+    accountId,
+    paymentId,
+    amountMinor: null,
+    reason: 'nothing was left of what was paid for',
+    leaseMs: null,
+  }
+  const opened = await openRefund(deps, tx, refund)
+  if (opened.kind !== 'opened') throw new Error(`payment ${paymentId} could not be given back`)
+  return answer
+}
+
+/**
+ * The amount is on hold: the step is over, and the order waits for the merchant to capture it or to give it back. Of a checkout
+ * that is decided in this very commit, so that nothing on hold is ever without somebody who ends it.
+ */
 async function authorize(
   deps: PaymentDeps,
   tx: Tx,
   settlement: Settlement,
   { trail }: Pick<Evidence, 'trail'>,
-): Promise<Result> {
+): Promise<Result | Continues<ClaimedByOwner>> {
   const { claimed } = settlement
   const authorized = await deps.layers.compareAndSet.authorizePayment(tx, claimed)
   if (!authorized) return loseTo(deps, tx, settlement)
   const outcome = { state: 'authorized' } as const
   const payment = { ...settlement.payment, ...outcome, authorizedAt: authorized.authorizedAt }
   await appendHistory(tx, line(deps, claimed), [...trail, { event: 'settled', detail: outcome.state }])
-  return answer(deps, tx, payment, { outcome, step: stepOf(claimed) })
+  if (authorized.purpose === 'checkout') {
+    const { gatewayIntentId } = authorized
+    return endAuthorization(deps, tx, settlement, { ...payment, gatewayIntentId })
+  }
+  const step = 'pay'
+  return answer(deps, tx, payment, { step, recorded: deps.renderings.paymentSettled(payment, outcome, step) })
+}
+
+async function endAuthorization(
+  deps: PaymentDeps,
+  tx: Tx,
+  { claimed, nextLease }: Settlement,
+  payment: Payment,
+): Promise<Result | Continues<ClaimedByOwner>> {
+  const goal = await deps.checkouts.authorized(tx, payment)
+  const leaseMs = nextLease ? deps.policy.leaseMs : null
+  const next = await deps.layers.compareAndSet.endAuthorization(tx, claimed, { goal, leaseMs })
+  if (!next) throw new Error(`payment ${payment.id} changed in the commit that authorized it`)
+  await appendHistory(tx, line(deps, { ...claimed, ...next }), [{ event: 'claimed', detail: goal }])
+  const ending = { ...payment, state: goal === 'capture' ? 'capturing' : 'voiding' } as const
+  return nextLease
+    ? {
+        kind: 'continues',
+        claimed: { payment: ending, claimed: toEnd(claimed, { ...payment, ...next }, goal), lease: nextLease },
+      }
+    : { kind: 'unsettled', subject: ending }
+}
+
+/** The step that follows an authorization, as the owner of both has it. */
+function toEnd(
+  claimed: ClaimedPayment,
+  { generation, gatewayIntentId }: Pick<ClaimedPayment, 'generation' | 'gatewayIntentId'>,
+  goal: 'capture' | 'void',
+): ClaimedPayment {
+  return { ...claimed, generation, gatewayIntentId, goal, isFirstOwner: true, wanted: true, notedDecline: null }
 }
 
 /** Records what the caller of this step is told, if a caller's key started it, and what others are. */
@@ -75,16 +169,18 @@ async function answer(
   deps: PaymentDeps,
   tx: Tx,
   payment: Payment,
-  { outcome, step }: { readonly outcome: PaymentOutcome; readonly step: PaymentStep },
+  { step, recorded }: { readonly step: Step; readonly recorded: RecordedAnswer },
 ): Promise<Result> {
-  const { renderings, layers } = deps
   await tellPayment(deps, tx, payment)
-  const recorded = renderings.paymentSettled(payment, outcome, step)
-  await layers.idempotencyKey.answerIntent(tx, payment.accountId, { step, paymentId: payment.id }, recorded)
+  await deps.layers.idempotencyKey.answerIntent(tx, payment.accountId, { step, paymentId: payment.id }, recorded)
   return { kind: 'answered', answer: recorded, replayed: false }
 }
 
-function stepOf({ goal }: ClaimedPayment): PaymentStep {
+type Step = PaymentStep | 'checkout'
+
+/** Which step's caller waits for the answer. A checkout is authorized and captured for one and the same. */
+function stepOf({ goal }: ClaimedPayment, purpose: OrderPurpose): Step {
+  if (purpose === 'checkout') return 'checkout'
   return goal === 'capture' || goal === 'void' ? goal : 'pay'
 }
 
@@ -110,7 +206,7 @@ async function giveUp(
   tx: Tx,
   settlement: Settlement,
   evidence: Extract<Evidence, { kind: 'unknown' }>,
-): Promise<Result> {
+): Promise<Result | Continues<ClaimedByOwner>> {
   const { payment, claimed, looks = 0, overdue = false } = settlement
   const needsReview = overdue && evidence.readable
   const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
@@ -125,15 +221,38 @@ async function giveUp(
  * The payment is not as it was claimed: another owner has taken over, or this settle was committed before without our
  * hearing of it. What we learned is never thrown away, and what is recorded is what we answer.
  */
-async function loseTo(deps: PaymentDeps, tx: Tx, { claimed, evidence, payment }: Settlement): Promise<Result> {
-  const row = await tx.payment.findUniqueOrThrow({ where: { id: payment.id } })
+async function loseTo(
+  deps: PaymentDeps,
+  tx: Tx,
+  { claimed, evidence, payment, nextLease }: Settlement,
+): Promise<Result | Continues<ClaimedByOwner>> {
+  const include = { order: { select: { purpose: true } } } as const
+  const { order, ...row } = await tx.payment.findUniqueOrThrow({ where: { id: payment.id }, include })
+  const following = nextLease && followingOwnAuthorization(row, claimed, nextLease)
+  if (following) return following
   const isOurOwn = row.generation === claimed.generation && (row.settledAt !== null || row.state === 'authorized')
   if (!isOurOwn) await leaveToTheOwner(deps, tx, { payment: toPayment(row), claimed, evidence })
   const { accountId, id: paymentId } = payment
-  const answer = await deps.layers.idempotencyKey.findAnswer(tx, accountId, { step: stepOf(claimed), paymentId })
+  const step = stepOf(claimed, toPurpose(order.purpose))
+  const answer = await deps.layers.idempotencyKey.findAnswer(tx, accountId, { step, paymentId })
   // The request that claimed hears it for the first time, whoever wrote it down.
   const replayed = !isOurOwn && !claimed.isFirstOwner
   return answer ? { kind: 'answered', answer, replayed } : { kind: 'unsettled', subject: toPayment(row) }
+}
+
+/**
+ * Our own commit authorized the payment and claimed what follows, and only its answer was lost: the next generation is in the
+ * next step. Whoever had deposed us would have raised the generation once more by then.
+ */
+function followingOwnAuthorization(
+  row: PaymentRow,
+  claimed: ClaimedPayment,
+  lease: OwnLease,
+): Continues<ClaimedByOwner> | null {
+  const { generation, goal } = row
+  const isOurs = claimed.goal === 'authorize' && generation === claimed.generation + 1 && row.settledAt === null
+  if (!isOurs || (goal !== 'capture' && goal !== 'void')) return null
+  return { kind: 'continues', claimed: { payment: toPayment(row), claimed: toEnd(claimed, row, goal), lease } }
 }
 
 /** Writes what a deposed owner knows into the history, and has recovery look at once if the payment is still open. */

@@ -64,7 +64,7 @@ async function keepPending(
 
 /** Records what the caller is told, if a caller's key started the refund. What was told while it was pending stays. */
 async function answer(
-  { renderings, layers: { idempotencyKey } }: PaymentDeps,
+  { renderings, checkouts, layers: { idempotencyKey } }: PaymentDeps,
   tx: Tx,
   settlement: RefundSettlement,
   { refund, outcome }: { readonly refund: Refund; readonly outcome: RefundOutcome },
@@ -73,7 +73,7 @@ async function answer(
   const intent = { step: 'refund', refundId: refund.id } as const
   const told = settlement.refund.state === 'pending' ? await idempotencyKey.findAnswer(tx, accountId, intent) : null
   if (told) return { kind: 'answered', answer: told, replayed: true }
-  const recorded = renderings.refundSettled(refund, outcome)
+  const recorded = (await checkouts.refunded(tx, refund, outcome)) ?? renderings.refundSettled(refund, outcome)
   await idempotencyKey.answerIntent(tx, accountId, intent, recorded)
   return { kind: 'answered', answer: recorded, replayed: false }
 }

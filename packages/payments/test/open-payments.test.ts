@@ -3,7 +3,7 @@ import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openPayments, type PaymentsOptions, quorumProblem } from '../src/index.ts'
-import { renderings } from './shop.ts'
+import { noCheckouts, renderings } from './shop.ts'
 
 let fresh: Awaited<ReturnType<typeof freshDatabase>>
 let nodes: RedisServer[]
@@ -21,6 +21,7 @@ async function open(redisLock: PaymentsOptions['redisLock']) {
     ...{ databaseUrl: fresh.url, databasePoolSize: 2, redisLock, registry: new Registry(), renderings, by: 'test' },
     redisUrls: nodes.map(({ url }) => url) as [string, ...string[]],
     ...{ gatewayUrl: 'http://127.0.0.1:1', gatewayApiKey: 'sk_test_none', gatewayDeadlineMs: 1_000, leaseMs: 60_000 },
+    checkouts: () => noCheckouts,
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   })
   return { ...payments, [Symbol.asyncDispose]: payments.close }

@@ -13,6 +13,7 @@ import pg from 'pg'
 import { Registry } from 'prom-client'
 import { v7 as newId } from 'uuid'
 import {
+  type CheckoutSteps,
   createPaymentLayers,
   createPaymentOperations,
   createStripeGateway,
@@ -47,6 +48,7 @@ export interface ReplicaParts {
   readonly database?: (real: Database) => Database
   readonly gateway?: (real: Gateway) => Gateway
   readonly layers?: (real: PaymentLayers) => Partial<PaymentLayers>
+  readonly checkouts?: CheckoutSteps
   readonly leaseMs?: number
 }
 
@@ -158,6 +160,7 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     database,
     layers: { ...real, ...parts.layers?.(real) },
     renderings,
+    checkouts: parts.checkouts ?? noCheckouts,
     policy: { gatewayDeadlineMs, leaseMs: parts.leaseMs ?? 60_000 },
     newId,
     by,
@@ -203,6 +206,13 @@ export function newPayment(overrides: Pick<NewPaymentRequest, 'orderId'> & Parti
 
 export function call(key: string, request: unknown, account: string = accountId): Call {
   return { accountId: account, key, fingerprint: createHash('sha256').update(JSON.stringify(request)).digest() }
+}
+
+/** Nothing in the tests of payments is of a checkout; a refund is asked about all the same. */
+export const noCheckouts: CheckoutSteps = {
+  authorized: () => Promise.reject(new Error('there are no checkouts')),
+  ended: () => Promise.reject(new Error('there are no checkouts')),
+  refunded: async () => null,
 }
 
 /** The house's answers are HTTP and made elsewhere; these say only what a test wants to see. */

@@ -28,7 +28,7 @@ export interface CompareAndSet extends RefundCompareAndSet {
    */
   settlePayment(tx: Tx, claimed: Claimed, outcome: FinalOutcome, fenced: boolean): Promise<Settled | null>
   /** Writes down that the amount is on hold, if the generation is the claimed one. The step is over, the payment is not. */
-  authorizePayment(tx: Tx, claimed: Claimed): Promise<{ readonly authorizedAt: Date } | null>
+  authorizePayment(tx: Tx, claimed: Claimed): Promise<Authorized | null>
   /** Claims what becomes of a hold: between capturing and voiding, whoever comes first decides. Null: it is decided. */
   endAuthorization(
     tx: Tx,
@@ -126,6 +126,13 @@ export interface Settled {
     readonly state: OrderState
     readonly purpose: OrderPurpose
   }
+}
+
+/** A payment whose amount is on hold, and what its order is for. */
+export interface Authorized {
+  readonly authorizedAt: Date
+  readonly gatewayIntentId: string
+  readonly purpose: OrderPurpose
 }
 
 export type GatewayRequest = 'create' | 'confirm' | 'capture' | 'cancel'
@@ -231,12 +238,13 @@ export const compareAndSet: CompareAndSet = {
   },
 
   authorizePayment: async (tx, claimed) => {
-    const rows = await tx.$queryRaw<{ authorizedAt: Date }[]>`
+    const rows = await tx.$queryRaw<Authorized[]>`
       UPDATE payments
          SET state = 'authorized', leased_until = NULL, hinted = false, decline_code = NULL, declined_by = NULL, authorized_at = clock_timestamp(),
              void_at = step_started_at + make_interval(days => ${authorizationDays}::int)
-       WHERE ${stillClaimed(claimed)} AND goal = 'authorize'
-      RETURNING authorized_at AS "authorizedAt"`
+        FROM orders
+       WHERE ${stillClaimed(claimed)} AND goal = 'authorize' AND orders.id = payments.order_id
+      RETURNING authorized_at AS "authorizedAt", gateway_intent_id AS "gatewayIntentId", orders.purpose`
     return rows[0] ?? null
   },
 

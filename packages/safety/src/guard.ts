@@ -9,6 +9,7 @@ import { isContention, throughOutage } from './through-outage.ts'
 /**
  * THE ORDER OF THE LAYERS. This file is the one place where it can be seen, and the nesting is the order.
  *
+ *   0 cheap door        (holds of seats alone) is somebody else taking, or having, the seat? It costs no connection.
  *   1 idempotency key   was this very request answered before?
  *   2   Redis lock      is somebody at this resource now? (a hint that saves transactions)
  *         gate          does the gateway answer, and is there a place to wait for it? (else nothing is claimed)
@@ -23,7 +24,7 @@ import { isContention, throughOutage } from './through-outage.ts'
  *   3       advisory lock
  *   4, 5      settle: the outcome, its bookings
  *   1         and the answer for the key
- *         COMMIT
+ *         COMMIT            or, where one effect leads to the next (authorized, so capture), its claim: then 6 again
  *
  * Only what is nested inside a transaction is given its `tx`, so that the compiler keeps the effect out of it.
  */
@@ -40,8 +41,14 @@ export interface Layers {
   readonly reportFault: (fault: unknown, resource: string) => void
 }
 
+export interface Answered {
+  readonly kind: 'answered'
+  readonly answer: RecordedAnswer
+  readonly replayed: boolean
+}
+
 export type Guarded<Unsettled> =
-  | { readonly kind: 'answered'; readonly answer: RecordedAnswer; readonly replayed: boolean }
+  | Answered
   | { readonly kind: 'unsettled'; readonly subject: Unsettled }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
 
@@ -60,15 +67,26 @@ export interface MeetingPoint {
 }
 
 export interface Effectful<Claimed, Evidence, Unsettled> {
-  /** Decides and writes the intent and the key's row, or refuses and writes nothing. */
+  /**
+   * Decides and writes the intent and the key's row, or refuses and writes nothing. `answered`: it turned out that nothing has to
+   * be asked for, and the key is bound to that answer.
+   */
   readonly claim: (
     tx: Tx,
     rollBack: RollBack<KeyTaken | Contended>,
-  ) => Promise<{ readonly kind: 'claimed'; readonly claimed: Claimed } | Refused>
+  ) => Promise<{ readonly kind: 'claimed'; readonly claimed: Claimed } | Answered | Refused>
   readonly effect: (claimed: Claimed) => Promise<Evidence>
-  readonly settle: (tx: Tx, claimed: Claimed, evidence: Evidence) => Promise<Guarded<Unsettled>>
+  /** `continues`: it claimed a next effect in the same commit, which is this owner's too. */
+  readonly settle: (tx: Tx, claimed: Claimed, evidence: Evidence) => Promise<Guarded<Unsettled> | Continues<Claimed>>
+  /** Where those meet who settle, if it is not where the claim was decided: the claim made what they meet at. */
+  readonly settleAt?: (claimed: Claimed) => string
   /** What can be said of an intent whose outcome this process could not learn or write down. */
   readonly unsettled: (claimed: Claimed) => Unsettled
+}
+
+export interface Continues<Claimed> {
+  readonly kind: 'continues'
+  readonly claimed: Claimed
 }
 
 export interface ByKey<Unsettled> {
@@ -127,12 +145,32 @@ async function claimEffectSettle<Claimed, Evidence, Unsettled>(
       )
       if (claim.kind !== 'claimed') return claim
 
-      return afterCommit(layers, resource, steps.unsettled(claim.claimed), async () => {
-        const evidence = await steps.effect(claim.claimed)
-        return guardSettle(layers, resource, (tx) => steps.settle(tx, claim.claimed, evidence))
-      })
+      const settleAt = steps.settleAt?.(claim.claimed) ?? resource
+      return afterCommit(layers, settleAt, steps.unsettled(claim.claimed), () =>
+        effectSettle(layers, settleAt, steps, claim.claimed),
+      )
     }),
   )
+}
+
+/** No operation has more: one is authorized, and then captured or voided. */
+const mostEffects = 2
+
+/** What an owner does between its claim and the end, whether it claimed first or took over. */
+export async function effectSettle<Claimed, Evidence, Unsettled>(
+  layers: Layers,
+  resource: string,
+  { effect, settle }: Pick<Effectful<Claimed, Evidence, Unsettled>, 'effect' | 'settle'>,
+  claimed: Claimed,
+): Promise<Guarded<Unsettled>> {
+  let owned = claimed
+  for (let effects = 1; ; effects += 1) {
+    const evidence = await effect(owned)
+    const result = await guardSettle(layers, resource, (tx) => settle(tx, owned, evidence))
+    if (result.kind !== 'continues') return result
+    if (effects === mostEffects) throw new Error('an effect led to one more than there are')
+    owned = result.claimed
+  }
 }
 
 /** The gateway is away or busy, and nothing was claimed. */
@@ -140,12 +178,22 @@ function refusedForNow({ retryAfterSeconds }: NotAdmitted): Refused {
   return { kind: 'refused', refusal: { code: 'temporarily-unavailable', retryAfterSeconds } }
 }
 
+/**
+ * Asked before anything else, for what can be known to be in vain without a connection to the database. It runs the work, or
+ * refuses.
+ */
+export type CheapDoor = (call: Call, work: () => Promise<Guarded<never>>) => Promise<Guarded<never>>
+
 export interface Transactional {
+  readonly door?: CheapDoor
   /** Null where nothing exists yet that two requests could meet at, or where `work` locks the row that it decides about. */
   readonly resource: string | null
   readonly contended: Refusal
-  /** Decides and writes, or refuses and writes nothing. */
-  readonly work: (tx: Tx) => Promise<{ readonly kind: 'done'; readonly answer: RecordedAnswer } | Refused>
+  /** Decides and writes, or refuses and writes nothing: what is refused after a write is rolled back. */
+  readonly work: (
+    tx: Tx,
+    rollBack: RollBack<Refused>,
+  ) => Promise<{ readonly kind: 'done'; readonly answer: RecordedAnswer } | Refused>
 }
 
 /** An operation that is one transaction: its key is bound to its answer in the same commit. */
@@ -154,19 +202,35 @@ export async function guardTransaction(layers: Layers, call: Call, steps: Transa
   const redisLock: RedisLockLayer = resource === null ? (_, work) => work() : layers.redisLock
   const advisoryLock: AdvisoryLockLayer = resource === null ? (_, __, work) => work() : layers.advisoryLock
   const meetAt = { resource: resource ?? '', contended }
-  return judgeKey(layers, call, { meetAt, resume: neverAnIntent }, () =>
-    redisLock(meetAt.resource, () =>
-      layers.transaction<Guarded<never> | KeyTaken, KeyTaken>((tx, rollBack) =>
-        advisoryLock(tx, meetAt.resource, async () => {
-          const result = await unlessKeyTaken(layers, call, tx, await steps.work(tx))
-          if (result.kind !== 'done') return result
-          if (!(await layers.idempotencyKey.bindToAnswer(tx, call, result.answer))) rollBack({ kind: 'key-taken' })
-          return { kind: 'answered', answer: result.answer, replayed: false }
-        }),
+  const { door = openDoor } = steps
+  return door(call, () =>
+    judgeKey(layers, call, { meetAt, resume: neverAnIntent }, () =>
+      redisLock(meetAt.resource, () =>
+        layers
+          .transaction<Guarded<never> | KeyTaken, KeyTaken | TakenBack>((tx, rollBack) =>
+            advisoryLock(tx, meetAt.resource, async () => {
+              const takeBack = (refused: Refused) => rollBack({ kind: 'taken-back', refused })
+              const result = await unlessKeyTaken(layers, call, tx, await steps.work(tx, takeBack))
+              if (result.kind !== 'done') return result
+              if (!(await layers.idempotencyKey.bindToAnswer(tx, call, result.answer))) rollBack({ kind: 'key-taken' })
+              return { kind: 'answered', answer: result.answer, replayed: false }
+            }),
+          )
+          .then((result) =>
+            result.kind === 'taken-back' ? unlessKeyTaken(layers, call, undefined, result.refused) : result,
+          ),
       ),
     ),
   )
 }
+
+/** Refused after a write, which is rolled back by now. */
+interface TakenBack {
+  readonly kind: 'taken-back'
+  readonly refused: Refused
+}
+
+const openDoor: CheapDoor = (_, work) => work()
 
 /**
  * The settling half: one transaction under the same lock, for requests and for recovery alike.
@@ -192,7 +256,7 @@ export function orderLockName({
   return `order:${accountId}:${orderId}`
 }
 
-type Claim<Claimed> = { readonly kind: 'claimed'; readonly claimed: Claimed } | Refused | KeyTaken
+type Claim<Claimed> = { readonly kind: 'claimed'; readonly claimed: Claimed } | Answered | Refused | KeyTaken
 
 /**
  * A refusal holds only for a key that is still free: a copy of this request may have been answered while this one waited
@@ -201,7 +265,7 @@ type Claim<Claimed> = { readonly kind: 'claimed'; readonly claimed: Claimed } | 
 async function unlessKeyTaken<R extends { readonly kind: string }>(
   { idempotencyKey }: Layers,
   call: Call,
-  tx: Tx,
+  tx: Tx | undefined,
   result: R,
 ): Promise<R | KeyTaken> {
   if (result.kind !== 'refused') return result

@@ -24,9 +24,12 @@ export interface IdempotencyKeyLayer {
   findAnswer(tx: Tx, accountId: string, intent: Intent): Promise<RecordedAnswer | null>
 }
 
-/** What a key can start: one step of a payment, or a refund. Each is started by one key, if by any. */
+/**
+ * What a key can start: one step of a payment, or a refund; `checkout` is the whole of a payment, authorized and captured. Each
+ * is started by one key, if by any.
+ */
 export type Intent =
-  | { readonly step: 'pay' | 'capture' | 'void'; readonly paymentId: string }
+  | { readonly step: 'pay' | 'checkout' | 'capture' | 'void'; readonly paymentId: string }
   | { readonly step: 'refund'; readonly refundId: string }
 
 /** Who calls, with which key, and what for. `fingerprint`: SHA-256 over method, path and body; 32 bytes. */
@@ -81,7 +84,8 @@ async function find(tx: Pick<Tx, 'idempotencyKey'>, { accountId, key, fingerprin
 /** The database holds that a key without an answer names one, and that its step fits. */
 function intentIn({ step, paymentId, refundId }: IdempotencyKey): Intent {
   if (refundId !== null) return { step: 'refund', refundId }
-  if (paymentId !== null && (step === 'pay' || step === 'capture' || step === 'void')) return { step, paymentId }
+  if (paymentId !== null && (step === 'pay' || step === 'checkout' || step === 'capture' || step === 'void'))
+    return { step, paymentId }
   throw new Error('a key has neither an answer nor an intent')
 }
 

@@ -58,7 +58,11 @@ export {
   readRefundOutcome,
 } from './gateway-refund.ts'
 export {
+  type Answered,
+  type CheapDoor,
+  type Continues,
   type Effectful,
+  effectSettle,
   type Guarded,
   guardEffect,
   guardOwnEffect,
@@ -86,4 +90,5 @@ export {
   type NewTransfer,
 } from './insert-once.ts'
 export { createRedisLockLayer, type RedisLockLayer } from './redis-lock.ts'
+export { createSeatHintLayer, type SeatHintLayer, type SeatHintMetrics, type SeatHintOptions } from './seat-hint.ts'
 export { isContention, longestPauseMs, outageMs, throughOutage } from './through-outage.ts'

@@ -54,7 +54,8 @@ export interface NewRefund extends Money {
   readonly reason: string | null
   readonly gatewayIntentId: string
   readonly gatewayChargeId: string
-  readonly leaseMs: number
+  /** Null: nobody owns it, and it is due at once. */
+  readonly leaseMs: number | null
 }
 
 export interface NewTransfer extends Money {
@@ -94,7 +95,8 @@ export const insertOnce: InsertOnce = {
                            gateway_intent_id, gateway_charge_id, leased_until, look_at, attempt_since)
       VALUES (${refund.id}::uuid, ${refund.accountId}::uuid, ${refund.orderId}::uuid, ${refund.paymentId}::uuid, ${origin},
               ${refund.amountMinor}, ${refund.currency}, ${refund.reason}, ${refund.gatewayIntentId}, ${refund.gatewayChargeId},
-              clock_timestamp() + make_interval(secs => ${refund.leaseMs / 1000}::float8), clock_timestamp(), clock_timestamp())
+              clock_timestamp() + make_interval(secs => ${refund.leaseMs === null ? null : refund.leaseMs / 1000}::float8),
+              clock_timestamp(), clock_timestamp())
       ON CONFLICT DO NOTHING
       RETURNING id, payment_id, generation, created_at),
       noted AS (

@@ -1,5 +1,6 @@
 import {
   type Answer,
+  atMostAtOnce,
   jsonAnswer,
   type Logger,
   methodNotAllowed,
@@ -90,7 +91,7 @@ export function mountGatewayEvents(app: Express, events: GatewayEvents, parts: G
 
   app
     .route(gatewayEventsOperation.path)
-    .post(requireSignature, atMostAtOnce(maxAtOnce), requireJsonContentType, ...bodyWithin(events.bodyMs), handle)
+    .post(requireSignature, atMostAtOnce(maxAtOnce, busy), requireJsonContentType, ...bodyWithin(events.bodyMs), handle)
     .all(methodNotAllowed(['post']))
 }
 
@@ -112,18 +113,6 @@ function bodyWithin(bodyMs = defaultBodyMs): RequestHandler[] {
     },
     rawBody,
   ]
-}
-
-function atMostAtOnce(places: number): RequestHandler {
-  let takenPlaces = 0
-  return (_request, response, next) => {
-    if (takenPlaces >= places) return sendAnswer(response, busy)
-    takenPlaces += 1
-    response.once('close', () => {
-      takenPlaces -= 1
-    })
-    next()
-  }
 }
 
 const refusals: Readonly<Record<EventProblem, Answer>> = {

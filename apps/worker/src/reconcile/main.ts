@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
+import { openBooking } from '@seatbelt/booking'
 import { assertMigrated } from '@seatbelt/database'
-import { createLogger, createMetrics, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
+import { bookingRenderings, createLogger, createMetrics, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
 import {
   defaultPageSize,
   judgedAfterMs,
-  openPayments,
   type Reconciled,
   type ReconciliationReport,
   readRun,
@@ -25,7 +25,7 @@ const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 
 const policy = { gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS }
-const payments = openPayments({
+const payments = openBooking({
   databaseUrl: config.DATABASE_URL,
   databasePoolSize: config.DATABASE_POOL_SIZE,
   redisLock: config.REDIS_LOCK,
@@ -36,6 +36,7 @@ const payments = openPayments({
   by: config.INSTANCE,
   registry: createMetrics({ processMetrics: false }).registry,
   renderings,
+  bookingRenderings,
   log: logger,
 })
 const stop = new AbortController()

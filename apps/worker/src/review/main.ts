@@ -1,12 +1,7 @@
+import { openBooking } from '@seatbelt/booking'
 import { assertMigrated } from '@seatbelt/database'
-import { createLogger, createMetrics, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
-import {
-  cancelMissingPayment,
-  failMissingRefund,
-  listInReview,
-  openPayments,
-  reviewAsOperator,
-} from '@seatbelt/payments'
+import { bookingRenderings, createLogger, createMetrics, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
+import { cancelMissingPayment, failMissingRefund, listInReview, reviewAsOperator } from '@seatbelt/payments'
 import { configSchema } from './config.ts'
 import { describeInReview } from './describe-in-review.ts'
 import { describeEnd, describeReview } from './describe-review.ts'
@@ -29,7 +24,7 @@ const config = readConfig(configSchema)
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 
-const payments = openPayments({
+const payments = openBooking({
   databaseUrl: config.DATABASE_URL,
   databasePoolSize: config.DATABASE_POOL_SIZE,
   redisLock: config.REDIS_LOCK,
@@ -41,6 +36,7 @@ const payments = openPayments({
   by: config.INSTANCE,
   registry: createMetrics({ processMetrics: false }).registry,
   renderings,
+  bookingRenderings,
   log: logger,
 })
 try {

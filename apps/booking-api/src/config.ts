@@ -1,0 +1,34 @@
+import {
+  doorFields,
+  gatewayKeyProblem,
+  integerField,
+  operationFields,
+  processFields,
+  webhookTargetsProblem,
+} from '@seatbelt/http'
+import { leaseProblem, quorumProblem } from '@seatbelt/payments'
+import { z } from 'zod'
+
+/** For `readConfig` of packages/http. */
+export const configSchema = z
+  .object({
+    ...processFields({ instance: 'booking-api-1', port: 4005 }),
+    // A hold is one short transaction, and no connection is held while the gateway is asked: ten serve some hundred requests.
+    ...operationFields({ poolSize: 10 }),
+    ...doorFields(),
+    HOLD_SECONDS: integerField({ min: 1, max: 3_600 })
+      .default(600)
+      .describe('how long a hold keeps its seats, and how long it keeps them anew when it is extended'),
+  })
+  .superRefine((config, context) => {
+    const lease = leaseProblem({ gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS })
+    if (lease) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message: lease })
+    const quorum = config.REDIS_LOCK === 'quorum' ? quorumProblem(config.REDIS_URLS.length) : null
+    if (quorum) context.addIssue({ code: 'custom', path: ['REDIS_URLS'], message: quorum })
+    const targets = webhookTargetsProblem(config)
+    if (targets) context.addIssue({ code: 'custom', path: ['WEBHOOK_TARGETS'], message: targets })
+    const key = gatewayKeyProblem(config)
+    if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
+  })
+
+export type Config = z.output<typeof configSchema>

@@ -1,0 +1,61 @@
+import type { Database, Event as EventRow, Prisma } from '@seatbelt/database'
+import type { Event } from '@seatbelt/domain'
+import type { Listed, Page } from '@seatbelt/payments'
+import { toEvent } from './create-event.ts'
+import { createPictures, type Pictures } from './pictures.ts'
+
+/** An event with a hundred sections takes some 30 KB, so that all together take some 5 MB. */
+const mostPartsKept = 20_000
+
+/** Events by their id, of whatever account: kept for as long as there is room, because they never change. */
+export function createEventPlans(database: Database): Pictures<Event> {
+  return createPictures({
+    take: async (id) => (await readEvents(database, { where: { id } }))[0] ?? null,
+    maxAgeMs: Number.POSITIVE_INFINITY,
+    mostWeight: mostPartsKept,
+    weigh: ({ sections, tiers }) => 1 + sections.length + tiers.length,
+  })
+}
+
+/** Of this account only; another account's event is as unknown as one that never was. */
+export async function findEvent(plans: Pictures<Event>, accountId: string, eventId: string): Promise<Event | null> {
+  const event = await plans.get(eventId)
+  return event?.accountId === accountId ? event : null
+}
+
+export async function listEvents(
+  database: Database,
+  accountId: string,
+  { limit, after }: Page,
+): Promise<Listed<Event>> {
+  const events = await readEvents(database, {
+    where: { accountId, ...(after && { id: { lt: after } }) },
+    orderBy: { id: 'desc' },
+    take: limit + 1,
+  })
+  const items = events.slice(0, limit)
+  return { items, next: events.length > limit ? (items.at(-1)?.id ?? null) : null }
+}
+
+function readEvents(database: Database, query: Prisma.EventFindManyArgs): Promise<Event[]> {
+  return database.statement(async (client) => {
+    const rows: EventWithPlan[] = await client.event.findMany({ ...query, include: plan })
+    const counts = await client.$queryRaw<{ id: string; seats: number }[]>`
+      SELECT section_id AS id, count(*)::int AS seats FROM seats
+       WHERE section_id = ANY(${rows.flatMap(({ sections }) => sections.map(({ id }) => id))}::uuid[]) GROUP BY section_id`
+    const seats = new Map(counts.map((section) => [section.id, section.seats]))
+    return rows.map(({ sections, tiers, ...event }) =>
+      toEvent(event, {
+        sections: sections.map(({ id, name, priceMinor }) => ({ id, name, priceMinor, seats: seats.get(id) ?? 0 })),
+        tiers: tiers.map(({ id, name, priceMinor, capacity }) => ({ id, name, priceMinor, capacity })),
+      }),
+    )
+  })
+}
+
+const plan = {
+  sections: { orderBy: { position: 'asc' } },
+  tiers: { orderBy: { position: 'asc' } },
+} as const satisfies Prisma.EventInclude
+
+type EventWithPlan = EventRow & Prisma.EventGetPayload<{ include: typeof plan }>

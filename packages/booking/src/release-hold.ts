@@ -1,0 +1,24 @@
+import { decideToUse } from '@seatbelt/domain'
+import { type Call, type Guarded, guardTransaction } from '@seatbelt/safety'
+import { atHold } from './at-hold.ts'
+import type { BookingDeps } from './booking-deps.ts'
+import { freeHold } from './free-hold.ts'
+import { lockHold } from './hold-rows.ts'
+import type { OwnHold } from './operations.ts'
+import { refuse } from './read-sale.ts'
+
+/** Gives back what a customer holds, before its time is over. */
+export function releaseHold(deps: BookingDeps, call: Call, { holdId, customerId }: OwnHold): Promise<Guarded<never>> {
+  const { layers, renderings, tell } = deps
+  return guardTransaction(layers, call, {
+    ...atHold(call, holdId),
+    work: async (tx) => {
+      const hold = await lockHold(tx, call.accountId, holdId)
+      if (!hold) return refuse({ code: 'hold-not-found', holdId })
+      const decision = decideToUse(hold, customerId)
+      if (decision.code !== 'use') return refuse(decision)
+      await freeHold({ tell, forget: layers.seatHint.forget }, tx, hold, 'released')
+      return { kind: 'done', answer: renderings.holdChanged({ ...hold, state: 'released' }) }
+    },
+  })
+}

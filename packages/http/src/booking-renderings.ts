@@ -1,0 +1,171 @@
+import type { Booking, CancellationOutcome, CheckoutOutcome, Event, Hold } from '@seatbelt/domain'
+import { problem } from './problem.ts'
+import { type RecordedAnswer, recordedProblem } from './recorded-answer.ts'
+
+/** The answers of bookings that are recorded, as `renderings` has those of payments: pure, and handed to whoever settles. */
+export const bookingRenderings = {
+  eventCreated: (event: Event): RecordedAnswer => ({
+    status: 201,
+    body: JSON.stringify(eventBody(event)),
+    location: eventLocation(event.id),
+  }),
+
+  holdCreated: (hold: Hold): RecordedAnswer => ({
+    status: 201,
+    body: JSON.stringify(holdBody(hold)),
+    location: holdLocation(hold.id),
+  }),
+
+  holdChanged: (hold: Hold): RecordedAnswer => ({ status: 200, body: JSON.stringify(holdBody(hold)), location: null }),
+
+  checkoutEnded: (outcome: CheckoutOutcome): RecordedAnswer => {
+    switch (outcome.kind) {
+      case 'booked':
+        return {
+          status: 201,
+          body: JSON.stringify(bookingBody(outcome.booking)),
+          location: bookingLocation(outcome.booking.id),
+        }
+      case 'not-paid':
+        return notPaid(outcome)
+      case 'seats-gone':
+        return recordedProblem(
+          problem('checkout-voided', 'The seats were gone when the money was on hold. It was given back.', {
+            members: holdMembers(outcome.hold),
+          }),
+        )
+      case 'paid-without-seats':
+        return recordedProblem(
+          problem(
+            'paid-without-seats',
+            'The seats were gone, and the money was taken although it was to be given back. Refund the payment of the order.',
+            { members: holdMembers(outcome.hold) },
+          ),
+        )
+      default:
+        return outcome satisfies never
+    }
+  },
+
+  cancellationEnded: (outcome: CancellationOutcome): RecordedAnswer => {
+    const { booking } = outcome
+    if (outcome.kind === 'cancelled') return { status: 200, body: JSON.stringify(bookingBody(booking)), location: null }
+    return recordedProblem(
+      problem('refund-failed', 'The gateway gave nothing back, so the booking stands. To try again, use a new key.', {
+        members: {
+          failureCode: outcome.outcome.failureCode,
+          bookingId: booking.id,
+          refundId: booking.refundId,
+          paymentId: booking.paymentId,
+        },
+      }),
+    )
+  },
+
+  bookingSeen: bookingBody,
+}
+
+/** What a client does next depends on the hold: it tries another card, or holds seats anew. */
+function notPaid({ hold, outcome }: Extract<CheckoutOutcome, { kind: 'not-paid' }>): RecordedAnswer {
+  const members = { ...holdMembers(hold), holdState: hold.state, expiresAt: hold.expiresAt.toISOString() }
+  switch (outcome.state) {
+    case 'declined':
+      return recordedProblem(
+        problem(
+          'payment-declined',
+          'The card was not charged. While the hold is active, check it out with a new key.',
+          {
+            members: { declineCode: outcome.declineCode, ...members },
+          },
+        ),
+      )
+    case 'cancelled':
+      return recordedProblem(
+        problem('payment-cancelled', 'No money was taken. While the hold is active, check it out with a new key.', {
+          members,
+        }),
+      )
+    case 'voided':
+      return recordedProblem(
+        problem('checkout-voided', 'The money on hold could not be taken. It was given back, and so were the seats.', {
+          members: { declineCode: outcome.declineCode, ...members },
+        }),
+      )
+    default:
+      return outcome satisfies never
+  }
+}
+
+function holdMembers({ id: holdId, orderId }: Hold) {
+  return { holdId, orderId }
+}
+
+export function eventLocation(eventId: string): string {
+  return `/v1/events/${eventId}`
+}
+
+export function holdLocation(holdId: string): string {
+  return `/v1/holds/${holdId}`
+}
+
+export function bookingLocation(bookingId: string): string {
+  return `/v1/bookings/${bookingId}`
+}
+
+/** What a client sees of an event. Field by field, so that a column added to the row does not leak by itself. */
+export function eventBody(event: Event) {
+  return {
+    id: event.id,
+    name: event.name,
+    currency: event.currency,
+    saleOpensAt: event.saleOpensAt.toISOString(),
+    saleClosesAt: event.saleClosesAt.toISOString(),
+    seatsPerCustomer: event.seatsPerCustomer,
+    createdAt: event.createdAt.toISOString(),
+    sections: event.sections.map(({ id, name, priceMinor, seats }) => ({ id, name, priceMinor, seats })),
+    tiers: event.tiers.map(({ id, name, priceMinor, capacity }) => ({ id, name, priceMinor, capacity })),
+  }
+}
+
+/** What a client sees of a hold. */
+export function holdBody(hold: Hold) {
+  return {
+    id: hold.id,
+    eventId: hold.eventId,
+    customerId: hold.customerId,
+    state: hold.state,
+    seatIds: hold.seatIds,
+    tierId: hold.tierId,
+    quantity: hold.quantity,
+    amountMinor: hold.amountMinor,
+    currency: hold.currency,
+    expiresAt: hold.expiresAt.toISOString(),
+    extended: hold.extended,
+    checkouts: hold.checkouts,
+    orderId: hold.orderId,
+    bookingId: hold.bookingId,
+    createdAt: hold.createdAt.toISOString(),
+  }
+}
+
+/** What a client sees of a booking. */
+export function bookingBody(booking: Booking) {
+  return {
+    id: booking.id,
+    eventId: booking.eventId,
+    customerId: booking.customerId,
+    holdId: booking.holdId,
+    orderId: booking.orderId,
+    paymentId: booking.paymentId,
+    refundId: booking.refundId,
+    state: booking.state,
+    seatIds: booking.seatIds,
+    tierId: booking.tierId,
+    quantity: booking.quantity,
+    amountMinor: booking.amountMinor,
+    currency: booking.currency,
+    createdAt: booking.createdAt.toISOString(),
+    confirmedAt: booking.confirmedAt?.toISOString() ?? null,
+    cancelledAt: booking.cancelledAt?.toISOString() ?? null,
+  }
+}
