@@ -133,7 +133,8 @@ export function deliverWebhooks(deps: WebhookDeps, given: Partial<WebhookTimes>)
   function send(event: GatewayEvent, turn: number, fault: Fault | null): Promise<boolean> {
     return slots.use(async () => {
       const { urls, secrets } = books.webhookEndpoint()
-      const url = urls[turn % urls.length]
+      // Each event begins at another one, so that no replica hears all of them.
+      const url = urls[(event.seq + turn) % urls.length]
       if (url === undefined) return false
       const payload = JSON.stringify(renderEvent(event, 1))
       const at = fault?.kind === 'old-timestamp' ? new Date(now().getTime() - oldTimestampMs) : now()
