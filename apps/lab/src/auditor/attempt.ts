@@ -68,10 +68,12 @@ const recordedProblems = [
   'payment-voided',
   'payment-captured',
   'refund-failed',
+  'checkout-voided',
+  'paid-without-seats',
 ]
 
 /** Was this the recorded answer to its key, which every later request with that key must get too? */
-export function isRecordedAnswer({ status, code, replayed }: Attempt): boolean {
+export function isRecordedAnswer({ status, code, replayed }: Pick<Attempt, 'status' | 'code' | 'replayed'>): boolean {
   // What calls itself a replay must be the recorded answer, whatever its status.
   if (status === 200 || status === 201 || replayed) return true
   return status >= 400 && code !== null && recordedProblems.includes(code)

@@ -6,6 +6,7 @@ import { expectedByDefault, invariantIds } from './invariant.ts'
 import { judgeRun, type RunVerdict, type Witnesses } from './judge-run.ts'
 import type { MeetingPlace } from './meeting-place.ts'
 import type { Run, RunStore } from './run-store.ts'
+import { seatBatchSchema } from './seat-attempt.ts'
 
 export interface AuditorDeps {
   readonly runs: RunStore
@@ -16,7 +17,7 @@ export interface AuditorDeps {
   readonly onError: (error: unknown) => void
 }
 
-/** A batch of a thousand attempts has 700 KB. */
+/** A batch of a thousand attempts has 700 KB, of a thousand about ten seats each twice as much. */
 const maxBodyBytes = 2 * 1024 * 1024
 
 /** Longer than a lease (60 s, a payment's as well as a message's) and some of recovery's pauses; what is unsettled for longer is stuck. */
@@ -47,10 +48,13 @@ export function createAuditor({ runs, meetings, summonWitnesses, onError }: Audi
   app.post('/runs/:run/attempts', (request, response) => {
     const batch = batchSchema.safeParse(request.body)
     if (!batch.success) return refuse(response, 400, z.prettifyError(batch.error))
-    if (runs.add(request.params.run, batch.data) === 'full') {
-      return refuse(response, 507, 'there is no room for more attempts; this run can no longer be judged')
-    }
-    response.status(202).json({})
+    answerTaken(response, runs.add(request.params.run, batch.data))
+  })
+
+  app.post('/runs/:run/seat-attempts', (request, response) => {
+    const batch = seatBatchSchema.safeParse(request.body)
+    if (!batch.success) return refuse(response, 400, z.prettifyError(batch.error))
+    answerTaken(response, runs.addSeats(request.params.run, batch.data))
   })
 
   app.post('/runs/:run/meetings/:meeting', async (request, response) => {
@@ -100,12 +104,19 @@ export function createAuditor({ runs, meetings, summonWitnesses, onError }: Audi
 export interface RunProgress {
   readonly run: string
   readonly attempts: number
+  readonly seatAttempts: number
   readonly orders: number
   readonly verdict: RunVerdict | null
 }
 
 function progress(run: Run, verdict: RunVerdict | null): RunProgress {
-  return { run: run.name, attempts: run.attempts.length, orders: run.orderIds.size, verdict }
+  const [attempts, seatAttempts] = [run.attempts.length, run.seatAttempts.length]
+  return { run: run.name, attempts, seatAttempts, orders: run.orderIds.size, verdict }
+}
+
+function answerTaken(response: Response, taken: ReturnType<RunStore['add']>): void {
+  if (taken === 'full') refuse(response, 507, 'there is no room for more attempts; this run can no longer be judged')
+  else response.status(202).json({})
 }
 
 function refuse(response: Response, status: number, detail: string): void {

@@ -1,6 +1,7 @@
 import type { InvoiceState, OrderState, PaymentState, RefundState, SubscriptionState } from '@seatbelt/domain'
 import type { Attempt } from './attempt.ts'
 import type { Disturbance } from './disturbance.ts'
+import type { SeatBooks, SeatEvidence } from './seat-evidence.ts'
 
 /** All that the invariants judge by: what clients saw, what the gateway did, what arrived by mail, what our books say. */
 export interface Evidence {
@@ -11,6 +12,7 @@ export interface Evidence {
   /** What was done to the system and can have sent a message twice. */
   readonly disturbances: readonly Disturbance[]
   readonly books: Books
+  readonly seats: SeatEvidence
 }
 
 /** A line of the gateway's ledger. Currencies are upper case here, whatever the wire has. */
@@ -53,6 +55,8 @@ export interface Books {
   readonly receipts: readonly ReceiptRow[]
   /** Payments that an owner left open, dead or without an answer: recovery or the gateway's webhook finished them. */
   readonly leftOpenPaymentIds: ReadonlySet<string>
+  /** Read in the same snapshot. */
+  readonly seats: SeatBooks
 }
 
 export interface OrderRow {
@@ -164,9 +168,14 @@ export function outboxIdOf({ messageId }: Mail): string | null {
   return /^<([^@<>]+)@[^@<>]+>$/.exec(messageId ?? '')?.[1] ?? null
 }
 
-/** Payments of which money is on hold because a merchant still has time to decide. Nothing waits for us there. */
-export function isHeldInTime({ state, voidAt }: PaymentRow, { readAt }: Books): boolean {
-  return state === 'authorized' && voidAt !== null && voidAt > readAt
+/**
+ * Payments of which money is on hold because a merchant still has time to decide. Nothing waits for us there; a checkout's payment
+ * waits for nobody but us.
+ */
+export function paymentsHeldInTime({ orders, payments, readAt }: Books): PaymentRow[] {
+  const held = payments.filter(({ state, voidAt }) => state === 'authorized' && voidAt !== null && voidAt > readAt)
+  const checkouts = new Set(orders.filter(({ purpose }) => purpose === 'checkout').map(({ id }) => id))
+  return held.filter(({ orderId }) => !checkouts.has(orderId))
 }
 
 /** Groups by a key; what has none is left out. */

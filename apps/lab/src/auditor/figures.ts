@@ -5,6 +5,9 @@ import { repairedChargeIds } from './invariants/one-charge-per-order.ts'
 import { billedPeriods } from './invariants/one-charge-per-period.ts'
 import { mailsByReceipt, owedReceipts, unaccountedCopies } from './invariants/receipts-once.ts'
 import { countOverlappingPairs } from './overlapping-pairs.ts'
+import { type SeatFigures, seatFigures } from './seat-figures.ts'
+
+export type { SeatFigures }
 
 /** What a run amounted to. Coverage and violations side by side: neither means anything without the other. */
 export interface Figures {
@@ -12,6 +15,7 @@ export interface Figures {
   readonly orders: number
   /** Requests about them, all copies and repetitions. */
   readonly requests: number
+  /** Of requests about one order, or about one hold, booking, tier or seat. */
   readonly overlappingPairs: number
   /** Answers that were read again instead of being worked out. */
   readonly replays: number
@@ -28,6 +32,8 @@ export interface Figures {
   readonly receipts: ReceiptFigures | null
   /** Null where no period fell due. */
   readonly invoices: InvoiceFigures | null
+  /** Null where nobody tried to have a seat. */
+  readonly seats: SeatFigures | null
 }
 
 export interface ReceiptFigures {
@@ -55,7 +61,7 @@ export function figuresOf(evidence: Evidence, reports: readonly InvariantReport[
   return {
     orders: orderIds.size,
     requests: attempts.length,
-    overlappingPairs: countOverlappingPairs(attempts),
+    overlappingPairs: countOverlappingPairs(attempts, evidence.seats.attempts),
     replays: attempts.filter((attempt) => attempt.replayed).length,
     unknownOutcomes: attempts.filter((attempt) => attempt.outcome === 'info').length,
     recovered: books.payments.filter(
@@ -68,6 +74,7 @@ export function figuresOf(evidence: Evidence, reports: readonly InvariantReport[
     stuck: stuckOrderIds(evidence).length,
     receipts: receiptFigures(evidence),
     invoices: invoiceFigures(evidence),
+    seats: seatFigures(evidence),
   }
 }
 

@@ -4,7 +4,7 @@ export type Verdict = 'valid' | 'invalid' | 'unknown'
 
 /** Something that must not be, with what a person needs to find it again. */
 export interface Violation {
-  /** The order, payment, charge, message or key that it is about. */
+  /** The order, payment, charge, message, key, seat, tier, hold or booking that it is about. */
   readonly subject: string
   readonly what: string
 }
@@ -25,13 +25,13 @@ export interface Invariant {
   readonly check: (evidence: Evidence) => Finding
 }
 
-export const invariantIds = ['I1', 'I2', 'I3', 'I6', 'I7', 'I8', 'I9', 'I10'] as const
+export const invariantIds = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10'] as const
 
 export type InvariantId = (typeof invariantIds)[number]
 
 /**
- * What every run must have had something to look at for, unless it says otherwise: a run that pays. Receipts, refunds and
- * subscriptions are only in those that say so.
+ * What every run must have had something to look at for, unless it says otherwise: a run that pays. Receipts, refunds,
+ * subscriptions and seats are only in those that say so.
  */
 export const expectedByDefault: readonly InvariantId[] = ['I1', 'I2', 'I3', 'I6', 'I8']
 

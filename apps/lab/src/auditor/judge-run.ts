@@ -77,8 +77,9 @@ export async function judgeRun(
     if (books === null)
       return unknown('the gateway was still being used, or mail still came, when the waiting was over')
     const { attempts, disturbances } = run
+    const seats = { attempts: run.seatAttempts, books: books.seats }
     const [ledger, mails] = [witnesses.ledger.entries, witnesses.mail?.mails ?? null]
-    const evidence = withinScope({ attempts, disturbances, ledger, mails, books }, witnesses.since)
+    const evidence = withinScope({ attempts, disturbances, ledger, mails, books, seats }, witnesses.since)
     const reports = invariants.map((invariant) => report(invariant, evidence, expects))
     const gaps = run.sendersWithGaps()
     return {

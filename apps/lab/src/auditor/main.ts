@@ -7,9 +7,10 @@ import { followMail } from './follow-mail.ts'
 import { createMeetingPlace } from './meeting-place.ts'
 import { countUnsettled, readBooks, readClock } from './read-books.ts'
 import { createRunStore } from './run-store.ts'
+import { watchCapacity } from './watch-capacity.ts'
 
-/** One verdict reads, another process may ask whether we are ready: no more is ever needed. */
-const connections = 2
+/** One verdict reads, one watch looks, another process may ask whether we are ready: no more is ever needed. */
+const connections = 3
 /** Reading a whole table of the largest run takes seconds; what takes longer than this is broken. */
 const statementTimeoutMs = 30_000
 
@@ -26,6 +27,10 @@ const pool = new pg.Pool({
 })
 // A connection that breaks while idle is replaced by the next query; without a listener it would end the process.
 pool.on('error', (error) => logger.warn({ err: error }, 'an idle connection broke'))
+
+const watch = watchCapacity(pool, {
+  onMissed: (error) => logger.debug({ err: error }, 'a look at tiers and sections was missed'),
+})
 
 /** Set by the first answer of the database. Nobody is told that we are ready before. */
 let watchingSince: Date | null = null
@@ -52,7 +57,7 @@ await listen({
         ledger: followLedger(config.GATEWAY_URL),
         mail: config.MAIL_SINK_URL === undefined ? null : followMail(config.MAIL_SINK_URL),
         countUnsettled: async () => (await countUnsettled(pool, since)) + (await countOwedEvents(config.GATEWAY_URL)),
-        readBooks: () => readBooks(pool),
+        readBooks: () => readBooks(pool, watch.seen()),
       }
     },
     onError: (error) => logger.error({ err: error }, 'a request failed'),
@@ -62,5 +67,8 @@ await listen({
   isReady,
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
-  onDrained: () => pool.end(),
+  onDrained: async () => {
+    await watch.stop()
+    await pool.end()
+  },
 })

@@ -11,21 +11,24 @@ import type {
   TransferRow,
 } from './evidence.ts'
 import { IncompleteRead } from './incomplete-read.ts'
+import { readSeatBooks } from './read-seat-books.ts'
+import type { CapacitySeen } from './seat-evidence.ts'
 
 /** Rows of one table at most: some 700 MB at worst, and ten times what the longest run makes. */
 const rowsLimit = 500_000
 
 /**
- * Reads our books as they stood at one moment: one read-only transaction with one snapshot.
+ * Reads our books as they stood at one moment: one read-only transaction with one snapshot. `seen` is what tiers and sections
+ * looked like before, if anybody looked.
  * @throws IncompleteRead if a table could not be read to its end.
  */
-export async function readBooks(pool: Pool): Promise<Books> {
+export async function readBooks(pool: Pool, seen: CapacitySeen | null = null): Promise<Books> {
   const client = await pool.connect().catch((cause) => {
     throw new IncompleteRead('the database could not be reached', { cause })
   })
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    const books = await readAll(client)
+    const books = await readAll(client, seen)
     await client.query('COMMIT')
     client.release()
     return books
@@ -48,17 +51,21 @@ export async function readClock(pool: Pool): Promise<Date> {
  * How much, of what was made since then, waits right now for an outcome or to be sent. @throws IncompleteRead
  *
  * Not what waits for others than us: an authorization whose merchant still has time, a refund whose bank takes its own, and a
- * webhook whose receiver refused it.
+ * webhook whose receiver refused it. The authorization of a checkout waits for us alone; and a hold that nobody checks out waits
+ * for its customer, however long ago it lapsed.
  */
 export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
   try {
     const { rows } = await pool.query<{ unsettled: number }>(
       `SELECT (SELECT count(*) FROM payments
-                WHERE (state IN ('processing', 'capturing', 'voiding') OR (state = 'authorized' AND void_at <= now()))
+                WHERE (state IN ('processing', 'capturing', 'voiding') OR (state = 'authorized' AND (void_at <= now()
+                       OR EXISTS (SELECT FROM orders WHERE id = order_id AND purpose = 'checkout'))))
                   AND created_at >= $1)::integer
             + (SELECT count(*) FROM orders WHERE state = 'processing' AND created_at >= $1
                   AND NOT EXISTS (SELECT FROM payments WHERE order_id = orders.id AND payments.state = 'authorized'))::integer
             + (SELECT count(*) FROM refunds WHERE state = 'processing' AND created_at >= $1)::integer
+            + (SELECT count(*) FROM holds WHERE state = 'checking_out' AND created_at >= $1)::integer
+            + (SELECT count(*) FROM bookings WHERE state IN ('pending', 'cancelling') AND created_at >= $1)::integer
             + (SELECT count(*) FROM outbox WHERE published_at IS NULL AND dead_at IS NULL AND created_at >= $1
                   AND (channel = 'receipt' OR last_error IS NULL))::integer AS unsettled`,
       [since],
@@ -69,7 +76,7 @@ export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
   }
 }
 
-async function readAll(client: PoolClient): Promise<Books> {
+async function readAll(client: PoolClient, seen: CapacitySeen | null): Promise<Books> {
   const [clock] = (await client.query<{ now: Date }>('SELECT now()')).rows
   if (clock === undefined) throw new Error('the database did not say what time it is')
   const money = `amount_minor AS "amountMinor", currency`
@@ -118,6 +125,7 @@ async function readAll(client: PoolClient): Promise<Books> {
          FROM outbox WHERE channel = 'receipt'`,
     ),
     leftOpenPaymentIds: new Set(leftOpen.map(({ id }) => id)),
+    seats: { ...(await readSeatBooks(rowsOf)), seen },
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Attempt, AttemptBatch } from './attempt.ts'
 import type { Disturbance } from './disturbance.ts'
+import type { SeatAttempt, SeatAttemptBatch } from './seat-attempt.ts'
 
 export interface Run {
   readonly name: string
   readonly attempts: readonly Attempt[]
+  readonly seatAttempts: readonly SeatAttempt[]
   readonly orderIds: ReadonlySet<string>
   readonly disturbances: readonly Disturbance[]
   /** Senders of which a batch is missing. With holes in the history there can be no verdict. */
@@ -14,18 +16,21 @@ export interface RunStore {
   find(name: string): Run | undefined
   /** Adds a batch to its run, which begins with its first batch. A batch that is already there changes nothing. */
   add(name: string, batch: AttemptBatch): 'added' | 'known' | 'full'
+  /** The same for attempts about seats, whose senders number their batches apart. */
+  addSeats(name: string, batch: SeatAttemptBatch): 'added' | 'known' | 'full'
   /** Notes what was done to the system meanwhile. */
   declare(name: string, disturbance: Disturbance): 'noted' | 'unknown-run' | 'full'
 }
 
 export interface RunStoreLimits {
+  /** Of both kinds together. */
   readonly attempts: number
   readonly runs: number
 }
 
 /**
  * Attempts are kept in memory, because a verdict reads all of them and a run whose auditor died has none anyway. One
- * takes some 700 bytes, so that these are less than 200 MB; the demo makes some 40,000 of them.
+ * takes some 700 bytes, one about ten seats twice as many, so that these are less than 400 MB; the demo makes some 40,000 of them.
  */
 const defaultLimits: RunStoreLimits = { attempts: 250_000, runs: 8 }
 
@@ -45,23 +50,37 @@ export function createRunStore(limits: RunStoreLimits = defaultLimits): RunStore
       const oldest = [...runs.values()].find((run) => run.name !== forName)
       if (oldest === undefined) return false
       runs.delete(oldest.name)
-      held -= oldest.attempts.length
+      held -= oldest.attempts.length + oldest.seatAttempts.length
     }
     return true
   }
 
+  function take(name: string, batch: Batch, append: (run: MutableRun) => void): 'added' | 'known' | 'full' {
+    const known = runs.get(name)
+    if (known?.numbers.get(batch.sender)?.has(batch.number)) return 'known'
+    if (!makeRoom(name, batch.attempts.length)) return 'full'
+    const run = known ?? emptyRun(name)
+    runs.set(name, run)
+    const numbers = run.numbers.get(batch.sender) ?? new Set()
+    run.numbers.set(batch.sender, numbers.add(batch.number))
+    append(run)
+    held += batch.attempts.length
+    return 'added'
+  }
+
   return {
     find: (name) => runs.get(name),
-    add(name, batch) {
-      const known = runs.get(name)
-      if (known?.numbers.get(batch.sender)?.has(batch.number)) return 'known'
-      if (!makeRoom(name, batch.attempts.length)) return 'full'
-      const run = known ?? emptyRun(name)
-      runs.set(name, run)
-      append(run, batch)
-      held += batch.attempts.length
-      return 'added'
-    },
+    add: (name, batch) =>
+      take(name, batch, (run) => {
+        for (const attempt of batch.attempts) {
+          run.attempts.push(attempt)
+          run.orderIds.add(attempt.orderId)
+        }
+      }),
+    addSeats: (name, batch) =>
+      take(name, batch, (run) => {
+        for (const attempt of batch.attempts) run.seatAttempts.push(attempt)
+      }),
     declare(name, disturbance) {
       const run = runs.get(name)
       if (run === undefined) return 'unknown-run'
@@ -72,8 +91,16 @@ export function createRunStore(limits: RunStoreLimits = defaultLimits): RunStore
   }
 }
 
+/** What both kinds have in common. */
+interface Batch {
+  readonly sender: string
+  readonly number: number
+  readonly attempts: readonly unknown[]
+}
+
 interface MutableRun extends Run {
   readonly attempts: Attempt[]
+  readonly seatAttempts: SeatAttempt[]
   readonly orderIds: Set<string>
   readonly disturbances: Disturbance[]
   readonly numbers: Map<string, Set<number>>
@@ -84,18 +111,10 @@ function emptyRun(name: string): MutableRun {
   return {
     name,
     attempts: [],
+    seatAttempts: [],
     orderIds: new Set(),
     disturbances: [],
     numbers,
     sendersWithGaps: () => [...numbers].filter(([, seen]) => Math.max(...seen) !== seen.size).map(([sender]) => sender),
-  }
-}
-
-function append(run: MutableRun, batch: AttemptBatch): void {
-  const numbers = run.numbers.get(batch.sender) ?? new Set()
-  run.numbers.set(batch.sender, numbers.add(batch.number))
-  for (const attempt of batch.attempts) {
-    run.attempts.push(attempt)
-    run.orderIds.add(attempt.orderId)
   }
 }

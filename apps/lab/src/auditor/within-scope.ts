@@ -1,4 +1,5 @@
 import { type Evidence, outboxIdOf } from './evidence.ts'
+import type { SeatBooks } from './seat-evidence.ts'
 
 /**
  * Leaves out of the books what was there before the auditor began to watch, unless a client or the gateway's ledger tells
@@ -6,8 +7,12 @@ import { type Evidence, outboxIdOf } from './evidence.ts'
  * their receipts went to a mail sink that nobody has.
  */
 export function withinScope(evidence: Evidence, since: Date): Evidence {
-  const { attempts, ledger, books } = evidence
-  const told = new Set([...attempts.map((attempt) => attempt.orderId), ...ledger.map((entry) => entry.orderId)])
+  const { attempts, ledger, books, seats } = evidence
+  const told = new Set([
+    ...attempts.map((attempt) => attempt.orderId),
+    ...ledger.map((entry) => entry.orderId),
+    ...seats.attempts.map(({ booking, failedCheckout }) => booking?.orderId ?? failedCheckout?.orderId ?? null),
+  ])
   const orders = books.orders.filter((order) => order.createdAt >= since || told.has(order.id))
   // A row whose order, payment or refund does not exist is never left out: that it exists is the news.
   const ofOrders = within(books.orders, orders)
@@ -21,6 +26,7 @@ export function withinScope(evidence: Evidence, since: Date): Evidence {
   return {
     ...evidence,
     mails: mailsWithin(evidence, receipts, since),
+    seats: { ...seats, books: seatsWithin(evidence, ofOrders, since) },
     books: {
       ...books,
       ...{ orders, payments, refunds, receipts, invoices },
@@ -38,6 +44,24 @@ interface Row {
 function within(all: readonly Row[], staying: readonly Row[]): (id: string) => boolean {
   const [known, kept] = [all, staying].map((rows) => new Set(rows.map(({ id }) => id)))
   return (id) => kept?.has(id) === true || known?.has(id) !== true
+}
+
+/** Counters, claims that nobody booked and what was seen are compared with each other alone, which may be of any age. */
+function seatsWithin(
+  { seats: { attempts, books } }: Evidence,
+  ofOrders: (orderId: string) => boolean,
+  since: Date,
+): SeatBooks {
+  const bookings = books.bookings.filter(({ orderId }) => ofOrders(orderId))
+  const ofBookings = within(books.bookings, bookings)
+  const needed = new Set([...attempts.map(({ hold }) => hold?.id), ...bookings.map(({ holdId }) => holdId)])
+  return {
+    ...books,
+    bookings,
+    holds: books.holds.filter(({ id, createdAt }) => createdAt >= since || needed.has(id)),
+    claims: books.claims.filter(({ bookingId }) => bookingId === null || ofBookings(bookingId)),
+    bookedSeats: books.bookedSeats.filter(({ bookingId }) => ofBookings(bookingId)),
+  }
 }
 
 function mailsWithin({ mails, books }: Evidence, staying: readonly Row[], since: Date): Evidence['mails'] {

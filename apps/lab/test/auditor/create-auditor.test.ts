@@ -6,6 +6,7 @@ import { createAuditor } from '../../src/auditor/create-auditor.ts'
 import { createMeetingPlace } from '../../src/auditor/meeting-place.ts'
 import { createRunStore } from '../../src/auditor/run-store.ts'
 import { cleanHistory, paidOrder } from './history.ts'
+import { wholeHistory } from './whole-history.ts'
 
 const history = cleanHistory([paidOrder(1)])
 const batch = { sender: 'vu-1', number: 1, attempts: history.attempts }
@@ -57,6 +58,22 @@ it('refuses attempts that it could not judge by, and what is too much for it', a
   const many = Array.from({ length: 11 }, () => batch.attempts[0])
   expect(await post('/runs/r/attempts', { ...batch, attempts: many })).toMatchObject({ status: 507 })
   expect(await post('/runs/r/attempts', 'x'.repeat(3_000_000))).toMatchObject({ status: 413 })
+})
+
+it('takes attempts about seats as well, and refuses what it could not judge by', async () => {
+  const seats = { sender: 'vu-1-seats', number: 1, attempts: wholeHistory([]).seats.attempts }
+  expect(await post('/runs/r/seat-attempts', seats)).toMatchObject({ status: 202 })
+  expect(await get('/runs/r')).toMatchObject({ body: { attempts: 0, seatAttempts: 8, orders: 0 } })
+  expect(await post('/runs/r/seat-attempts', { ...seats, number: 2 })).toMatchObject({ status: 507 })
+  const [first] = seats.attempts
+  const unreadable = [
+    { ...first, operation: 'steal' },
+    { ...first, hold: { ...first?.hold, expiresAt: 'soon' } },
+    { ...first, seatIds: Array.from({ length: 11 }, () => 'seat') },
+  ]
+  for (const attempt of unreadable) {
+    expect(await post('/runs/r/seat-attempts', { ...seats, attempts: [attempt] })).toMatchObject({ status: 400 })
+  }
 })
 
 it('knows nothing of a run that nobody told it of', async () => {

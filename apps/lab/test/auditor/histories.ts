@@ -13,8 +13,8 @@ import {
   refundOf,
   rowOf,
   transferRow,
-  wholeHistory,
 } from './history.ts'
+import { wholeHistory } from './whole-history.ts'
 
 /** Histories of some orders, with their events in any order: an invariant must not depend on who came first. */
 export const histories = fc
@@ -78,7 +78,7 @@ export function addRepairedCharge({ ledger, books }: MutableEvidence, victim: Pa
 }
 
 function shuffled(history: MutableEvidence, seed: number): MutableEvidence {
-  const { attempts, ledger, mails, books } = history
+  const { attempts, ledger, mails, books, seats } = history
   const order = <T>(items: T[]) =>
     items
       .map((item, index) => ({ item, at: (index * 7_919 + seed) % 101 }))
@@ -98,6 +98,16 @@ function shuffled(history: MutableEvidence, seed: number): MutableEvidence {
       receipts: order(books.receipts),
       transfers: order(books.transfers),
       recordedAnswers: order(books.recordedAnswers),
+    },
+    seats: {
+      attempts: order(seats.attempts),
+      books: {
+        ...seats.books,
+        holds: order(seats.books.holds),
+        bookings: order(seats.books.bookings),
+        claims: order(seats.books.claims),
+        bookedSeats: order(seats.books.bookedSeats),
+      },
     },
   }
 }

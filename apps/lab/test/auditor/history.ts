@@ -12,6 +12,8 @@ import type {
   RefundRow,
   TransferRow,
 } from '../../src/auditor/evidence.ts'
+import type { SeatAttempt } from '../../src/auditor/seat-attempt.ts'
+import { noSeats, type SeatBooks } from '../../src/auditor/seat-evidence.ts'
 
 /** What a history is made of before a test breaks it. */
 export interface PaidOrder {
@@ -30,11 +32,17 @@ export interface MutableEvidence {
   mails: Mutable<Mail>[]
   disturbances: Disturbance[]
   books: {
-    -readonly [K in keyof Books]: Books[K] extends Date
+    -readonly [K in keyof Omit<Books, 'seats'>]: Books[K] extends Date
       ? Date
       : Books[K] extends readonly (infer Row)[]
         ? Mutable<Row>[]
         : Set<string>
+  } & { seats: SeatBooks }
+  seats: {
+    attempts: Mutable<SeatAttempt>[]
+    books: {
+      -readonly [K in keyof SeatBooks]: SeatBooks[K] extends readonly (infer Row)[] ? Mutable<Row>[] : SeatBooks[K]
+    }
   }
 }
 
@@ -84,29 +92,16 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
       invoices: [],
       receipts: [],
       leftOpenPaymentIds: new Set(),
+      seats: noSeats,
+    },
+    seats: {
+      attempts: [],
+      books: {
+        ...{ events: [], tiers: [], sections: [], holds: [], bookings: [], claims: [], bookedSeats: [] },
+        seen: null,
+      },
     },
   }
-}
-
-/**
- * Everything that can be, as it must be: each order is that of a subscription's period, has its receipt, and a refund of a part with a
- * receipt of its own; and one more order is only on hold.
- */
-export function wholeHistory(orders: readonly PaidOrder[], replays = 2): MutableEvidence {
-  const history = cleanHistory(orders, replays)
-  const { books } = history
-  orders.forEach((order, index) => {
-    Object.assign(rowOf(books.orders, order.orderId), { receiptEmail: recipientOf(order), purpose: 'invoice' })
-    books.invoices.push(invoiceRow(order))
-    addReceipt(history, order, { subjectId: order.paymentId, topic: 'payment.succeeded' })
-    addRefund(history, order, { id: refundOf(order), amountMinor: Math.ceil(order.amountMinor / 2) })
-    books.subscriptions.push({
-      ...{ id: subscriptionOf(order), state: 'active', nextPeriod: 1, nextDueAt: new Date(9e9 + index) },
-      createdAt: new Date(1_000),
-    })
-  })
-  addHold(history)
-  return history
 }
 
 export const recipientOf = ({ orderId }: PaidOrder) => `${orderId}@example.com`
@@ -117,7 +112,7 @@ export const receiptOf = (subjectId: string) => `receipt-of-${subjectId}`
 /** An order of which the money is on hold, and whose merchant still has time. */
 export const held = { ...paidOrder(800), key: 'key-held' }
 
-function addHold({ attempts, ledger, books }: MutableEvidence): void {
+export function addHold({ attempts, ledger, books }: MutableEvidence): void {
   attempts.push(
     acknowledged(held, { operation: 'authorize', payment: { ...acknowledgedPayment(held), state: 'authorized' } }),
   )

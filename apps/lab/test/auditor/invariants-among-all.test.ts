@@ -35,8 +35,8 @@ import {
   rowOf,
   sha,
   subscriptionOf,
-  wholeHistory,
 } from './history.ts'
+import { wholeHistory } from './whole-history.ts'
 
 /** The same among refunds, receipts, holds and periods. Amounts are of two at least, so that there is a half to give back. */
 const plantedAmongAll: ReadonlyArray<{
@@ -499,12 +499,12 @@ describe('a clean history', () => {
     const { books } = history
     const refund = rowOf(books.refunds, refundOf(order))
     history.ledger = history.ledger.map((entry) =>
-      entry.refundId === null ? entry : { ...entry, refundStatus: 'pending' },
+      entry.ourRefundId === refund.id ? { ...entry, refundStatus: 'pending' } : entry,
     )
     refund.state = 'pending'
     Object.assign(rowOf(books.payments, order.paymentId), { refundedMinor: 0, refundPendingMinor: refund.amountMinor })
     rowOf(books.orders, order.orderId).state = 'paid'
-    books.transfers = books.transfers.filter(({ kind }) => kind === 'charge')
+    books.transfers = books.transfers.filter(({ refundId }) => refundId !== refund.id)
     books.receipts = books.receipts.filter(({ subjectId }) => subjectId !== refund.id)
     history.mails = history.mails.filter(({ messageId }) => messageId !== idOfMail(refund.id))
     history.attempts = history.attempts.map((one) =>

@@ -24,8 +24,8 @@ import {
   paidOrder,
   paymentRow,
   sha,
-  wholeHistory,
 } from './history.ts'
+import { wholeHistory } from './whole-history.ts'
 
 /** What can go wrong, who must notice, and about whom it must say so. */
 const planted: ReadonlyArray<{

@@ -15,8 +15,9 @@ import {
   receiptOf,
   recipientOf,
   rowOf,
-  wholeHistory,
 } from './history.ts'
+import { former, standing } from './sale.ts'
+import { wholeHistory } from './whole-history.ts'
 
 const orders = [paidOrder(1), paidOrder(2)]
 const soon = { waitMs: 2_000, pollMs: 1 }
@@ -41,6 +42,7 @@ describe('the verdict', () => {
       stuck: 0,
       receipts: null,
       invoices: null,
+      seats: null,
     })
   })
 
@@ -62,6 +64,33 @@ describe('the verdict', () => {
       receipts: { sent: 3, duplicates: 2, duplicatesWithoutCause: 1, missing: 1 },
       invoices: { due: 3, charged: 2, chargedTwice: 1 },
     })
+  })
+
+  it('has the figures of seats where there were any', async () => {
+    const history = wholeHistory(orders)
+    const { figures } = await judgeRun(runOf(history), witnessesOf(history), soon)
+    expect(figures?.seats).toEqual({
+      ...{ sold: 5, holds: 4, walkedAway: 1, doubleBookings: 0, oversold: 0, paidWithoutSeat: 0 },
+    })
+    // What is asked about seats is no payment, and takes its own time.
+    expect(figures).toMatchObject({ orders: 3, requests: 9, replays: 4 })
+  })
+
+  it('counts what went wrong with seats', async () => {
+    const history = wholeHistory(orders)
+    const { books } = history.seats
+    books.bookedSeats.push({ bookingId: standing.bookingId, seatId: 'seat-2', releasedAt: null })
+    books.tiers = books.tiers.map((tier) => ({ ...tier, soldByRows: 7 }))
+    books.sections = books.sections.map((section) => ({ ...section, claims: 12 }))
+    history.ledger = history.ledger.filter(({ refundId }) => refundId !== `re_refund-of-${former.bookingId}`)
+    const { figures } = await judgeRun(runOf(history), witnessesOf(history), soon)
+    expect(figures?.seats).toMatchObject({ doubleBookings: 1, oversold: 4, paidWithoutSeat: 1 })
+  })
+
+  it('is unknown where attempts about seats are missing', async () => {
+    const history = wholeHistory(orders)
+    const verdict = await judgeRun(runOf(history, { firstSeatBatch: 2 }), witnessesOf(history), soon)
+    expect(verdict).toMatchObject({ verdict: 'unknown', reason: 'attempts are missing from vu-1-seats' })
   })
 
   it('is invalid with a violation, also where attempts are missing', async () => {
@@ -90,7 +119,7 @@ describe('the verdict', () => {
     const verdict = await judgeRun(runOf(history), witnessesOf(history), { ...soon, expects: ['I1', 'I3', 'I6'] })
     expect(verdict).toMatchObject({ verdict: 'valid', reason: null })
     expect(verdict.invariants.filter(({ verdict }) => verdict === 'not-applicable').map(({ id }) => id)).toEqual([
-      ...['I2', 'I7', 'I8', 'I9', 'I10'],
+      ...['I2', 'I4', 'I5', 'I7', 'I8', 'I9', 'I10'],
     ])
   })
 
@@ -185,9 +214,14 @@ describe('quiescence', () => {
   })
 })
 
-function runOf(history: MutableEvidence, { firstBatch = 1, disturbances = [] as Disturbance[] } = {}) {
+function runOf(
+  history: MutableEvidence,
+  { firstBatch = 1, firstSeatBatch = 1, disturbances = [] as Disturbance[] } = {},
+) {
   const store = createRunStore()
   store.add('run', { sender: 'vu-1', number: firstBatch, attempts: [...history.attempts] })
+  if (history.seats.attempts.length > 0)
+    store.addSeats('run', { sender: 'vu-1-seats', number: firstSeatBatch, attempts: [...history.seats.attempts] })
   for (const disturbance of disturbances) store.declare('run', disturbance)
   const run = store.find('run')
   if (run === undefined) throw new Error('the store lost the run')
@@ -221,6 +255,6 @@ function witnessesOf(
       },
     },
     countUnsettled: async () => changes.countUnsettled?.() ?? 0,
-    readBooks: async () => changes.readBooks?.() ?? history.books,
+    readBooks: async () => ({ ...(changes.readBooks?.() ?? history.books), seats: history.seats.books }),
   }
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { countOverlappingPairs } from '../../src/auditor/overlapping-pairs.ts'
 import { attempt, paidOrder } from './history.ts'
+import { owner, seatAttempt, standing } from './sale.ts'
 
 const order = paidOrder(1)
 const flight = (sentAt: number, endedAt: number, inFlightMs: number) => attempt(order, { sentAt, endedAt, inFlightMs })
@@ -25,6 +26,17 @@ it('does not count attempts that never got an answer', () => {
 
 it('does not count attempts for different orders', () => {
   expect(countOverlappingPairs([flight(0, 100, 100), { ...flight(0, 100, 100), orderId: 'another' }])).toBe(0)
+})
+
+it('counts attempts for one seat, one tier and one hold, and not those for different ones', () => {
+  const inFlight = { sentAt: 0, endedAt: 100, inFlightMs: 99 }
+  const asked = (one: typeof owner, holdId: string | null) => seatAttempt(one, 'hold', 0, { ...inFlight, holdId })
+  const pairsOf = (...attempts: ReturnType<typeof asked>[]) => countOverlappingPairs([], attempts)
+  expect(pairsOf(asked(owner, null), asked(owner, null))).toBe(1)
+  expect(pairsOf(asked(standing, null), asked(standing, null))).toBe(1)
+  expect(pairsOf(asked(owner, 'hold'), asked(owner, 'hold'))).toBe(1)
+  expect(pairsOf(asked(owner, null), asked({ ...owner, seatIds: ['seat-2'] }, null))).toBe(0)
+  expect(pairsOf(asked(owner, 'hold'), asked(owner, 'another'), asked(standing, null))).toBe(0)
 })
 
 it('never counts a pair that did not overlap', () => {

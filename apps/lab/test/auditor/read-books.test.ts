@@ -1,9 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { createDatabase, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import { type FreshDatabase, freshDatabase } from '@seatbelt/testing'
+import { createLatch, type FreshDatabase, freshDatabase } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { capacityKept } from '../../src/auditor/invariants/capacity-kept.ts'
+import { seatsSoldOnce } from '../../src/auditor/invariants/seats-sold-once.ts'
 import { countUnsettled, readBooks } from '../../src/auditor/read-books.ts'
+import { watchCapacity } from '../../src/auditor/watch-capacity.ts'
 
 const [{ id: accountId }] = developmentAccounts
 const body = '{"customer":"Zoë"}'
@@ -94,6 +97,157 @@ it.each([
   )
   expect([...(await readBooks(pool)).leftOpenPaymentIds]).toEqual(counted === 1 ? [id] : [])
 })
+
+it('reads what the invariants need of seats, and adds up what belongs to a tier', async () => {
+  const { seatId, sectionId, tierId, eventId, booked, places, lapsed, walkedAway } = await writeSale()
+  const { seats } = await readBooks(pool, seenBefore)
+  expect(seats?.events).toEqual([{ id: eventId, accountId }])
+  expect(seats?.tiers).toEqual([{ id: tierId, capacity: 9, sold: 2, held: 3, soldByRows: 2, heldByRows: 4 }])
+  expect(seats?.sections).toEqual([{ id: sectionId, seats: 3, claims: 2 }])
+  const hold = { eventId, customerId: 'customer', amountMinor: 500, currency: 'EUR', seatIds: null, tierId: null }
+  const times = { expiresAt: expect.any(Date), createdAt: expect.any(Date), orderId: null, quantity: 1 }
+  expect(seats?.holds).toHaveLength(4)
+  expect(seats?.holds).toEqual(
+    expect.arrayContaining([
+      { ...hold, ...times, id: booked.holdId, state: 'booked', seatIds: [seatId], orderId: booked.orderId },
+      { ...hold, ...times, id: lapsed, state: 'active', tierId, quantity: 4 },
+      { ...hold, ...times, id: walkedAway, state: 'released', tierId },
+    ]),
+  )
+  expect(seats?.bookings).toHaveLength(2)
+  expect(seats?.bookings).toContainEqual({
+    ...{ id: booked.bookingId, customerId: 'customer', holdId: booked.holdId, orderId: booked.orderId },
+    ...{ state: 'confirmed', createdAt: expect.any(Date) },
+  })
+  expect(seats?.bookings.map(({ id }) => id)).toContain(places.bookingId)
+  expect(seats?.claims).toContainEqual({ seatId, holdId: booked.holdId, bookingId: booked.bookingId })
+  expect(seats?.bookedSeats).toEqual([{ bookingId: booked.bookingId, seatId, releasedAt: null }])
+  expect(seats?.seen).toBe(seenBefore)
+})
+
+it('the books of a sale, as the schema makes them, are told apart by nothing but what is wrong with them', async () => {
+  await writeSale()
+  const books = await readBooks(pool)
+  const evidence = { ...nothingElse, books, seats: { attempts: [], books: books.seats } }
+  // Its tier says three held and has four, and nobody was ever charged.
+  expect(capacityKept.check(evidence).violations.map(({ what }) => what)).toEqual(['says 3 held, its holds 4'])
+  expect(seatsSoldOnce.check(evidence).violations.map(({ what }) => what)).toEqual([
+    ...['confirmed at 500 EUR, and charged nothing', 'confirmed at 500 EUR, and charged nothing'],
+  ])
+})
+
+it('the watch sees what the counters and the claims of a sale are', async () => {
+  const { tierId, sectionId } = await writeSale()
+  const hasLooked = createLatch('the sections were counted')
+  const query = async (...asked: [string, unknown[]?]) => {
+    const answer = await pool.query(...asked)
+    if (asked[0].includes('FROM seats')) hasLooked.open()
+    return answer
+  }
+  const watch = watchCapacity({ query: query as never }, { onMissed: (error) => expect.fail(String(error)) })
+  await hasLooked.wait()
+  await watch.stop()
+  const [tier] = watch.seen().tiers
+  expect(tier).toEqual({
+    ...{ id: tierId, samples: 1, capacity: 9, leastSold: 2, leastHeld: 3 },
+    fullest: { sold: 2, held: 3, at: expect.any(Date) },
+  })
+  expect(watch.seen().sections).toEqual([{ id: sectionId, samples: 1, seats: 3, mostClaims: 2 }])
+})
+
+it.each([
+  [
+    'a booking that is being cancelled',
+    `UPDATE bookings SET state = 'cancelling', refund_id = (SELECT id FROM refunds) WHERE id = $1`,
+    'booked',
+  ],
+  [
+    'a hold that is being checked out',
+    `UPDATE holds SET state = 'checking_out', left_ms = 1, order_id = (SELECT id FROM orders WHERE purpose = 'invoice'), checkouts = 1 WHERE id = $1`,
+    'lapsed',
+  ],
+] as const)('counts %s as unsettled', async (_, statement, which) => {
+  const { booked, lapsed } = await writeSale()
+  expect(await countUnsettled(pool, new Date(0))).toBe(0)
+  await pool.query(statement, [which === 'lapsed' ? lapsed : booked.bookingId])
+  expect(await countUnsettled(pool, new Date(0))).toBe(1)
+})
+
+it('counts the authorization of a checkout, which waits for no merchant', async () => {
+  await writeHold(`now() + interval '1 hour'`)
+  await pool.query(`UPDATE orders SET purpose = 'checkout', version = version + 1`)
+  expect(await countUnsettled(pool, new Date(0))).toBe(1)
+})
+
+const seenBefore = { tiers: [], sections: [] }
+const nothingElse = { attempts: [], ledger: [], mails: null, disturbances: [] }
+
+/** A hall of three seats and a tier. One seat and two places are booked; a seat and four places are held, one was given back. */
+async function writeSale() {
+  await writePaidOrder()
+  const [eventId, sectionId, tierId, seatId, otherSeatId] = Array.from({ length: 5 }, () => randomUUID())
+  await pool.query(
+    `INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer)
+     VALUES ($1, $2, 'Concert', 'EUR', now() - interval '1 hour', now() + interval '1 hour', 10)`,
+    [eventId, accountId],
+  )
+  await pool.query(
+    `INSERT INTO event_sections (id, event_id, position, name, price_minor) VALUES ($1, $2, 0, 'Stalls', 500)`,
+    [sectionId, eventId],
+  )
+  await pool.query(
+    `INSERT INTO seats (id, event_id, section_id, row_position, row_name, number)
+     SELECT id, $2, $3, 0, 'A', number FROM unnest($1::uuid[]) WITH ORDINALITY seats (id, number)`,
+    [[seatId, otherSeatId, randomUUID()], eventId, sectionId],
+  )
+  await pool.query(
+    `INSERT INTO tiers (id, event_id, position, name, price_minor, capacity, sold, held) VALUES ($1, $2, 0, 'Floor', 500, 9, 2, 3)`,
+    [tierId, eventId],
+  )
+  const hold = async (content: { seatIds?: string[]; quantity: number; state?: string; orderId?: string }) => {
+    const id = randomUUID()
+    const { seatIds = null, quantity, state = 'active', orderId = null } = content
+    await pool.query(
+      `INSERT INTO holds (id, account_id, event_id, customer_id, state, seat_ids, tier_id, quantity, amount_minor, currency,
+                          expires_at, order_id, checkouts)
+       VALUES ($1, $2, $3, 'customer', $4, $5, $6, $7, 500, 'EUR', now(), $8, $9)`,
+      [id, accountId, eventId, state, seatIds, seatIds === null ? tierId : null, quantity, orderId, orderId ? 1 : 0],
+    )
+    return id
+  }
+  const book = async (content: { seatIds?: string[]; quantity: number }) => {
+    const [orderId, paymentId, bookingId] = [randomUUID(), randomUUID(), randomUUID()]
+    await pool.query(
+      `INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, state, purpose)
+       VALUES ($1, $2, 'customer', 500, 'EUR', 'paid', 'checkout')`,
+      [orderId, accountId],
+    )
+    await pool.query(
+      `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, state, look_at, wanted_until,
+                             gateway_intent_id, gateway_charge_id, intent_parameters, settled_at)
+       VALUES ($1, $2, $3, 500, 'EUR', 'pm_card_visa', 'succeeded', now(), now(), $4, $5, '{}', now())`,
+      [paymentId, accountId, orderId, `pi_${paymentId}`, `ch_${paymentId}`],
+    )
+    const holdId = await hold({ ...content, state: 'booked', orderId })
+    await pool.query(
+      `INSERT INTO bookings (id, account_id, event_id, customer_id, hold_id, order_id, payment_id, state, confirmed_at)
+       VALUES ($1, $2, $3, 'customer', $4, $5, $6, 'confirmed', now())`,
+      [bookingId, accountId, eventId, holdId, orderId, paymentId],
+    )
+    return { orderId, holdId, bookingId }
+  }
+  const booked = await book({ seatIds: [seatId ?? ''], quantity: 1 })
+  const places = await book({ quantity: 2 })
+  const lapsed = await hold({ quantity: 4 })
+  const walkedAway = await hold({ quantity: 1, state: 'released' })
+  await pool.query('INSERT INTO booked_seats (booking_id, seat_id) VALUES ($1, $2)', [booked.bookingId, seatId])
+  await pool.query(
+    `INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at, pinned, booking_id)
+     VALUES ($1, $3, $4, now(), true, $5), ($2, $3, $4, now(), false, NULL)`,
+    [seatId, otherSeatId, sectionId, booked.holdId, booked.bookingId],
+  )
+  return { eventId, sectionId, tierId, seatId, booked, places, lapsed, walkedAway }
+}
 
 const setTo: Readonly<Record<string, string>> = {
   'an order': `UPDATE orders SET state = 'processing', version = version + 1`,

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { createRunStore } from '../../src/auditor/run-store.ts'
 import { attempt, paidOrder } from './history.ts'
+import { seatAttempt, stroller } from './sale.ts'
 
 const batch = (sender: string, number: number, attempts = 1) => ({
   sender,
@@ -40,4 +41,18 @@ it('holds no more runs than its limit', () => {
   const store = createRunStore({ attempts: 100, runs: 2 })
   for (const name of ['one', 'two', 'three']) store.add(name, batch('a', 1))
   expect(['one', 'two', 'three'].filter((name) => store.find(name) !== undefined)).toEqual(['two', 'three'])
+})
+
+it('takes attempts about seats of senders of their own, knows which are missing, and lets them count for its limit', () => {
+  const store = createRunStore({ attempts: 3, runs: 8 })
+  const seats = (number: number) => ({
+    ...{ sender: 'a-seats', number },
+    attempts: [seatAttempt(stroller, 'hold', 0), seatAttempt(stroller, 'release', 1)],
+  })
+  expect([store.addSeats('r', seats(2)), store.addSeats('r', seats(2))]).toEqual(['added', 'known'])
+  expect(store.find('r')).toMatchObject({ attempts: [], seatAttempts: seats(2).attempts })
+  expect(store.find('r')?.sendersWithGaps()).toEqual(['a-seats'])
+  expect([store.add('r', batch('a', 1)), store.add('r', batch('a', 2))]).toEqual(['added', 'full'])
+  expect(store.addSeats('other', seats(1))).toBe('added')
+  expect(store.find('r')).toBeUndefined()
 })

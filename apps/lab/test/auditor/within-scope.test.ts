@@ -2,7 +2,9 @@ import { expect, it } from 'vitest'
 import { report } from '../../src/auditor/invariant.ts'
 import { invariants } from '../../src/auditor/invariants/index.ts'
 import { withinScope } from '../../src/auditor/within-scope.ts'
-import { at, held, mailOf, paidOrder, receiptOf, recipientOf, rowOf, wholeHistory } from './history.ts'
+import { at, held, mailOf, paidOrder, receiptOf, recipientOf, rowOf } from './history.ts'
+import { addBooked, addHeld, former, owner, sale, standing } from './sale.ts'
+import { wholeHistory } from './whole-history.ts'
 
 const [old, fresh] = [paidOrder(1), paidOrder(2)]
 const since = new Date(5_000)
@@ -11,7 +13,8 @@ const since = new Date(5_000)
 function usedDatabase() {
   const history = wholeHistory([old, fresh])
   const isOld = ({ orderId }: { readonly orderId: string | null }) => orderId === old.orderId
-  for (const { orderId } of [fresh, held]) rowOf(history.books.orders, orderId).createdAt = new Date(9_000)
+  for (const { orderId } of [fresh, held, former, owner, standing])
+    rowOf(history.books.orders, orderId).createdAt = new Date(9_000)
   history.ledger = history.ledger.filter((entry) => !isOld(entry))
   history.attempts = history.attempts.filter((attempt) => !isOld(attempt))
   history.mails = history.mails.filter(({ recipients }) => !recipients.includes(recipientOf(old)))
@@ -23,7 +26,24 @@ it('what is older than the auditor is not held against a gateway that never saw 
   expect(invariants.map((invariant) => report(invariant, history).verdict)).toContain('invalid')
   const scoped = withinScope(history, since)
   expect(invariants.map((invariant) => report(invariant, scoped).verdict)).toEqual(invariants.map(() => 'valid'))
-  expect(scoped.books.orders.map((order) => order.id)).toEqual([fresh.orderId, held.orderId])
+  expect(scoped.books.orders.map((order) => order.id)).toEqual([
+    ...[fresh, held, former, owner, standing].map(({ orderId }) => orderId),
+  ])
+})
+
+it('seats that were sold before are not held against a gateway that never saw them, and their counters still are', () => {
+  const history = usedDatabase()
+  const earlier = sale(710, { seatIds: ['seat-9'], tierId: null, quantity: 1, heldAt: 1_000 })
+  addHeld(history, earlier)
+  addBooked(history, earlier)
+  const isEarlier = ({ orderId }: { readonly orderId: string | null }) => orderId === earlier.orderId
+  history.ledger = history.ledger.filter((entry) => !isEarlier(entry))
+  history.seats.attempts = history.seats.attempts.filter(({ customerId }) => customerId !== earlier.customerId)
+  expect(invariants.flatMap((invariant) => report(invariant, history).examples)).not.toEqual([])
+  const scoped = withinScope(history, since)
+  expect(invariants.flatMap((invariant) => report(invariant, scoped).examples)).toEqual([])
+  const { bookings, bookedSeats, claims, holds, tiers } = scoped.seats.books
+  expect([bookings, bookedSeats, claims, holds, tiers].map((rows) => rows.length)).toEqual([3, 3, 2, 4, 1])
 })
 
 it('an old order that is charged or asked about again is judged', () => {

@@ -6,6 +6,7 @@ import { createAuditor } from '../../src/auditor/create-auditor.ts'
 import type { Books, LedgerEntry } from '../../src/auditor/evidence.ts'
 import { createMeetingPlace } from '../../src/auditor/meeting-place.ts'
 import { createRunStore } from '../../src/auditor/run-store.ts'
+import { noSeats } from '../../src/auditor/seat-evidence.ts'
 
 export interface ShopManners {
   /** How often it charges a payment that is sent many times. */
@@ -149,7 +150,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
         ...{ ...payment, paymentId: payment.id, refundId: null, kind: 'charge' },
         ...{ debitAccount: 'gateway', creditAccount: `merchant:${accountId}` },
       })),
-      ...{ refunds: [], subscriptions: [], invoices: [], receipts: [] },
+      ...{ refunds: [], subscriptions: [], invoices: [], receipts: [], seats: noSeats },
       recordedAnswers: recorded,
       leftOpenPaymentIds: new Set(),
     }

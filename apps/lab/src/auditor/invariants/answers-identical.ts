@@ -11,7 +11,8 @@ export const answersIdentical: Invariant = {
   id: 'I8',
   claim: 'all recorded answers to one idempotency key are identical',
   check: (evidence) => {
-    const given = groupBy(evidence.attempts.filter(isRecordedAnswer), (attempt) => attempt.key)
+    const attempts = [...evidence.attempts, ...evidence.seats.attempts]
+    const given = groupBy(attempts.filter(isRecordedAnswer), (attempt) => attempt.key)
     const recorded = recordedAnswers(evidence)
     const comparisons = [...given].map(([key, attempts]) => {
       const answers = new Set(attempts.map(answerOf))
@@ -29,15 +30,18 @@ export const answersIdentical: Invariant = {
   },
 }
 
-/** Keys belong to accounts, and attempts do not name theirs: the order that it was about does. */
-function recordedAnswers({ attempts, books }: Evidence): Map<string, RecordedAnswerRow[]> {
-  const accounts = new Map(books.orders.map((order) => [order.id, order.accountId]))
-  const asked = new Set(attempts.map(({ key, orderId }) => `${accounts.get(orderId)} ${key}`))
+/** Keys belong to accounts, and attempts do not name theirs: the order or the event that it was about does. */
+function recordedAnswers({ attempts, books, seats }: Evidence): Map<string, RecordedAnswerRow[]> {
+  const accounts = new Map([...books.orders, ...seats.books.events].map(({ id, accountId }) => [id, accountId]))
+  const asked = new Set([
+    ...attempts.map(({ key, orderId }) => `${accounts.get(orderId)} ${key}`),
+    ...seats.attempts.map(({ key, eventId }) => `${accounts.get(eventId)} ${key}`),
+  ])
   const ofThisRun = books.recordedAnswers.filter((row) => asked.has(`${row.accountId} ${row.key}`))
   return groupBy(ofThisRun, (row) => row.key)
 }
 
-function answerOf(attempt: Attempt): string {
+function answerOf(attempt: Pick<Attempt, 'status' | 'location' | 'bodySha256'>): string {
   return `${attempt.status} ${attempt.location ?? '-'} ${attempt.bodySha256 ?? '-'}`
 }
 

@@ -1,10 +1,10 @@
 import {
   capturedCharges,
   type Evidence,
-  isHeldInTime,
   type LedgerEntry,
   money,
   type PaymentRow,
+  paymentsHeldInTime,
   refundsAtGateway,
 } from '../evidence.ts'
 import type { Invariant, Violation } from '../invariant.ts'
@@ -38,18 +38,22 @@ export const nothingLeftOver: Invariant = {
 /** States in which somebody of ours must still do something. */
 const unfinishedPayment = ['processing', 'capturing', 'voiding', 'needs_review']
 const unfinishedRefund = ['processing', 'needs_review']
+const unfinishedBooking = ['pending', 'cancelling']
 
-/** Orders that did not come to rest: they, one of their payments or one of their refunds still wait for an outcome. */
-export function stuckOrderIds({ books }: Pick<Evidence, 'books'>): string[] {
-  const inTime = new Set(books.payments.filter((payment) => isHeldInTime(payment, books)).map(({ orderId }) => orderId))
+/** Orders that did not come to rest: they, their payments, refunds, checkouts or bookings still wait for an outcome. */
+export function stuckOrderIds({ books, seats }: Pick<Evidence, 'books' | 'seats'>): string[] {
+  const held = paymentsHeldInTime(books)
+  const [heldIds, inTime] = [new Set(held.map(({ id }) => id)), new Set(held.map(({ orderId }) => orderId))]
   const processing = books.orders.filter(({ id, state }) => state === 'processing' && !inTime.has(id))
   // A payment is handed to a person after a day at the earliest; in a run that lasts minutes it must not happen.
   const payments = books.payments.filter(
-    (payment) =>
-      unfinishedPayment.includes(payment.state) || (payment.state === 'authorized' && !isHeldInTime(payment, books)),
+    ({ id, state }) => unfinishedPayment.includes(state) || (state === 'authorized' && !heldIds.has(id)),
   )
   const refunds = books.refunds.filter(({ state }) => unfinishedRefund.includes(state))
-  return [...new Set([...processing.map(({ id }) => id), ...[...payments, ...refunds].map(({ orderId }) => orderId)])]
+  const bookings = seats.books.bookings.filter(({ state }) => unfinishedBooking.includes(state))
+  const holds = seats.books.holds.filter(({ state }) => state === 'checking_out')
+  const ofOrders = [...payments, ...refunds, ...bookings, ...holds].map(({ orderId }) => orderId ?? '')
+  return [...new Set([...processing.map(({ id }) => id), ...ofOrders])]
 }
 
 function foreignCharges(charges: readonly LedgerEntry[], payments: readonly PaymentRow[]): Violation[] {
@@ -88,10 +92,11 @@ function openHolds({ ledger, books }: Evidence): Violation[] {
   const ended = ledger.filter(({ type }) => type === 'charge.captured' || type === 'charge.released')
   const endedIds = new Set(ended.map(({ chargeId }) => chargeId))
   const payments = new Map(books.payments.map((payment) => [payment.gatewayIntentId, payment]))
+  const heldInTime = new Set(paymentsHeldInTime(books))
   const open = ledger.filter(({ type, chargeId }) => type === 'charge.authorized' && !endedIds.has(chargeId))
   return open.flatMap((hold) => {
     const payment = payments.get(hold.intentId)
-    if (payment !== undefined && payment.orderId === hold.orderId && isHeldInTime(payment, books)) return []
+    if (payment !== undefined && payment.orderId === hold.orderId && heldInTime.has(payment)) return []
     const owner = payment === undefined ? 'no payment of ours has it' : `its payment is ${payment.state}`
     return [{ subject: hold.chargeId ?? hold.intentId, what: `${money(hold)} still on hold, and ${owner}` }]
   })
