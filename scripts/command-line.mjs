@@ -13,13 +13,15 @@ const COMMANDS = {
   },
   start: { usage: 'start', explains: 'runs the stack for use by hand, until Ctrl-C', options: {} },
   load: {
-    usage: 'load [NAME] [--control] [--orders N] [--copies N] [--concurrency N]',
+    usage: 'load [NAME] [--control] [--orders N] [--copies N] [--concurrency N] [--seats N]',
     explains: 'runs a load test; without NAME: lists them; --control: against its unsafe twin, which must fail',
     options: {
       control: { type: 'boolean' },
       orders: wholeNumber(1, 100_000),
-      copies: wholeNumber(2, 100),
+      copies: wholeNumber(2, 500),
       concurrency: wholeNumber(1, 64),
+      // Of the hall that is sold; it has half as many standing places.
+      seats: wholeNumber(100, 100_000),
     },
     operand: 'name',
   },
@@ -41,6 +43,11 @@ const COMMANDS = {
     },
   },
   test: { usage: 'test', explains: 'runs everything that must hold', options: {} },
+  'bench:holds': {
+    usage: 'bench:holds [--quick]',
+    explains: 'measures what a hold costs as the event grows from 1,000 seats to 100,000',
+    options: { quick: { type: 'boolean' } },
+  },
   'bench:locks': {
     usage: 'bench:locks [--quick] [--document]',
     explains: 'measures the locks beside each other; --document: writes the figures into docs/choosing-a-lock.md',

@@ -2,7 +2,7 @@ import { sleep } from 'k6'
 import { sha256 } from 'k6/crypto'
 import http from 'k6/http'
 import type { AcknowledgedPayment, AcknowledgedRefund, Attempt, Operation } from './attempts.ts'
-import { environment, replicaFor } from './environment.ts'
+import { type Api, environment, replicaFor } from './environment.ts'
 
 export interface Order {
   readonly id: string
@@ -10,15 +10,22 @@ export interface Order {
   readonly currency: string
 }
 
-/** One copy of a request about an order's money: what is sent, where to, and under which key. */
-export interface MoneyRequest {
-  readonly operation: Operation
-  readonly order: Order
+/** One copy of a request: what is sent, to which API, and under which key. */
+export interface Sendable {
+  readonly api: Api
+  readonly operation: string
   readonly key: string
-  /** What is asked for: the order's amount, and of a refund its own. */
-  readonly amountMinor: number
   readonly path: string
   readonly body: string
+}
+
+/** One about an order's money. */
+export interface MoneyRequest extends Sendable {
+  readonly api: 'payments'
+  readonly operation: Operation
+  readonly order: Order
+  /** What is asked for: the order's amount, and of a refund its own. */
+  readonly amountMinor: number
 }
 
 /** `authorize`: only puts the amount on hold. */
@@ -48,7 +55,7 @@ export function toRefund(order: Order, paymentId: string, key: string, amountMin
 }
 
 function request(operation: Operation, order: Order, key: string, path: string, body: object): MoneyRequest {
-  return { operation, order, key, amountMinor: order.amountMinor, path, body: JSON.stringify(body) }
+  return { api: 'payments', operation, order, key, amountMinor: order.amountMinor, path, body: JSON.stringify(body) }
 }
 
 /** Looks at something of ours. @throws if it is not to be had. */
@@ -60,6 +67,12 @@ export function look(path: string, replica: string): Answer {
   })
   if (answer.status !== 200) throw new Error(`${path} was answered ${answer.status}`)
   return answer
+}
+
+/** What was created. @throws if it was not. */
+export function createdBody(answer: Answer, what: string): unknown {
+  if (answer.status !== 201) throw new Error(`${what} was answered ${answer.status} ${answer.body}`)
+  return answer.json()
 }
 
 export type Answer = ReturnType<typeof http.request>
@@ -77,7 +90,7 @@ export function headers(key: string): Record<string, string> {
 }
 
 /** As `http.batch` takes it. */
-export function callOf({ operation, key, path, body }: MoneyRequest, replica: string, timeoutMs: number) {
+export function callOf({ operation, key, path, body }: Sendable, replica: string, timeoutMs: number) {
   return {
     method: 'POST',
     url: `${replica}${path}`,
@@ -146,14 +159,20 @@ function priceOf(number: number): { amountMinor: number; currency: string } {
  * connection was refused: k6's transport sends a request with an Idempotency-Key again by itself when a used
  * connection breaks, and reports only the last error.
  */
-function outcomeOf(answer: Answer): Attempt['outcome'] {
+export function outcomeOf(answer: Answer): Attempt['outcome'] {
   if (isDone(answer)) return 'ok'
   if (answer.status === 503) return 'fail'
   return answer.status >= 400 && answer.status < 500 ? 'fail' : 'info'
 }
 
 /** 409s that say "not yet"; all other refusals stay what they are however often they are asked for. */
-const temporaryCodes = ['payment-in-progress', 'request-in-progress']
+const temporaryCodes = [
+  'payment-in-progress',
+  'request-in-progress',
+  'hold-in-progress',
+  'hold-checking-out',
+  'booking-in-progress',
+]
 
 /** Will this answer be the same for ever, so that the client may stop asking? */
 export function isFinal(answer: Answer): boolean {
@@ -205,7 +224,7 @@ function acknowledgedBy({ operation }: MoneyRequest, answer: Answer): Pick<Attem
   return { payment: answer.json() as unknown as AcknowledgedPayment, refund: null }
 }
 
-function member(answer: Answer, name: string): unknown {
+export function member(answer: Answer, name: string): unknown {
   if (typeof answer.body !== 'string' || !answer.body.startsWith('{')) return null
   try {
     return answer.json(name)
@@ -215,6 +234,6 @@ function member(answer: Answer, name: string): unknown {
   }
 }
 
-function header(answer: Answer, name: string): string | null {
+export function header(answer: Answer, name: string): string | null {
   return answer.headers[name] ?? null
 }

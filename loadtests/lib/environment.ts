@@ -2,11 +2,16 @@
 export interface Environment {
   /** Base addresses of the replicas. Copies of one request are spread over them. */
   readonly replicas: readonly string[]
+  /** The same of booking-api. Loads that sell no seats do without. */
+  readonly bookingReplicas: readonly string[]
   readonly gatewayUrl: string
   readonly auditorUrl: string
   /** Names this run: in the auditor, and as the beginning of every idempotency key. */
   readonly run: string
   readonly orders: number
+  /** How large a hall is that is sold. */
+  readonly seats: number
+  readonly places: number
   /** How often one payment is sent at the same moment. */
   readonly copies: number
   /** Orders that are being paid for at the same time. */
@@ -27,14 +32,18 @@ export interface Environment {
 
 /** @throws with the name of the variable that is missing or out of its bounds. k6 then ends with exit code 107. */
 export const environment: Environment = {
-  replicas: list('REPLICAS'),
+  replicas: list(required('REPLICAS')),
+  bookingReplicas: list(__ENV.BOOKING_REPLICAS ?? ''),
   gatewayUrl: required('GATEWAY_URL'),
   auditorUrl: required('AUDITOR_URL'),
   run: required('RUN'),
   // Setup hands the orders to every virtual user, so that more of them is mostly memory.
   orders: whole('ORDERS', 200, 1, 100_000),
-  // One copy races with nobody. A hundred connections per order are more than two cores can keep in the air at once.
-  copies: whole('COPIES', 10, 2, 100),
+  // A hall has 100 seats at least; an event may have 100,000.
+  seats: whole('SEATS', 10_000, 100, 100_000),
+  places: whole('PLACES', 5_000, 0, 100_000),
+  // One copy races with nobody. For a payment ten are a lot; for the one free seat some hundreds are a stampede.
+  copies: whole('COPIES', 10, 2, 500),
   // A virtual user costs some megabytes, and a quarter of the orders takes one for each copy.
   concurrency: whole('CONCURRENCY', 16, 1, 64),
   apiKey: required('API_KEY'),
@@ -45,10 +54,13 @@ export const environment: Environment = {
   summaryPath: __ENV.SUMMARY ?? null,
 }
 
+export type Api = 'payments' | 'booking'
+
 /** The replica that the given copy is sent to on its given try: another one each time. */
-export function replicaFor(copy: number, round: number): string {
-  const replica = environment.replicas[(copy + round) % environment.replicas.length]
-  if (replica === undefined) throw new Error('REPLICAS names no replica')
+export function replicaFor(copy: number, round: number, api: Api = 'payments'): string {
+  const replicas = api === 'payments' ? environment.replicas : environment.bookingReplicas
+  const replica = replicas[(copy + round) % replicas.length]
+  if (replica === undefined) throw new Error(`no replica of the ${api} API is named`)
   return replica
 }
 
@@ -58,8 +70,8 @@ function required(name: string): string {
   return value
 }
 
-function list(name: string): string[] {
-  return required(name)
+function list(urls: string): string[] {
+  return urls
     .split(',')
     .map((url) => url.trim().replace(/\/$/, ''))
     .filter((url) => url !== '')

@@ -9,9 +9,18 @@ const params = { headers: { 'Content-Type': 'application/json' }, timeout: '10s'
 /** The same dice in every run, so that two runs differ by what they do and not by their luck. */
 const seed = 7
 
-/** Has the gateway misbehave as the load declares. For `setup`. @throws if it does not take the faults. */
-export function breakGateway(load: LoadName): void {
-  set(loads[load].faults)
+/** With so many expected, that a fault never hits happens once in some thousand runs. */
+const hitsToBeSure = 8
+/** More than that would be another load. */
+const highestRate = 0.25
+
+/**
+ * Has the gateway misbehave as the load declares. For `setup`. `requests`: how many of a kind it will get, where that may be so few
+ * that a fault would never hit; then it hits more often. @throws if it does not take the faults.
+ */
+export function breakGateway(load: LoadName, requests = Number.POSITIVE_INFINITY): void {
+  const sure = Math.min(highestRate, hitsToBeSure / requests)
+  set(loads[load].faults.map((fault: GatewayFault) => ({ ...fault, rate: Math.max(fault.rate, sure) })))
 }
 
 /** Counts how often each fault hit, and has the gateway behave. For `teardown`, before the verdict: what is broken never comes to rest. */

@@ -3,7 +3,13 @@ import http from 'k6/http'
 import type { AcknowledgedRefund } from './attempts.ts'
 import type { Order } from './client.ts'
 import { environment } from './environment.ts'
-import { ordersChargedWrong, ordersChecked, paymentsRefundedWrong } from './metrics.ts'
+import {
+  bookingsChargedWrong,
+  checkoutsChecked,
+  ordersChargedWrong,
+  ordersChecked,
+  paymentsRefundedWrong,
+} from './metrics.ts'
 
 interface GivenBack {
   readonly refundId: string
@@ -23,7 +29,7 @@ const readTries = 20
 const readPauseSeconds = 0.5
 
 /** What the gateway did for this order, by its own ledger. @throws if it cannot be asked. */
-export function readCharges(order: Order): Charges {
+export function readCharges(order: Pick<Order, 'id'>): Charges {
   for (let tried = 1; ; tried += 1) {
     const response = http.get(`${environment.gatewayUrl}/_ledger/orders/${order.id}`, {
       timeout: '10s',
@@ -43,6 +49,15 @@ export function checkChargedOnce(order: Order): void {
   const right =
     captured.length === 1 && first?.amountMinor === order.amountMinor && first.currency.toUpperCase() === order.currency
   if (!right) ordersChargedWrong.add(1, { charges: String(captured.length) })
+}
+
+/** Counts a checkout as checked, and as charged wrong unless the gateway took exactly its amount; null: unless it took nothing. */
+export function checkCheckout(orderId: string, amountMinor: number | null): void {
+  const { captured } = readCharges({ id: orderId })
+  checkoutsChecked.add(1)
+  const takenMinors = captured.map((charge) => charge.amountMinor)
+  const right = amountMinor === null ? takenMinors.length === 0 : takenMinors.join() === String(amountMinor)
+  if (!right) bookingsChargedWrong.add(1, { charges: String(captured.length) })
 }
 
 /** Counts the order as checked, and as charged wrong if the gateway was asked for anything at all. */

@@ -17,9 +17,16 @@ export interface Load {
   /** For the auditor: what must have had something to look at. */
   readonly expects: readonly string[]
   /** What its control needs besides the naive payments. */
-  readonly twin?: { readonly takesEvents?: boolean; readonly billingIntervalSeconds?: number }
+  readonly twin?: {
+    readonly takesEvents?: boolean
+    readonly billingIntervalSeconds?: number
+    readonly holdSeconds?: number
+    readonly gatewayDeadlineMs?: number
+  }
   /** It needs processes that run otherwise than usual, by the service's name; so it never uses a stack that runs already. */
   readonly environment?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** What it is fired with where nobody says otherwise, and the usual would be no load of its kind. */
+  readonly size?: { readonly orders?: number; readonly copies?: number; readonly concurrency?: number }
 }
 
 /** As the gateway's `POST /_control/faults` takes them. The first that hits is the one. */
@@ -30,6 +37,8 @@ export interface GatewayFault {
   readonly delayMs?: number
 }
 
+/** What every load that sells seats is judged by. */
+const seats = ['I1', 'I3', 'I4', 'I5', 'I6', 'I8'] as const
 const payments = ['I1', 'I2', 'I3', 'I6', 'I8'] as const
 
 /** Three seconds: an age for a client, and no time-out yet for us. */
@@ -37,6 +46,11 @@ export const brownoutDelayMs = 3_000
 
 /** So often that a load sees several runs, and so seldom that each finds the one before it finished. */
 export const billingIntervalSeconds = 15
+
+/** Whoever holds seats and walks away gives them back before the sale is over. */
+export const saleHoldSeconds = 20
+/** So short that a slow card outlasts it. */
+export const shortHoldSeconds = 4
 
 export const loads = {
   'duplicate-payments': {
@@ -124,6 +138,48 @@ export const loads = {
     ],
     expects: payments,
   },
+  'one-seat-stampede': {
+    proves:
+      'of hundreds who want one seat at the same moment one gets it, and hardly any of the others reaches PostgreSQL',
+    control: 'reads whether the seat is free, then writes that it is held',
+    breaks: ['I4'],
+    faults: [],
+    expects: ['I1', 'I3', 'I4', 'I6', 'I8'],
+    size: { orders: 20, copies: 300, concurrency: 1 },
+  },
+  'on-sale': {
+    proves:
+      'a hall is sold out under a rush, each seat once and paid for, though cards are slow or declined and people walk away',
+    control: 'reads what is free, then writes; charges, then writes',
+    breaks: ['I4', 'I5'],
+    faults: [
+      { on: 'confirm', kind: 'delay', rate: 0.05, delayMs: 3_000 },
+      { on: 'confirm', kind: 'drop-after', rate: 0.03 },
+      { on: 'capture', kind: 'drop-after', rate: 0.03 },
+    ],
+    expects: seats,
+    twin: { holdSeconds: saleHoldSeconds },
+    environment: { 'booking-api': { HOLD_SECONDS: String(saleHoldSeconds) } },
+  },
+  'hold-expiry': {
+    proves: 'a seat whose hold lapses goes to one other, and one that is being paid for to nobody',
+    control: 'reads whether the hold has time left, charges for longer than that, and writes that it is booked',
+    breaks: ['I4'],
+    faults: [{ on: 'confirm', kind: 'delay', rate: 0.5, delayMs: 5_000 }],
+    expects: ['I1', 'I3', 'I4', 'I6', 'I8'],
+    // As long as ours: it charges while the hold lapses, and hears of it.
+    twin: { holdSeconds: shortHoldSeconds, gatewayDeadlineMs: 8_000 },
+    environment: { 'booking-api': { HOLD_SECONDS: String(shortHoldSeconds) } },
+    size: { orders: 60, copies: 6, concurrency: 12 },
+  },
+  'booking-cancel-race': {
+    proves:
+      'a booking that is cancelled and refunded at the same moment is refunded once in all, and its seats are free once',
+    control: 'gives the places back, and then what it read to be left of the money',
+    breaks: ['I5', 'I6', 'I9'],
+    faults: [{ on: 'refund', kind: 'drop-after', rate: 0.15 }],
+    expects: [...seats, 'I9'],
+  },
 } as const satisfies Record<string, Load>
 
 export type LoadName = keyof typeof loads
@@ -145,6 +201,11 @@ export const wrongs: readonly string[] = [
   'reads_failed',
   'read_duration',
   'refusal',
+  'seats_given_twice',
+  'bookings_charged_wrong',
+  'availability_wrong',
+  'seats_had_by_nobody',
+  'losers_in_database_share',
 ]
 
 /** Those of them by which the clients themselves see money gone wrong. */
@@ -154,4 +215,7 @@ export const harms: readonly string[] = [
   'races_won_twice',
   'forgeries_taken',
   'periods_charged_wrong',
+  'seats_given_twice',
+  'bookings_charged_wrong',
+  'availability_wrong',
 ]

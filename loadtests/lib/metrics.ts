@@ -1,4 +1,4 @@
-import { Counter, Trend } from 'k6/metrics'
+import { Counter, Gauge, Trend } from 'k6/metrics'
 
 /**
  * Time of the requests that paid: they wait for the gateway. A payment that was answered with 202 first is not in it; its
@@ -25,6 +25,33 @@ export const racesWonTwice = new Counter('races_won_twice')
 export const forgeriesTaken = new Counter('forgeries_taken')
 /** Periods of subscriptions that were not invoiced and charged exactly once. */
 export const periodsChargedWrong = new Counter('periods_charged_wrong')
+/** Seats that more than one client was told to have: at the same moment by a hold, or for good by a booking. */
+export const seatsGivenTwice = new Counter('seats_given_twice')
+/** Checkouts that were paid for without a booking, or not exactly once for a booking. */
+export const bookingsChargedWrong = new Counter('bookings_charged_wrong')
+/** Their coverage: checkouts that were looked up at the gateway. */
+export const checkoutsChecked = new Counter('checkouts_checked')
+/** Looks at an event that showed more sold and held than there is, or less than nothing. */
+export const availabilityWrong = new Counter('availability_wrong')
+/** Their coverage. */
+export const availabilityChecked = new Counter('availability_checked')
+/** Seats and places that were booked and paid for. */
+export const seatsSold = new Counter('seats_sold')
+/** When, counted from the beginning of the test, once for each: what the seats sold for a second are read from. */
+export const seatSoldAt = new Trend('seat_sold_at', true)
+/** Time of the holds that were had, and of those that came too late. */
+export const holdWon = new Trend('hold_won', true)
+export const holdLost = new Trend('hold_lost', true)
+/** Time of the checkouts that booked at their first answer; they wait for the gateway twice. */
+export const checkoutDuration = new Trend('checkout', true)
+/** What of all who wanted a seat and did not get it PostgreSQL had to be asked about, from 0 to 1. */
+export const losersInDatabaseShare = new Gauge('losers_in_database_share')
+/** What was neither sold nor held when a sale was over. */
+export const seatsLeft = new Gauge('seats_left')
+
+/** Looks at a seat map that had not changed, and was not sent again. */
+export const mapsUnchanged = new Counter('maps_unchanged')
+
 /** Requests that were told with 503 when to come again. */
 export const toldToWait = new Counter('told_to_wait')
 /** How long they had to wait for being told so. */

@@ -34,15 +34,31 @@ function lines(name: string, data: SummaryData): string[] {
   return [
     `${name}: ${environment.orders} orders, ${environment.copies} copies, ${Math.round(data.state.testRunDurationMs / 1_000)} s`,
     ...thresholds.sort(),
+    ...sale(data.metrics),
     latency('first payments', data.metrics.first_payment?.values),
     latency('replays', data.metrics.replay?.values),
     latency('all final answers, from the first try', data.metrics.settled_after?.values),
   ]
 }
 
-/** A count, or the percentile that the rule is about. */
+/** A count, or the percentile or the measure that the rule is about. */
 function measured(rule: string, values: Record<string, number>): number {
-  return Math.round(values[/^(med|p\(\d+\))/.exec(rule)?.[0] ?? 'count'] ?? 0)
+  const number = values[/^(med|value|p\(\d+\))/.exec(rule)?.[0] ?? 'count'] ?? 0
+  return rule.startsWith('value') ? Number(number.toPrecision(4)) : Math.round(number)
+}
+
+/** Of loads that sell seats. */
+function sale(metrics: SummaryData['metrics']): string[] {
+  const sold = metrics.seat_sold_at?.values
+  if (sold === undefined) return []
+  const { count = 0, min = 0, 'p(90)': nineTenths = 0 } = sold
+  const perSecond = nineTenths > min ? (count * 0.9 * 1_000) / (nineTenths - min) : 0
+  return [
+    `  seats sold: ${count}, the first nine tenths of them ${Math.round(perSecond * 10) / 10} a second`,
+    latency('holds', metrics.hold_won?.values),
+    latency('holds that came too late', metrics.hold_lost?.values),
+    latency('checkouts', metrics.checkout?.values),
+  ]
 }
 
 function latency(title: string, values: Record<string, number> | undefined): string {

@@ -21,6 +21,24 @@ export function proofThresholds(expected: { ordersChecked: number; copiesSettled
   }
 }
 
+/** The same for loads that sell seats. What each of them must have met besides stands in its script. */
+export function seatThresholds(): Thresholds {
+  return {
+    script_errors: ['count==0'],
+    seats_given_twice: ['count==0'],
+    bookings_charged_wrong: ['count==0'],
+    checkouts_checked: ['count>0'],
+    seats_sold: ['count>0'],
+    copies_unsettled: ['count==0'],
+    copies_settled: ['count>0'],
+    answers_unexpected: ['count==0'],
+    audit_violations: ['count==0'],
+    audit_invariants_unknown: ['count==0'],
+    audit_invariants_judged: ['count>0'],
+    overlapping_pairs: ['count>0'],
+  }
+}
+
 /**
  * How many requests k6 keeps in flight. By default it is 6 per host, which would turn ten copies into a queue. The
  * reserve is for the gateway and the auditor, whose connections should stay open too.

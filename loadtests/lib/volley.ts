@@ -3,7 +3,7 @@ import exec from 'k6/execution'
 import http from 'k6/http'
 import { recordAttempt } from './attempts.ts'
 import { type Answer, callOf, isFinal, isReplay, type MoneyRequest, patienceMs, toAttempt } from './client.ts'
-import { environment, replicaFor } from './environment.ts'
+import { type Api, environment, replicaFor } from './environment.ts'
 import {
   answersUnexpected,
   copiesSettled,
@@ -15,6 +15,11 @@ import {
   settledAfter,
   toldToWait,
 } from './metrics.ts'
+import type { SeatRequest } from './seats-client.ts'
+import { recordSeats } from './seats-history.ts'
+
+/** About money, or about seats: one volley may have both. */
+export type AnyRequest = MoneyRequest | SeatRequest
 
 /** How clients behave while they have no final answer. */
 export interface Manners {
@@ -40,7 +45,7 @@ const goodManners: Manners = { repeat: 'together', patienceMs, firstPauseMs: 250
  *
  * @returns the last answer to each request, in their order.
  */
-export function fireVolley(requests: readonly MoneyRequest[], offset: number, own: Partial<Manners> = {}): Answer[] {
+export function fireVolley(requests: readonly AnyRequest[], offset: number, own: Partial<Manners> = {}): Answer[] {
   const manners = { ...goodManners, ...own }
   const answers: Answer[] = []
   const paidKeys = new Set<string>()
@@ -51,7 +56,7 @@ export function fireVolley(requests: readonly MoneyRequest[], offset: number, ow
     if (round > 0) sleep(pauseMs(manners, round, open.length < requests.length) / 1_000)
     const sent = open.map(({ request, copy }) => ({
       request,
-      replica: replicaFor(offset + (manners.spread ? copy : 0), round),
+      replica: replicaFor(offset + (manners.spread ? copy : 0), round, request.api),
     }))
     const roundAfterMs = Date.now() - startedAt
     const inTurn = round > 0 && manners.repeat === 'in-turn'
@@ -74,13 +79,13 @@ export function fireVolley(requests: readonly MoneyRequest[], offset: number, ow
  * A virtual user's first volley would be spread by its TCP connects. Called at the beginning of every iteration, it
  * does something in the first one only.
  */
-export function warmConnections(requestsAtOnce: number, offset: number): void {
+export function warmConnections(requestsAtOnce: number, offset: number, api: Api = 'payments'): void {
   if (warm) return
   warm = true
   http.batch(
     Array.from({ length: requestsAtOnce }, (_, copy) => ({
       method: 'GET',
-      url: `${replicaFor(offset + copy, 0)}/healthz`,
+      url: `${replicaFor(offset + copy, 0, api)}/healthz`,
       params: { tags: { name: 'warm up' } },
     })),
   )
@@ -98,13 +103,13 @@ function pauseMs({ firstPauseMs, longestPauseMs }: Manners, round: number, oneIs
   return pause * (0.75 + Math.random() * 0.25)
 }
 
-function sendAtOnce(sent: readonly { request: MoneyRequest; replica: string }[], { patienceMs }: Manners): Answer[] {
+function sendAtOnce(sent: readonly { request: AnyRequest; replica: string }[], { patienceMs }: Manners): Answer[] {
   const sentAt = Date.now()
   const answers = http.batch(sent.map(({ request, replica }) => callOf(request, replica, patienceMs))) as Answer[]
   const endedAt = Date.now()
   sent.forEach(({ request }, index) => {
     const answer = answerAt(answers, index)
-    recordAttempt(toAttempt(request, answer, sentAt, endedAt))
+    record(request, answer, { sentAt, endedAt })
     if (answer.status === 503) countRefusal(answer)
     if (request.operation === 'pay' && answer.status === 201)
       (isReplay(answer) ? replay : firstPayment).add(answer.timings.duration)
@@ -112,8 +117,13 @@ function sendAtOnce(sent: readonly { request: MoneyRequest; replica: string }[],
   return answers
 }
 
+function record(request: AnyRequest, answer: Answer, { sentAt, endedAt }: { sentAt: number; endedAt: number }): void {
+  if (request.api === 'booking') recordSeats(request, answer, { sentAt, endedAt })
+  else recordAttempt(toAttempt(request, answer, sentAt, endedAt))
+}
+
 /** A copy is one more client who waited, and no further payment. */
-function noteSettled({ operation, key }: MoneyRequest, answer: Answer, afterMs: number, paidKeys: Set<string>): void {
+function noteSettled({ operation, key }: AnyRequest, answer: Answer, afterMs: number, paidKeys: Set<string>): void {
   settledAfter.add(afterMs + answer.timings.duration)
   if (operation !== 'pay' || answer.status !== 201 || paidKeys.has(key)) return
   paidKeys.add(key)

@@ -1,3 +1,4 @@
+import { runBenchHolds } from './bench-holds/run-bench-holds.ts'
 import { runBenchLocks } from './bench-locks/run-bench-locks.ts'
 import { load } from './commands/load.ts'
 import { reconcile } from './commands/reconcile.ts'
@@ -8,7 +9,7 @@ import { runDemo } from './demo/run-demo.ts'
 
 /** What scripts/bootstrap.mjs hands over, once everything is set up. It has read and checked the words. */
 export interface Command {
-  readonly command: 'demo' | 'start' | 'load' | 'reconcile' | 'review' | 'test' | 'bench:locks'
+  readonly command: 'demo' | 'start' | 'load' | 'reconcile' | 'review' | 'test' | 'bench:holds' | 'bench:locks'
   readonly options: CommandOptions
   readonly root: string
   /** Aborted by Ctrl-C, SIGTERM or SIGHUP; its reason is the signal's name. */
@@ -25,6 +26,7 @@ export interface CommandOptions {
   readonly orders?: number
   readonly copies?: number
   readonly concurrency?: number
+  readonly seats?: number
   readonly quick?: boolean
   readonly document?: boolean
   readonly act?: boolean
@@ -49,6 +51,8 @@ export async function main({ command, options, root, signal }: Command): Promise
       return review({ ...options, root, signal, say })
     case 'test':
       return test({ root, signal, say })
+    case 'bench:holds':
+      return runBenchHolds({ root, signal, say, quick: options.quick === true })
     case 'bench:locks':
       return runBenchLocks({
         ...{ root, signal, say },

@@ -21,6 +21,8 @@ export interface LoadCommand {
   readonly orders?: number | undefined
   readonly copies?: number | undefined
   readonly concurrency?: number | undefined
+  /** How many seats the hall has that is sold, with half as many standing places. */
+  readonly seats?: number | undefined
   readonly signal: AbortSignal
   readonly say: (text: string) => void
 }
@@ -106,8 +108,20 @@ async function fire(command: LoadCommand, { run: records, k6, target }: Target):
   // What the control has not answered by then it never will: nobody goes on with what it dropped.
   const settleWithinMs = command.control ? controlSettlesWithinMs : undefined
   return withGatewayHealedAfter({ gatewayUrl: target.gatewayUrl, say: command.say }, async () => {
-    const outcome = await runK6({ ...command, settleWithinMs, k6, stack: target, run, summaryPath, log: null, onStart })
+    const size = { ...sizeOf(command), settleWithinMs }
+    const outcome = await runK6({ ...command, ...size, k6, stack: target, run, summaryPath, log: null, onStart })
     const progress = await readProgress(target.auditorUrl, run).catch(() => null)
     return { outcome, run, summary: readLoadSummary(summaryPath), audit: progress?.verdict ?? null }
   })
+}
+
+/** As it was asked for, else as the load has it. */
+function sizeOf({ name, orders, copies, concurrency, seats }: LoadCommand) {
+  const { size = {} }: Load = loads[name as LoadName]
+  return {
+    orders: orders ?? size.orders,
+    copies: copies ?? size.copies,
+    concurrency: concurrency ?? size.concurrency,
+    hall: seats === undefined ? undefined : { seats, places: Math.floor(seats / 2) },
+  }
 }

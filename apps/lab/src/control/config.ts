@@ -16,6 +16,7 @@ const schema = z.object({
     .describe(
       'what the gateway signs its events with: then they book the money, not the requests; without, none are taken',
     ),
+  HOLD_SECONDS: integerField({ min: 1, max: 3_600 }).default(600).describe('how long a hold keeps its seats'),
   BILLING_INTERVAL_SECONDS: integerField({ min: 0, max: 86_400 })
     .default(0)
     .describe('how often each copy bills what is due, at full intervals of its clock; 0: never'),

@@ -1,9 +1,20 @@
-import { createDatabase } from '@seatbelt/database'
-import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, listen, renderings } from '@seatbelt/http'
+import type { RequestListener } from 'node:http'
+import { createApp as createBookingApp } from '@seatbelt/booking-api'
+import { createDatabase, findAccountByKeyHash } from '@seatbelt/database'
+import {
+  bookingRenderings,
+  createAuthenticate,
+  createLogger,
+  createMetrics,
+  createTokenBuckets,
+  listen,
+  renderings,
+} from '@seatbelt/http'
 import { createStripeEventReader, createStripeGateway } from '@seatbelt/payments'
-import { createApp } from '@seatbelt/payments-api'
+import { createApp as createPaymentsApp } from '@seatbelt/payments-api'
 import { readControlConfig } from './config.ts'
 import { billNaivelyAtIntervals } from './naive-billing-schedule.ts'
+import { createNaiveBookingOperations } from './naive-booking.ts'
 import { applyNaively } from './naive-events.ts'
 import { createNaiveOperations } from './naive-operations.ts'
 import { createNaiveSubscriptions } from './naive-subscriptions.ts'
@@ -31,31 +42,40 @@ const secrets = config.GATEWAY_WEBHOOK_SECRETS === '' ? [] : config.GATEWAY_WEBH
 const onFault = (err: unknown) => logger.error({ err }, 'a subscription could not be billed')
 const stopBilling = billNaivelyAtIntervals({ database, gateway, onFault }, config.BILLING_INTERVAL_SECONDS)
 
+const payments = {
+  ...{ database, gateway, renderings },
+  bookedBy: secrets.length === 0 ? ('request' as const) : ('event' as const),
+}
+const doors = {
+  authenticate: createAuthenticate({
+    findAccountByKeyHash: findAccountByKeyHash(database),
+    developmentKeys: 'accepted',
+    strangers: createTokenBuckets(unlimited),
+  }),
+  accounts: createTokenBuckets(unlimited),
+  metrics: createMetrics(),
+  logger,
+  instance: config.INSTANCE,
+}
+
 await listen({
-  app: createApp({
-    operations: createNaiveOperations({
-      ...{ database, gateway, renderings },
-      bookedBy: secrets.length === 0 ? 'request' : 'event',
+  app: eitherApp({
+    booking: createBookingApp({
+      ...doors,
+      operations: createNaiveBookingOperations({
+        ...{ payments, renderings: bookingRenderings },
+        holdMs: 1_000 * config.HOLD_SECONDS,
+      }),
     }),
-    subscriptions: createNaiveSubscriptions({ database, renderings }),
-    gatewayEvents:
-      secrets.length === 0
-        ? undefined
-        : { read: createStripeEventReader({ secrets }), apply: (event) => applyNaively({ database }, event) },
-    authenticate: createAuthenticate({
-      findAccountByKeyHash: async (hash) => {
-        const key = await database.client.apiKey.findFirst({
-          where: { keySha256: Uint8Array.from(hash), revokedAt: null },
-        })
-        return key === null ? null : { accountId: key.accountId }
-      },
-      developmentKeys: 'accepted',
-      strangers: createTokenBuckets(unlimited),
+    payments: createPaymentsApp({
+      ...doors,
+      operations: createNaiveOperations(payments),
+      subscriptions: createNaiveSubscriptions({ database, renderings }),
+      gatewayEvents:
+        secrets.length === 0
+          ? undefined
+          : { read: createStripeEventReader({ secrets }), apply: (event) => applyNaively({ database }, event) },
     }),
-    accounts: createTokenBuckets(unlimited),
-    metrics: createMetrics(),
-    logger,
-    instance: config.INSTANCE,
   }),
   host: config.HOST,
   port: config.PORT,
@@ -67,3 +87,9 @@ await listen({
     await Promise.all([database.close(), gateway.close()])
   },
 })
+
+/** One process serves both APIs: their paths differ, and a tutorial has one server. */
+function eitherApp({ booking, payments }: Readonly<Record<'booking' | 'payments', RequestListener>>): RequestListener {
+  const ofBooking = /^\/v1\/(events|holds|bookings)(\/|\?|$)/
+  return (request, response) => (ofBooking.test(request.url ?? '') ? booking : payments)(request, response)
+}

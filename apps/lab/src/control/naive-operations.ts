@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Database, Order as OrderRow } from '@seatbelt/database'
-import type { Currency, Order, Payment, PaymentOutcome } from '@seatbelt/domain'
+import type { Currency, Order, Payment } from '@seatbelt/domain'
 import type { NewOrder, NewPaymentRequest, PaymentOperations, Result } from '@seatbelt/payments'
-import type { Call, IntentGateway } from '@seatbelt/safety'
+import type { Call } from '@seatbelt/safety'
 import { captureNaively, voidNaively } from './naive-authorization.ts'
-import { answered, bookCharge, type NaiveDeps, refused, toNaivePayment } from './naive-parts.ts'
+import { bookNaivePayment, chargeNaively, unusedColumns } from './naive-charge.ts'
+import { answered, type NaiveDeps, refused, toNaivePayment } from './naive-parts.ts'
 import { refundNaively } from './naive-refund.ts'
 
 /**
@@ -49,79 +50,15 @@ async function payOrder(
   if (order.state === 'cancelled') return refused({ code: 'order-cancelled', orderId })
   if (order.state !== 'pending') return refused({ code: 'order-already-paid', orderId, paymentId: null })
 
-  const { payment, outcome } = await charge(deps.gateway, order, { paymentMethod, capture })
+  const { payment, outcome } = await chargeNaively(deps.gateway, order, { paymentMethod, capture })
   if (outcome.state === 'authorized') await noteHold(deps.database, payment)
-  if (outcome.state === 'succeeded') await bookPayment(deps, payment, outcome.gatewayChargeId)
+  if (outcome.state === 'succeeded') await bookNaivePayment(deps, payment, outcome.gatewayChargeId)
   return answered(deps.renderings.paymentSettled(payment, outcome, 'pay'))
-}
-
-/** Asks the gateway with keys that are new each time, which is what its client library does when it is given none. */
-async function charge(
-  gateway: IntentGateway,
-  order: Order,
-  { paymentMethod, capture }: Pick<NewPaymentRequest, 'paymentMethod' | 'capture'>,
-): Promise<{ payment: Payment; outcome: PaymentOutcome }> {
-  const { accountId, amountMinor, currency } = order
-  const paymentId = randomUUID()
-  const metadata = { paymentId, orderId: order.id, accountId }
-  const captureMethod = capture === 'manual' ? { captureMethod: capture } : {}
-  const parameters = { amountMinor, currency, paymentMethod, metadata, ...captureMethod }
-  const created = await gateway.createIntent(parameters, randomUUID())
-  if (created.kind !== 'intent') throw new Error(`the gateway did not create an intent: ${created.kind}`)
-  const confirmed = await gateway.confirmIntent(created.intent.id, parameters, randomUUID())
-  const payment = {
-    id: paymentId,
-    accountId,
-    orderId: order.id,
-    amountMinor,
-    currency,
-    paymentMethod,
-    gatewayIntentId: created.intent.id,
-    refundedMinor: 0,
-    refundPendingMinor: 0,
-    createdAt: new Date(),
-    authorizedAt: null,
-    settledAt: new Date(),
-  }
-  if (confirmed.kind === 'declined') {
-    const { declineCode } = confirmed
-    return {
-      payment: { ...payment, state: 'declined', declineCode },
-      outcome: { state: 'declined', declineCode, declinedBy: 'bank' },
-    }
-  }
-  if (confirmed.kind === 'intent' && confirmed.intent.status === 'requires_capture') {
-    return {
-      payment: { ...payment, state: 'authorized', declineCode: null, authorizedAt: new Date(), settledAt: null },
-      outcome: { state: 'authorized' },
-    }
-  }
-  if (confirmed.kind !== 'intent' || confirmed.intent.chargeId === null) {
-    throw new Error(`the gateway did not confirm the intent: ${confirmed.kind}`)
-  }
-  const outcome = { state: 'succeeded', gatewayChargeId: confirmed.intent.chargeId } as const
-  return { payment: { ...payment, state: 'succeeded', declineCode: null }, outcome }
-}
-
-/** Columns of the layers, which this does not use and the table wants. */
-function unusedColumns({ createdAt }: Payment) {
-  return { lookAt: createdAt, wantedUntil: createdAt, intentParameters: {} }
 }
 
 async function noteHold({ client }: Database, payment: Payment): Promise<void> {
   const voidAt = new Date(payment.createdAt.getTime() + 86_400_000)
   await client.payment.create({ data: { ...payment, ...unusedColumns(payment), goal: 'authorize', voidAt } })
-}
-
-async function bookPayment(
-  { database, bookedBy }: NaiveDeps,
-  payment: Payment,
-  gatewayChargeId: string,
-): Promise<void> {
-  const { client } = database
-  await client.payment.create({ data: { ...payment, ...unusedColumns(payment), gatewayChargeId } })
-  if (bookedBy === 'request') await bookCharge(database, payment)
-  await client.order.update({ where: { id: payment.orderId }, data: { state: 'paid', version: { increment: 1 } } })
 }
 
 async function createOrder({ database, renderings }: NaiveDeps, { accountId }: Call, order: NewOrder): Promise<Result> {

@@ -31,6 +31,10 @@ export interface LoadReport {
   readonly faults: readonly { readonly on: string; readonly kind: string; readonly fired: number | null }[]
   /** Orders that were paid for a second: the first nine tenths of them. The last may have waited for the load's end. */
   readonly goodputPerSecond: number | null
+  /** Of the first nine tenths that were sold, too. */
+  readonly seatsSoldPerSecond: number | null
+  /** What was looked at once and is no count, by name. */
+  readonly measures: Readonly<Record<string, number>>
   readonly counts: Readonly<Record<string, number>>
   readonly latencies: Readonly<Record<string, Latency>>
   readonly thresholds: readonly Threshold[]
@@ -80,7 +84,9 @@ export function buildLoadReport(findings: LoadFindings): LoadReport {
     faults: loads[name].faults.map(({ on, kind }) => ({
       ...{ on, kind, fired: counts[`faults_fired{fault:${on}_${kind}}`] ?? null },
     })),
-    goodputPerSecond: goodput(summary),
+    goodputPerSecond: perSecond(summary, 'paid_at'),
+    seatsSoldPerSecond: perSecond(summary, 'seat_sold_at'),
+    measures: measuresIn(summary),
     counts,
     latencies: latenciesIn(summary),
     thresholds: thresholdsIn(summary),
@@ -153,6 +159,14 @@ function ours(summary: LoadSummary | null) {
   return Object.entries(summary?.metrics ?? {}).filter(([name]) => !notOurs.test(name))
 }
 
+/** Times since the beginning, which are no latencies. */
+const moments = ['paid_at', 'seat_sold_at']
+
+function measuresIn(summary: LoadSummary | null): Record<string, number> {
+  const gauges = ours(summary).filter(([, { type }]) => type === 'gauge')
+  return Object.fromEntries(gauges.map(([name, { values }]) => [name, fourDigits(values.value)]))
+}
+
 function countsIn(summary: LoadSummary | null): Record<string, number> {
   const counters = ours(summary).filter(([, { type }]) => type === 'counter')
   return Object.fromEntries(counters.map(([name, { values }]) => [name, values.count ?? 0]))
@@ -160,7 +174,7 @@ function countsIn(summary: LoadSummary | null): Record<string, number> {
 
 function latenciesIn(summary: LoadSummary | null): Record<string, Latency> {
   const trends = ours(summary).filter(
-    ([name, { type, values }]) => type === 'trend' && name !== 'paid_at' && values.count,
+    ([name, { type, values }]) => type === 'trend' && !moments.includes(name) && values.count,
   )
   return Object.fromEntries(
     trends.map(([name, { values }]) => [
@@ -174,8 +188,9 @@ function latenciesIn(summary: LoadSummary | null): Record<string, Latency> {
   )
 }
 
-function goodput(summary: LoadSummary | null): number | null {
-  const { count = 0, min = 0, 'p(90)': nineTenths = 0 } = summary?.metrics.paid_at?.values ?? {}
+/** How many came within the time that the first nine tenths of them took. The last may have waited for the load's end. */
+function perSecond(summary: LoadSummary | null, metric: string): number | null {
+  const { count = 0, min = 0, 'p(90)': nineTenths = 0 } = summary?.metrics[metric]?.values ?? {}
   return nineTenths > min ? tenths((count * 0.9 * 1_000) / (nineTenths - min)) : null
 }
 
@@ -187,6 +202,10 @@ function thresholdsIn(summary: LoadSummary | null): Threshold[] {
 
 function withoutTags(metric: string): string {
   return metric.replace(/\{.*$/, '')
+}
+
+function fourDigits(number = 0): number {
+  return Number(number.toPrecision(4))
 }
 
 function tenths(number = 0): number {

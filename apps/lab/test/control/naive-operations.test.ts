@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database, developmentAccounts } from '@seatbelt/database'
 import { renderings } from '@seatbelt/http'
 import type { GatewayEvent } from '@seatbelt/payments'
-import type { GatewayAnswer, GatewayIntent, IntentGateway, RefundGateway } from '@seatbelt/safety'
 import { createLatch, type FreshDatabase, freshDatabase } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { applyNaively } from '../../src/control/naive-events.ts'
 import { createNaiveOperations } from '../../src/control/naive-operations.ts'
 import { prepareUnprotectedDatabase } from '../../src/control/unprotected-database.ts'
+import { fakeGateway, type NaiveGateway } from './fake-gateway.ts'
 
 const [{ id: accountId }] = developmentAccounts
 const call = { accountId, key: 'one-key', fingerprint: new Uint8Array(32) }
@@ -41,10 +41,12 @@ describe("the control's payment", () => {
   it('charges twice when two requests read before either has charged, though they carry one key', async () => {
     const bothHaveRead = createLatch('both have read the order')
     let reads = 0
-    const { gateway, charges } = fakeGateway(async () => {
-      reads += 1
-      if (reads === 2) bothHaveRead.open()
-      await bothHaveRead.wait()
+    const { gateway, charges } = fakeGateway({
+      beforeCharge: async () => {
+        reads += 1
+        if (reads === 2) bothHaveRead.open()
+        await bothHaveRead.wait()
+      },
     })
     const { payOrder } = await orderToPay(gateway)
     const results = await Promise.all([payOrder(), payOrder()])
@@ -54,10 +56,12 @@ describe("the control's payment", () => {
 
   it('leaves the charge behind when the answer is lost, and charges again when it is asked again', async () => {
     let lose = true
-    const { gateway, charges } = fakeGateway(undefined, () => {
-      const lost = lose
-      lose = false
-      return lost
+    const { gateway, charges } = fakeGateway({
+      losesAnswer: () => {
+        const lost = lose
+        lose = false
+        return lost
+      },
     })
     const { payOrder } = await orderToPay(gateway)
     await expect(payOrder()).rejects.toThrow('did not confirm')
@@ -81,11 +85,13 @@ describe("the control's refund", () => {
   it('gives back twice when two requests read before either has written, and remembers one of them', async () => {
     const bothAsk = createLatch('both ask the gateway')
     let asking = 0
-    const { gateway, givenBack } = fakeGateway(async () => {
-      asking += 1
-      // The first is the payment.
-      if (asking === 3) bothAsk.open()
-      if (asking > 1) await bothAsk.wait()
+    const { gateway, givenBack } = fakeGateway({
+      beforeCharge: async () => {
+        asking += 1
+        // The first is the payment.
+        if (asking === 3) bothAsk.open()
+        if (asking > 1) await bothAsk.wait()
+      },
     })
     const { operations, pay } = await orderToPay(gateway)
     const paymentId = await pay('automatic')
@@ -132,7 +138,7 @@ it("the control's events book the money that its requests then do not, and again
   expect(await database.client.transfer.count()).toBe(2)
 })
 
-it("the control's database has every table and no unique index but the primary keys", async () => {
+it("the control's database has every table, no unique index but the primary keys, and nothing that protects a seat", async () => {
   const client = new pg.Client({ connectionString: fresh.url })
   await client.connect()
   const { rows } = await client.query<{ primaries: number; uniques: number }>(
@@ -140,7 +146,14 @@ it("the control's database has every table and no unique index but the primary k
             count(*) FILTER (WHERE indisunique AND NOT indisprimary)::integer AS uniques
        FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relnamespace = 'public'::regnamespace`,
   )
+  const seats = await client.query<{ keys: number; triggers: number }>(
+    `SELECT (SELECT count(*)::integer FROM pg_constraint
+              WHERE conname IN ('seat_claims_pkey', 'tiers_never_oversold', 'bookings_one_per_seat')) AS keys,
+            (SELECT count(*)::integer FROM pg_trigger
+              WHERE NOT tgisinternal AND tgrelid IN ('holds'::regclass, 'bookings'::regclass, 'seat_claims'::regclass)) AS triggers`,
+  )
   await client.end()
+  expect(seats.rows).toEqual([{ keys: 0, triggers: 0 }])
   expect(rows[0]?.uniques).toBe(0)
   expect(rows[0]?.primaries).toBeGreaterThanOrEqual(7)
 })
@@ -163,66 +176,4 @@ async function orderToPay(gateway: NaiveGateway, bookedBy: 'request' | 'event' =
       return (await database.client.payment.findFirstOrThrow({ where: { orderId } })).id
     },
   }
-}
-
-type NaiveGateway = IntentGateway & Pick<RefundGateway, 'createRefund'>
-
-/** Charges whatever it is asked for. Each confirm first waits for `beforeCharge`; its answer gets lost if `losesAnswer` says so. */
-function fakeGateway(beforeCharge: () => Promise<void> = async () => undefined, losesAnswer = () => false) {
-  let charged = 0
-  const holding = new Set<string>()
-  const givenBackMinors: number[] = []
-  const intent = (
-    id: string,
-    chargeId: string | null,
-    status: GatewayIntent['status'] = chargeId === null ? 'requires_confirmation' : 'succeeded',
-  ): GatewayAnswer => ({
-    kind: 'intent',
-    requestId: null,
-    intent: {
-      id,
-      status,
-      amountMinor: 1_234,
-      receivedMinor: chargeId === null ? 0 : 1_234,
-      currency: 'EUR',
-      chargeId,
-      declineCode: null,
-      metadata: {},
-    },
-  })
-  const nothingKnown = {
-    kind: 'unknown',
-    reason: 'connection',
-    status: null,
-    replayed: false,
-    requestId: null,
-  } as const
-  const gateway: NaiveGateway = {
-    createIntent: async () => intent(`pi_${randomUUID()}`, null),
-    confirmIntent: async (id, { captureMethod }) => {
-      await beforeCharge()
-      if (captureMethod === 'manual') {
-        holding.add(id)
-        return intent(id, null, 'requires_capture')
-      }
-      charged += 1
-      if (losesAnswer()) return nothingKnown
-      return intent(id, `ch_${charged}`)
-    },
-    captureIntent: async (id) => {
-      if (!holding.delete(id)) return nothingKnown
-      charged += 1
-      return intent(id, `ch_${charged}`)
-    },
-    cancelIntent: async (id) => (holding.delete(id) ? intent(id, null, 'canceled') : nothingKnown),
-    createRefund: async ({ intentId, amountMinor, metadata }) => {
-      await beforeCharge()
-      givenBackMinors.push(amountMinor)
-      const of = { intentId, amountMinor, metadata, currency: 'EUR', chargeId: 'ch_1', createdAt: new Date() }
-      const id = `re_${givenBackMinors.length}`
-      return { kind: 'refund', requestId: null, refund: { id, status: 'succeeded', failureReason: null, ...of } }
-    },
-    retrieveIntent: async (id) => intent(id, null),
-  }
-  return { gateway, charges: () => charged, givenBack: () => givenBackMinors }
 }

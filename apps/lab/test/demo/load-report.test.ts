@@ -45,6 +45,22 @@ describe('the verdict on a load', () => {
   })
 })
 
+describe('what a load that sells seats writes down', () => {
+  it('is how many were sold a second without those who waited for the end, and what was looked at once', () => {
+    const metrics = {
+      seat_sold_at: trend({ count: 1_000, min: 5_000, 'p(90)': 14_000, max: 80_000 }),
+      losers_in_database_share: { type: 'gauge', values: { value: 2 / 23_940 } },
+    }
+    const { seatsSoldPerSecond, measures, latencies } = report({
+      ...fired('passed', {}),
+      summary: { ...measured({}), metrics },
+    })
+    expect([seatsSoldPerSecond, measures]).toEqual([100, { losers_in_database_share: 0.00008354 }])
+    // Moments are no latencies.
+    expect(latencies).toEqual({})
+  })
+})
+
 describe('the exit code', () => {
   it('of a load is its verdict', () => {
     const codes = [{}, { audit_violations: false }, { overlapping_pairs: false }].map((thresholds) =>

@@ -24,10 +24,16 @@ const countedBy: Readonly<Record<string, string>> = {
   reads_failed: 'readsFailed.',
   read_duration: 'readDuration.',
   refusal: 'told_to_wait',
+  seats_given_twice: 'seatsGivenTwice.',
+  seats_had_by_nobody: 'seatsHadByNobody.',
+  bookings_charged_wrong: 'checkCheckout(',
+  availability_wrong: 'availabilityWrong.',
+  losers_in_database_share: 'noteLosersInDatabase(',
 }
 const countedByAll = ['answers_unexpected', 'audit_violations', 'copies_unsettled']
 
-const createsBeforehand = ['duplicate-payments', 'billing-run', 'gateway-brownout']
+const sellsSeats = ['one-seat-stampede', 'on-sale', 'hold-expiry', 'booking-cancel-race']
+const createsBeforehand = ['duplicate-payments', 'billing-run', 'gateway-brownout', ...sellsSeats]
 
 const environment = {
   ...{ REPLICAS: 'http://127.0.0.1:1', GATEWAY_URL: 'http://127.0.0.1:1', AUDITOR_URL: 'http://127.0.0.1:1' },
@@ -85,8 +91,8 @@ describe.each(names)('%s', (name) => {
       expect(source).not.toContain('Gateway(')
       return
     }
-    expect(source).toContain(`breakGateway('${name}')`)
-    expect(source).toMatch(/teardown\(\): void \{\n {2}healGateway\(\)\n {2}countVerdict/)
+    expect(source).toContain(`breakGateway('${name}'`)
+    expect(source).toMatch(/teardown\([^)]*\): void \{\n {2}healGateway\(\)\n(?: {2}.*\n)*? {2}countVerdict/)
   })
 
   it(
@@ -97,7 +103,8 @@ describe.each(names)('%s', (name) => {
       for (const metric of ['script_errors', ...countedByAll, ...counted])
         expect(Object.keys(thresholds), metric).toContain(metric)
       for (const { on, kind } of faults) expect(thresholds[`faults_fired{fault:${on}_${kind}}`]).toEqual(['count>0'])
-      for (const metric of ['orders_checked', 'copies_settled', 'audit_invariants_judged']) {
+      const looksUp = sellsSeats.includes(name) ? 'checkouts_checked' : 'orders_checked'
+      for (const metric of [looksUp, 'copies_settled', 'audit_invariants_judged']) {
         // Zero of these is what a load that did nothing would have.
         expect(thresholds[metric]?.join(), metric).toMatch(/^count(==[1-9]|>0)/)
       }
@@ -109,7 +116,7 @@ describe.each(names)('%s', (name) => {
     'does not pass against a shop where nothing can be done',
     async () => {
       const url = await startClosedShop()
-      const stack = { replicas: [url], gatewayUrl: url, auditorUrl: url }
+      const stack = { replicas: [url], bookingReplicas: [url], gatewayUrl: url, auditorUrl: url }
       const options = { root, k6: process.env.K6_BIN ?? 'k6', name, stack, log: '/dev/null', run: 'test' }
       const outcome = await runK6({ ...options, orders: 2, copies: 2, concurrency: 2, settleWithinMs: 100 })
       // What needs something beforehand breaks off there; of the others every threshold about coverage is crossed.
