@@ -31,6 +31,7 @@ COPY --from=build /seatbelt/package.json ./
 COPY deploy/ready.sh deploy/
 # A bundle finds its documentation's page (docs) and the migrations (prisma) beside itself.
 COPY --from=build /seatbelt/apps/payments-api/dist apps/payments-api/dist
+COPY --from=build /seatbelt/apps/booking-api/dist apps/booking-api/dist
 COPY --from=build /seatbelt/apps/gateway/dist/main.js /seatbelt/apps/gateway/dist/main.js.map apps/gateway/dist/
 COPY --from=build /seatbelt/apps/worker/dist/*.js /seatbelt/apps/worker/dist/*.js.map apps/worker/dist/
 COPY --from=build /seatbelt/apps/worker/dist/prisma apps/worker/dist/prisma

@@ -1,3 +1,4 @@
+import { type DemoEvent, seedDemoEvent } from '../seeds/seed-demo-event.ts'
 import { type CurrentStack, forgetCurrentStack, noteCurrentStack } from '../stack/current-stack.ts'
 import { developmentApiKey } from '../stack/description.ts'
 import { keepAlive } from '../stack/keep-alive.ts'
@@ -12,11 +13,11 @@ export interface StartOptions {
 /** Runs the stack until it is told to stop, which is how it is meant to end: exit code 0. */
 export async function start({ root, signal, say }: StartOptions): Promise<number> {
   say(
-    'starting PostgreSQL, Redis, the gateway, a mail sink, three replicas of payments-api, two workers and the auditor ...',
+    'starting PostgreSQL, Redis, the gateway, a mail sink, three replicas of payments-api and of booking-api, two workers and the auditor ...',
   )
   const stack = await startStack({ root, purpose: 'start', preferFixedPorts: true, say, signal })
   try {
-    announceStack(stack, { root, say })
+    await announceStack(stack, { root, say })
     await keepAlive(stack, { signal, say })
   } finally {
     forgetCurrentStack(root)
@@ -26,10 +27,11 @@ export async function start({ root, signal, say }: StartOptions): Promise<number
   return 0
 }
 
-/** Notes the stack for other terminals, and says how it is used; also if another one keeps it from being noted. */
-export function announceStack(stack: Stack, { root, say }: Pick<StartOptions, 'root' | 'say'>): void {
+/** Puts an event on sale, notes the stack for other terminals, and says how it is used; also if another one keeps it from being noted. */
+export async function announceStack(stack: Stack, { root, say }: Pick<StartOptions, 'root' | 'say'>): Promise<void> {
+  const event = await seedDemoEvent(stack.bookingReplicas[0] ?? '')
   const other = noteCurrentStack(root, stack)
-  say(describeStack(stack))
+  say(describeStack(stack, event))
   if (other !== null) say(describeOther(other))
 }
 
@@ -42,18 +44,19 @@ export function describeOther({ pid, replicas }: CurrentStack): string {
 }
 
 /** Addresses, and lines that a person can paste into another terminal. */
-export function describeStack(stack: Stack): string {
+export function describeStack(stack: Stack, event: DemoEvent): string {
   const addresses = stack.names.map((name) => `  ${name.padEnd(16)}${addressOf(stack, name)}`)
   const [first = '', second = first] = stack.replicas
-  const headers = (key: string) =>
-    `-H 'Authorization: Bearer ${developmentApiKey}' -H 'Idempotency-Key: ${key}' -H 'Content-Type: application/json'`
+  const [firstBooking = '', secondBooking = firstBooking] = stack.bookingReplicas
+  const authorization = `-H 'Authorization: Bearer ${developmentApiKey}'`
+  const headers = (key: string) => `${authorization} -H 'Idempotency-Key: ${key}' -H 'Content-Type: application/json'`
   return [
     '',
     'Running:',
     '',
     ...addresses,
     '',
-    `  documentation   ${first}/docs`,
+    `  documentation   ${first}/docs, ${firstBooking}/docs`,
     `  logs            ${stack.run.logs}`,
     '',
     'Try it in another terminal. An order; its payment (send that line again: the answer is replayed); what the gateway charged; a refund of a part:',
@@ -61,7 +64,14 @@ export function describeStack(stack: Stack): string {
     `  ORDER=$(curl -s ${first}/v1/orders ${headers('try-order-1')} -d '{"customerId":"customer-1","amountMinor":4200,"currency":"EUR"}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/'); echo $ORDER`,
     `  curl -si ${second}/v1/orders/$ORDER/payments ${headers('try-payment-1')} -d '{"paymentMethod":"pm_card_visa"}'`,
     `  curl -s ${stack.gatewayUrl}/_ledger/orders/$ORDER`,
-    `  PAYMENT=$(curl -s "${first}/v1/payments?orderId=$ORDER" -H 'Authorization: Bearer ${developmentApiKey}' | sed 's/.*"items":\\[{"id":"\\([^"]*\\)".*/\\1/'); curl -si ${second}/v1/payments/$PAYMENT/refunds ${headers('try-refund-1')} -d '{"amountMinor":1200}'`,
+    `  PAYMENT=$(curl -s "${first}/v1/payments?orderId=$ORDER" ${authorization} | sed 's/.*"items":\\[{"id":"\\([^"]*\\)".*/\\1/'); curl -si ${second}/v1/payments/$PAYMENT/refunds ${headers('try-refund-1')} -d '{"amountMinor":1200}'`,
+    '',
+    'Seats of an event that is on sale: what is free; two side by side, held for a while; both paid for; and who has which from now on:',
+    '',
+    `  curl -s ${firstBooking}/v1/events/${event.id}/availability ${authorization}`,
+    `  HOLD=$(curl -s ${firstBooking}/v1/events/${event.id}/holds ${headers('try-hold-1')} -d '{"customerId":"customer-1","sectionId":"${event.sectionId}","quantity":2}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/'); echo $HOLD`,
+    `  curl -si ${secondBooking}/v1/holds/$HOLD/checkout ${headers('try-checkout-1')} -d '{"customerId":"customer-1","paymentMethod":"pm_card_visa"}'`,
+    `  curl -sN ${firstBooking}/v1/events/${event.id}/changes ${authorization}`,
     '',
     'Load it:  npm run load -- duplicate-payments',
     'Review:   npm run review       (what waits for a person)',

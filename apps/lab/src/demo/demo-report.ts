@@ -1,4 +1,4 @@
-import type { InvoiceFigures, ReceiptFigures } from '../auditor/figures.ts'
+import type { InvoiceFigures, ReceiptFigures, SeatFigures } from '../auditor/figures.ts'
 import type { InvariantReport, Verdict } from '../auditor/invariant.ts'
 import type { LatencySeries } from '../auditor/latency-series.ts'
 import type { PeakMemory } from '../stack/peak-memory.ts'
@@ -13,8 +13,8 @@ export interface DemoReport {
   readonly versions: Readonly<Record<string, string | null>>
   readonly protected: ProtectedFigures
   readonly control: ControlFigures
-  /** Seats are not loaded yet. */
-  readonly seats: Unmeasured<'sold' | 'holds' | 'walkedAway' | 'doubleBookings' | 'oversold' | 'paidWithoutSeat'>
+  /** Of the hall that was sold with the layers on. */
+  readonly seats: Measured<SeatFigures>
   readonly receipts: Measured<ReceiptFigures>
   readonly invoices: Measured<InvoiceFigures>
   readonly invariants: readonly InvariantReport[]
@@ -47,7 +47,9 @@ export interface ControlFigures {
   readonly orders: number | null
   readonly requests: number | null
   readonly doubleCharges: number | null
-  readonly doubleBookings: null
+  /** Of the hall that was sold with the layers off; the other figures of that sale are in `seats`. */
+  readonly doubleBookings: number | null
+  readonly seats: Measured<SeatFigures>
   readonly overlappingPairs: number | null
   readonly invoices: Measured<InvoiceFigures>
 }
@@ -59,6 +61,10 @@ export interface Timings {
   readonly requestsPerSecond: number | null
   readonly firstPayment: Percentiles
   readonly replay: Percentiles
+  /** Seats and places that were booked a second, while there were some left. */
+  readonly seatsPerSecond: number | null
+  readonly hold: Percentiles
+  readonly checkout: Percentiles
 }
 
 export interface Percentiles {
@@ -76,8 +82,6 @@ export interface Injection {
 
 /** Nulls where it was not measured. */
 type Measured<Figures> = { readonly [Name in keyof Figures]: Figures[Name] | null }
-
-type Unmeasured<Names extends string> = { readonly [Name in Names]: null }
 
 export const unmeasured = {
   seats: {

@@ -7,6 +7,12 @@ export interface K6Summary {
   readonly crossed: readonly string[]
   readonly firstPayment: Percentiles
   readonly replay: Percentiles
+  readonly hold: Percentiles
+  readonly checkout: Percentiles
+  /** The first nine tenths of what was booked; the last may have waited for somebody to walk away. */
+  readonly seatsPerSecond: number | null
+  /** Answers that the gateway never gave because the load had told it to; null where the load told it nothing of the kind. */
+  readonly lostAnswers: number | null
 }
 
 const schema = z.object({
@@ -32,7 +38,17 @@ export function readK6Summary(path: string): K6Summary | null {
     ),
     firstPayment: percentiles(metrics, 'first_payment'),
     replay: percentiles(metrics, 'replay'),
+    hold: percentiles(metrics, 'hold_won'),
+    checkout: percentiles(metrics, 'checkout'),
+    seatsPerSecond: seatsPerSecond(metrics),
+    lostAnswers: lostAnswers(metrics),
   }
+}
+
+/** As loadtests/lib/gateway-faults.ts counts them. */
+function lostAnswers(metrics: Metrics): number | null {
+  const counts = Object.entries(metrics).filter(([name]) => /^faults_fired\{fault:\w+_drop-after\}$/.test(name))
+  return counts.length === 0 ? null : counts.reduce((sum, [, { values }]) => sum + (values.count ?? 0), 0)
 }
 
 function percentiles(metrics: Metrics, name: string): Percentiles {
@@ -40,6 +56,11 @@ function percentiles(metrics: Metrics, name: string): Percentiles {
   // Without samples k6 writes zeros, which nobody measured.
   if (values === undefined || (values.count ?? 0) === 0) return { p50Ms: null, p99Ms: null }
   return { p50Ms: rounded(values.med), p99Ms: rounded(values['p(99)']) }
+}
+
+function seatsPerSecond(metrics: Metrics): number | null {
+  const { count = 0, min = 0, 'p(90)': nineTenths = 0 } = metrics.seat_sold_at?.values ?? {}
+  return nineTenths > min ? rounded((count * 0.9 * 1_000) / (nineTenths - min)) : null
 }
 
 function rounded(ms: number | undefined): number | null {

@@ -22,8 +22,11 @@ export interface KillOptions {
   readonly send?: (pid: number, signal: 'SIGSTOP' | 'SIGCONT') => void
 }
 
-/** Two, because one of them may be in the hands of PostgreSQL already, as a COMMIT that needs nobody any more. */
-const wantedPayments = 2
+/**
+ * Two, because one of them may be in the hands of PostgreSQL already, as a COMMIT that needs nobody any more. Where two are not to be
+ * had for half of the looks, as at the end of a small load, one has to do.
+ */
+const wantedPayments = (looks: number) => (looks < mostLooks / 2 ? 2 : 1)
 /** A replica under load begins a payment every few dozen milliseconds: this many looks miss only one that has no load. */
 const mostLooks = 100
 const pauseBetweenLooksMs = 20
@@ -56,7 +59,7 @@ async function stopInTheMiddle({
     const pid = stack.pid(instance)
     if (pid === null) return
     send(pid, 'SIGSTOP')
-    if ((await countPaymentsOf(instance)) >= wantedPayments) return
+    if ((await countPaymentsOf(instance)) >= wantedPayments(looks)) return
     send(pid, 'SIGCONT')
     await sleep(pauseBetweenLooksMs, undefined, { signal }).catch(() => undefined)
   }

@@ -1,17 +1,12 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { signalGroup } from '../../../../scripts/process-groups.mjs'
-import { recordProcess } from '../../../../scripts/run-records.mjs'
 import { expectedByDefault, type InvariantId } from '../auditor/invariant.ts'
 import type { RunVerdict } from '../auditor/judge-run.ts'
 import type { StackAddresses } from '../stack/current-stack.ts'
-import { readPeakMb } from '../stack/peak-memory.ts'
-import { type LoadOutcome, runK6 } from '../stack/run-k6.ts'
 import type { Stack } from '../stack/start-stack.ts'
 import { askForVerdict, declareDisturbance, readProgress } from './auditor-client.ts'
 import { type Billing, billSubscriptions } from './bill-subscriptions.ts'
+import { type Fired, fireWhileWatching } from './fire-while-watching.ts'
 import { behaveWell, countLostAnswers, loseAnswers } from './gateway-faults.ts'
-import { type K6Summary, readK6Summary } from './k6-summary.ts'
 import { killAmidMail, type MailKill } from './kill-amid-mail.ts'
 import { type Kill, killInTheMiddle } from './kill-replica.ts'
 import type { BooksWatch } from './watch-books.ts'
@@ -46,16 +41,13 @@ export interface Workers {
   readonly mailLanes: number
 }
 
-export interface LoadResult {
-  readonly outcome: LoadOutcome
-  readonly summary: K6Summary | null
+export interface LoadResult extends Fired {
   readonly verdict: RunVerdict | null
   readonly lostAnswers: number
   readonly kills: readonly Kill[]
   /** Null where there are no workers, or their time had not come when the load was over. */
   readonly mailKill: MailKill | null
   readonly billing: Billing
-  readonly k6PeakMb: number | null
 }
 
 /** Early, because what the killed worker had in its hands leaves again only when its lease is over. */
@@ -82,47 +74,15 @@ export async function loadUnderFaults(options: LoadUnderFaults): Promise<LoadRes
 }
 
 async function fireAndHurt(options: LoadUnderFaults): Promise<Omit<LoadResult, 'verdict' | 'lostAnswers'>> {
-  const { root, k6, target, run, orders, copies, concurrency, workers, stack, signal } = options
-  const summaryPath = join(stack.run.logs, `k6-${run}.json`)
-  const loadIsOver = new AbortController()
-  const watchBroke = new AbortController()
-  let k6Pid: number | null = null
-
-  // A k6 that is asked politely would still run its teardown, which waits for a verdict that nobody wants any more.
-  const end = AbortSignal.any([signal, watchBroke.signal])
-  end.addEventListener('abort', () => k6Pid !== null && signalGroup(k6Pid, 'SIGKILL'))
-
-  const firing = runK6({
-    ...{ root, k6, run, orders, copies, concurrency, summaryPath },
-    name: 'duplicate-payments',
-    stack: target,
-    receipts: workers !== null,
-    log: join(stack.run.logs, `k6-${run}.log`),
-    signal: end,
-    onStart: (pid) => {
-      k6Pid = pid
-      recordProcess(stack.run, 'k6', { pid })
+  const { root, k6, stack, target, run, orders, copies, concurrency, workers, signal } = options
+  const { watched, ...fired } = await fireWhileWatching(
+    {
+      ...{ root, k6, stack, target, run, orders, copies, concurrency, signal },
+      ...{ name: 'duplicate-payments', receipts: workers !== null },
     },
-  }).finally(() => {
-    k6Pid = null
-    loadIsOver.abort()
-  })
-
-  let k6PeakMb: number | null = null
-  const watching = watchAndHurt(options, AbortSignal.any([signal, loadIsOver.signal]), () => {
-    if (k6Pid !== null) k6PeakMb = readPeakMb(k6Pid) ?? k6PeakMb
-  }).catch((error: unknown) => {
-    // A load that goes on without the faults that it was meant to meet is of no use.
-    watchBroke.abort(error)
-    throw error
-  })
-
-  // Both ends are waited for: whichever fails, the other must not be left behind.
-  const [fired, watched] = await Promise.allSettled([firing, watching])
-  signal.throwIfAborted()
-  if (watched.status === 'rejected') throw watched.reason
-  if (fired.status === 'rejected') throw fired.reason
-  return { outcome: fired.value, summary: readK6Summary(summaryPath), ...watched.value, k6PeakMb }
+    ({ over, onLook }) => watchAndHurt(options, over, onLook),
+  )
+  return { ...fired, ...watched }
 }
 
 type Hurt = Pick<LoadResult, 'kills' | 'mailKill' | 'billing'>
@@ -202,8 +162,9 @@ async function declareMessagesInFlight(
   await declareDisturbance(target.auditorUrl, run, { what, messageIds })
 }
 
-export function describeKill({ payments, ...kill }: Kill): string {
-  return describe(kill, payments === null ? '' : ` in the middle of ${payments} payments`)
+/** `what` it was in the middle of: payments, or the checkouts that they are part of. */
+export function describeKill({ payments, ...kill }: Kill, what = 'payments'): string {
+  return describe(kill, payments === null ? '' : ` in the middle of ${payments} ${what}`)
 }
 
 export function describeMailKill({ messages, ...kill }: MailKill): string {

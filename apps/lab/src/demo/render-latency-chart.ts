@@ -25,11 +25,21 @@ export function renderLatencyChart(series: LatencySeries | null, outages: readon
   const scale = createScale(slices.length * sliceSeconds, values)
   return `<svg viewBox="0 0 ${width} ${height}" role="img" aria-label="Latency over time">
 <g font-size="11" fill="currentColor">${grid(scale)}</g>
-${outages.map((outage) => outageBand(outage, startedAtMs, scale)).join('\n')}
+${within(series, outages)
+  .map((outage) => outageBand(outage, startedAtMs, scale))
+  .join('\n')}
 ${slices.map((slice) => doubtMark(slice, scale)).join('')}
 ${lines.map(({ color, of }) => polyline(slices, of, color, scale)).join('\n')}
 <g font-size="11" fill="currentColor">${legend()}</g>
 </svg>`
+}
+
+/** What was before the first slice or after the last is of another load. */
+function within({ startedAtMs, slices, sliceSeconds }: LatencySeries, outages: readonly Outage[]): Outage[] {
+  const endedAtMs = startedAtMs + slices.length * sliceSeconds * 1_000
+  return outages
+    .filter(({ atMs, untilMs }) => untilMs >= startedAtMs && atMs <= endedAtMs)
+    .map(({ atMs, untilMs }) => ({ atMs: Math.max(atMs, startedAtMs), untilMs: Math.min(untilMs, endedAtMs) }))
 }
 
 interface Scale {

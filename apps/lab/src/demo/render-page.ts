@@ -21,7 +21,7 @@ ${list(report.reasons)}
 ${comparison(report)}
 <h2>What was done to it</h2>
 ${injections(report)}
-<h2>How the answers came</h2>
+<h2>How the answers to payments came</h2>
 ${renderLatencyChart(report.latency, kills(report))}
 <h2>What was checked</h2>
 ${invariants('With the layers on', report.invariants)}
@@ -76,6 +76,11 @@ function speed({ timings }: DemoReport): string {
     ['first payment, p99 in ms', timings.firstPayment.p99Ms],
     ['replay, p50 in ms', timings.replay.p50Ms],
     ['replay, p99 in ms', timings.replay.p99Ms],
+    ['seats and places sold a second', timings.seatsPerSecond],
+    ['hold, p50 in ms', timings.hold.p50Ms],
+    ['hold, p99 in ms', timings.hold.p99Ms],
+    ['checkout, p50 in ms', timings.checkout.p50Ms],
+    ['checkout, p99 in ms', timings.checkout.p99Ms],
   ]
   return figures(rows)
 }

@@ -1,4 +1,4 @@
-import type { DemoReport } from './demo-report.ts'
+import type { DemoReport, Percentiles } from './demo-report.ts'
 
 interface Row {
   readonly what: string
@@ -8,7 +8,7 @@ interface Row {
 
 /** What a report says in figures: for the terminal and for the page. */
 export function rowsOf(report: DemoReport): Row[] {
-  const { protected: on, control: off, receipts, invoices } = report
+  const { protected: on, control: off, receipts, invoices, seats } = report
   return [
     { what: 'orders to pay for', layersOn: on.orders, layersOff: off.orders },
     { what: 'requests to pay, each order ten at once', layersOn: on.requests, layersOff: off.requests },
@@ -29,12 +29,22 @@ export function rowsOf(report: DemoReport): Row[] {
     { what: 'second copies without a cause', layersOn: receipts.duplicatesWithoutCause, layersOff: null },
     { what: 'periods of subscriptions that fell due', layersOn: invoices.due, layersOff: off.invoices.due },
     { what: 'periods charged more than once', layersOn: invoices.chargedTwice, layersOff: off.invoices.chargedTwice },
+    { what: 'seats and standing places that were sold', layersOn: seats.sold, layersOff: off.seats.sold },
+    { what: 'holds, each for up to six of them', layersOn: seats.holds, layersOff: off.seats.holds },
+    { what: 'holds that somebody walked away from', layersOn: seats.walkedAway, layersOff: off.seats.walkedAway },
+    { what: 'seats sold to two customers', layersOn: seats.doubleBookings, layersOff: off.doubleBookings },
+    { what: 'seats and places sold beyond what there is', layersOn: seats.oversold, layersOff: off.seats.oversold },
+    {
+      what: 'checkouts paid for without a seat',
+      layersOn: seats.paidWithoutSeat,
+      layersOff: off.seats.paidWithoutSeat,
+    },
   ]
 }
 
 export const verdictLines: Readonly<Record<DemoReport['verdict'], string>> = {
   valid:
-    'VALID: each order and each period was charged exactly once, every receipt arrived, and the same load charged twice as soon as the layers were off.',
+    'VALID: each order and each period was charged exactly once, every receipt arrived, no seat was sold twice, and the same loads charged and sold twice as soon as the layers were off.',
   invalid: 'INVALID: with all layers on, something happened that must never happen.',
   unknown: 'UNKNOWN: nothing bad was seen, but this run does not prove anything.',
 }
@@ -54,7 +64,7 @@ export function renderTable(report: DemoReport): string {
       ({ id, claim, verdict, checked }) => `  ${verdict.padEnd(14)}  ${id}  ${claim} (${figure(checked)} checked)`,
     ),
     '',
-    speedLine(report),
+    ...speedLines(report),
     '',
     verdictLines[report.verdict],
     ...report.reasons.map((reason) => `  - ${reason}`),
@@ -66,13 +76,19 @@ function line(what: string, layersOn: string, layersOff: string): string {
   return `  ${what.padEnd(52)}${layersOn.padStart(12)}${layersOff.padStart(12)}`
 }
 
-function speedLine({ timings }: DemoReport): string {
-  const { ordersPerSecond, requestsPerSecond, firstPayment, replay } = timings
+function speedLines({ timings }: DemoReport): string[] {
+  const { ordersPerSecond, requestsPerSecond, firstPayment, replay, seatsPerSecond, hold, checkout } = timings
   return [
-    `${figure(ordersPerSecond)} orders and ${figure(requestsPerSecond)} requests to pay a second;`,
-    `first payments p50 ${figure(firstPayment.p50Ms)} ms, p99 ${figure(firstPayment.p99Ms)} ms;`,
-    `replays p50 ${figure(replay.p50Ms)} ms, p99 ${figure(replay.p99Ms)} ms`,
-  ].join(' ')
+    [
+      `${figure(ordersPerSecond)} orders and ${figure(requestsPerSecond)} requests to pay a second;`,
+      `first payments ${latency(firstPayment)}; replays ${latency(replay)}`,
+    ].join(' '),
+    `${figure(seatsPerSecond)} seats and places sold a second; holds ${latency(hold)}; checkouts ${latency(checkout)}`,
+  ]
+}
+
+function latency({ p50Ms, p99Ms }: Percentiles): string {
+  return `p50 ${figure(p50Ms)} ms, p99 ${figure(p99Ms)} ms`
 }
 
 /** A figure that was not measured is a dash, never a zero. */

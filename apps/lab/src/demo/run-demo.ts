@@ -1,3 +1,4 @@
+import type { HallSize } from '../../../../loadtests/lib/hall.ts'
 import { cacheFolder } from '../../../../scripts/cache-folder.mjs'
 import type { Verdict } from '../auditor/invariant.ts'
 import { announceStack } from '../commands/start.ts'
@@ -11,6 +12,7 @@ import { buildReport } from './build-report.ts'
 import type { DemoReport } from './demo-report.ts'
 import { type LoadResult, loadUnderFaults, type Workers } from './load-under-faults.ts'
 import { renderTable } from './render-table.ts'
+import { type SaleResult, sellOutUnderFaults } from './sell-out-under-faults.ts'
 import { startControl } from './start-control.ts'
 import { readVersions } from './versions.ts'
 import { type BooksWatch, watchBooks } from './watch-books.ts'
@@ -28,7 +30,7 @@ export interface DemoOptions {
   readonly signal: AbortSignal
 }
 
-const defaultOrders = 2_000
+const defaultOrders = 1_500
 const copies = 10
 /** Latency-bound: with fewer at a time the run takes longer, with more two cores become the thing that is measured. */
 const concurrency = 16
@@ -60,6 +62,14 @@ const workerEnvironment = {
   BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds),
 }
 
+/** In containers some ten minutes: nobody watches a demo for so long until what was walked away from can be had again. */
+const holdSeconds = 5
+/** As the demo sells; with fewer orders a smaller one, and the control's is smaller still: it goes wrong at once. */
+const hallOf = (orders: number): HallSize => (orders < 1_000 ? { seats: 150, places: 50 } : { seats: 400, places: 200 })
+/** What the control has not answered by then it never will: nobody goes on with what it dropped. */
+const controlSettlesWithinMs = 5_000
+const controlHall: HallSize = { seats: 150, places: 50 }
+
 const exitCodes = { valid: 0, invalid: 1, unknown: 2 } as const satisfies Record<Verdict, number>
 
 /** What the phases have found so far. It outlives them, so that there is a report also when one of them fails. */
@@ -68,6 +78,8 @@ interface Findings {
   versions: Record<string, string | null>
   guarded: LoadResult | null
   control: LoadResult | null
+  sale: SaleResult | null
+  controlSale: SaleResult | null
   memory: readonly PeakMemory[]
   readonly unexpectedEnds: string[]
 }
@@ -81,8 +93,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const { root, keep, say, signal } = options
   const startedAt = new Date()
   const findings: Findings = {
-    ...{ setupSeconds: null, versions: { node: process.versions.node }, guarded: null, control: null, memory: [] },
-    unexpectedEnds: [],
+    ...{ setupSeconds: null, versions: { node: process.versions.node }, memory: [], unexpectedEnds: [] },
+    ...{ guarded: null, control: null, sale: null, controlSale: null },
   }
   let stack: Stack | null = null
   let failure: unknown = null
@@ -117,9 +129,10 @@ async function runPhases(
 ): Promise<Stack> {
   const startedAtMs = performance.now()
   say(
-    'stack       starting PostgreSQL, Redis, the gateway, three replicas, two workers, a mail sink and the auditor ...',
+    'stack       starting PostgreSQL, Redis, the gateway, three replicas of each API, two workers, a mail sink and the auditor ...',
   )
-  const environment = { 'payments-api': impatience, worker: workerEnvironment }
+  const booking = { ...impatience, HOLD_SECONDS: String(holdSeconds) }
+  const environment = { 'payments-api': impatience, 'booking-api': booking, worker: workerEnvironment }
   const stack = await startStack({ root, purpose: 'demo', preferFixedPorts: keep, environment, say, signal })
   onStarted(stack)
   stack.onUnexpectedEnd(({ name, how }) => findings.unexpectedEnds.push(`${name} ended by itself: ${how}`))
@@ -139,28 +152,36 @@ async function runPhases(
       billing: { subscriptions: subscriptions.guarded, intervalSeconds: billingIntervalSeconds },
       workers: workersOf(stack, watch),
     })
+    const hall = hallOf(orders)
+    say(`sale        ${describeHall(hall)} goes on sale; layers on`)
+    findings.sale = await sellOutUnderFaults({
+      ...{ ...common, target: stack, run: `sale-${runId}`, hall, watch },
+      ...{ victim: 'booking-api-2', naive: null },
+    })
   } finally {
     findings.memory = stack.peakMemory()
     await watch.close()
   }
 
-  say('control     starting the same API with a naive payment, on a database without unique indexes ...')
-  const control = await startControl(stack, { billingIntervalSeconds })
+  say('control     starting the same APIs with naive payments and bookings, on a database without unique indexes ...')
+  const control = await startControl(stack, { billingIntervalSeconds, holdSeconds })
+  const controlWatch = await watchBooks(control.databaseUrl)
   try {
+    const target = control.addresses
     say(`load        ${describeLoad(controlOrders(orders), rate)}; layers off`)
     findings.control = await loadUnderFaults({
-      ...{
-        ...common,
-        target: control.addresses,
-        run: `control-${runId}`,
-        orders: controlOrders(orders),
-        victim: 'control-2',
-      },
+      ...{ ...common, target, run: `control-${runId}`, orders: controlOrders(orders), victim: 'control-2' },
       billing: { subscriptions: subscriptions.control, intervalSeconds: billingIntervalSeconds },
       workers: null,
     })
+    say(`sale        ${describeHall(controlHall)} goes on sale; layers off`)
+    findings.controlSale = await sellOutUnderFaults({
+      ...{ ...common, target, run: `control-sale-${runId}`, hall: controlHall, watch: controlWatch },
+      ...{ victim: 'control-2', naive: { settleWithinMs: controlSettlesWithinMs } },
+    })
   } finally {
     findings.memory = stack.peakMemory()
+    await controlWatch.close()
     // Also when it broke off: on a server that was given, its database would outlive the demo.
     await control.remove()
   }
@@ -179,6 +200,10 @@ function describeLoad(orders: number, rate: number): string {
   return `${orders.toLocaleString('en-US')} orders, ${concurrency} at a time, each payment sent ${copies} times at once; ${share} % of the gateway's answers are lost`
 }
 
+function describeHall({ seats, places }: HallSize): string {
+  return `a hall of ${seats} seats and ${places} standing places`
+}
+
 function tell(report: DemoReport, page: string, say: (text: string) => void): void {
   say(renderTable(report))
   say(`Report: ${page}`)
@@ -186,7 +211,7 @@ function tell(report: DemoReport, page: string, say: (text: string) => void): vo
 
 async function keepUp({ root, say, signal }: DemoOptions, stack: Stack): Promise<void> {
   // The control is gone; its names are only remembered.
-  announceStack({ ...stack, names: stack.names.filter((name) => stack.pid(name) !== null) }, { root, say })
+  await announceStack({ ...stack, names: stack.names.filter((name) => stack.pid(name) !== null) }, { root, say })
   try {
     await keepAlive(stack, { signal, say })
   } finally {

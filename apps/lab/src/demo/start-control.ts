@@ -5,6 +5,7 @@ import type { Stack } from '../stack/start-stack.ts'
 
 export interface Control {
   readonly addresses: StackAddresses
+  readonly databaseUrl: string
   /** Kills its processes and drops its database: nothing of it is worth an orderly end. */
   remove(): Promise<void>
 }
@@ -14,10 +15,14 @@ export interface ControlOptions {
   readonly takesEvents?: boolean
   /** How often each of its servers bills what is due; never by default. */
   readonly billingIntervalSeconds?: number | undefined
+  /** How long its holds keep their seats; as its program has it by default. */
+  readonly holdSeconds?: number | undefined
+  /** How long it waits for the gateway; as its program has it by default. */
+  readonly gatewayDeadlineMs?: number | undefined
 }
 
 /**
- * Starts the control beside the stack: three replicas of the naive payments, with a database, a gateway and an auditor of
+ * Starts the control beside the stack: three replicas of the naive payments and bookings, with a database, a gateway and an auditor of
  * their own, so that nothing of what they do shows in the books of the real ones.
  */
 export async function startControl(stack: Stack, options: ControlOptions = {}): Promise<Control> {
@@ -34,9 +39,13 @@ export async function startControl(stack: Stack, options: ControlOptions = {}): 
     throw error
   }
   const instances = all.flatMap((service) => service.instances.map((instance) => instance.name))
+  const replicas = parts.replicas.instances.map((instance) => stack.url(instance.name))
   return {
+    databaseUrl,
     addresses: {
-      replicas: parts.replicas.instances.map((instance) => stack.url(instance.name)),
+      replicas,
+      // One process serves both of its APIs.
+      bookingReplicas: replicas,
       gatewayUrl: stack.url(parts.gateway.name),
       auditorUrl: stack.url(parts.auditor.name),
     },
@@ -48,7 +57,10 @@ export async function startControl(stack: Stack, options: ControlOptions = {}): 
 }
 
 /** The same gateway and auditor, and as many replicas with as many connections as the real ones have. */
-function describeControl(databaseUrl: string, { takesEvents = false, billingIntervalSeconds = 0 }: ControlOptions) {
+function describeControl(
+  databaseUrl: string,
+  { takesEvents = false, billingIntervalSeconds = 0, holdSeconds, gatewayDeadlineMs }: ControlOptions,
+) {
   const of = { DATABASE_URL: databaseUrl, GATEWAY_URL: '{control-gateway}' }
   const replicas = paymentsApi.instances.map((_, index) => ({ name: `control-${index + 1}`, port: 4101 + index }))
   const secrets = takesEvents ? (gateway.environment.GATEWAY_WEBHOOK_SECRETS ?? '') : ''
@@ -81,6 +93,8 @@ function describeControl(databaseUrl: string, { takesEvents = false, billingInte
         GATEWAY_API_KEY: gateway.environment.GATEWAY_API_KEY ?? '',
         GATEWAY_WEBHOOK_SECRETS: secrets,
         BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds),
+        ...(holdSeconds !== undefined && { HOLD_SECONDS: String(holdSeconds) }),
+        ...(gatewayDeadlineMs !== undefined && { GATEWAY_DEADLINE_MS: String(gatewayDeadlineMs) }),
         DATABASE_POOL_SIZE: paymentsApi.environment.DATABASE_POOL_SIZE ?? '10',
       },
       startsAfter: ['control-gateway'],

@@ -10,6 +10,8 @@ export interface BooksWatch {
   billingLeader(): Promise<string | null>
   /** How many of these subscriptions have paid an invoice. */
   countPaid(subscriptionIds: readonly string[]): Promise<number>
+  /** Seats and places that are booked, of all events, paid for or about to be. */
+  countBooked(): Promise<number>
   close(): Promise<void>
 }
 
@@ -54,6 +56,13 @@ export async function watchBooks(databaseUrl: string): Promise<BooksWatch> {
         [subscriptionIds],
       )
       return rows[0]?.paid ?? 0
+    },
+    async countBooked() {
+      const { rows } = await client.query<{ booked: number }>(
+        `SELECT coalesce(sum(quantity), 0)::integer AS booked
+           FROM bookings JOIN holds ON holds.id = hold_id WHERE bookings.state <> 'cancelled'`,
+      )
+      return rows[0]?.booked ?? 0
     },
     close: () => client.end(),
   }

@@ -8,6 +8,7 @@ const schema = z.object({
   pid: z.int(),
   identity: z.string(),
   replicas: z.array(z.url()),
+  bookingReplicas: z.array(z.url()),
   gatewayUrl: z.url(),
   auditorUrl: z.url(),
   databaseUrl: z.string(),
@@ -19,7 +20,9 @@ export type CurrentStack = z.infer<typeof schema>
 
 /** What a load test needs to know of a stack; that of this process and that of another one both have it. */
 export interface StackAddresses {
+  /** Of payments-api. */
   readonly replicas: readonly string[]
+  readonly bookingReplicas: readonly string[]
   readonly gatewayUrl: string
   readonly auditorUrl: string
 }
@@ -37,8 +40,8 @@ export interface StackStores {
 export function noteCurrentStack(root: string, stack: StackAddresses & StackStores): CurrentStack | null {
   const other = findCurrentStack(root)
   if (other !== null && other.pid !== process.pid) return other
-  const { replicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls } = stack
-  const addresses = { replicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls }
+  const { replicas, bookingReplicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls } = stack
+  const addresses = { replicas, bookingReplicas, gatewayUrl, auditorUrl, databaseUrl, redisUrls }
   const note = { pid: process.pid, identity: identify(process.pid), ...addresses }
   // The database may be one that was given, with its password in the address.
   writeFileSync(`${notePath(root)}.new`, `${JSON.stringify(note, null, 2)}\n`, { mode: 0o600 })

@@ -43,7 +43,7 @@ export const webhookPath = '/v1/gateway/webhooks'
 export const postgresPort = 4050
 export const redisPort = 4060
 
-/** What payments-api and worker have in common: both run the same operations. */
+/** What payments-api, booking-api and worker have in common: they run the same operations. */
 export const operations = {
   DATABASE_URL: '{database}',
   REDIS_URLS: '{redis}',
@@ -76,6 +76,21 @@ export const paymentsApi: Service = {
   ],
   // No connection is held while the gateway is asked, so that ten serve some hundred requests in flight.
   environment: { ...operations, DATABASE_POOL_SIZE: '10', GATEWAY_WEBHOOK_SECRETS: gatewayWebhookSecrets },
+  startsAfter: ['gateway'],
+  readinessPath: '/readyz',
+  heapMb: 256,
+}
+
+/** It asks the gateway, too. What the gateway delivers comes to payments-api, which knows what a booking is. */
+export const bookingApi: Service = {
+  name: 'booking-api',
+  program: 'apps/booking-api/dist/main.js',
+  instances: [
+    { name: 'booking-api-1', port: 4005 },
+    { name: 'booking-api-2', port: 4006 },
+    { name: 'booking-api-3', port: 4007 },
+  ],
+  environment: { ...operations, DATABASE_POOL_SIZE: '10' },
   startsAfter: ['gateway'],
   readinessPath: '/readyz',
   heapMb: 256,
@@ -120,4 +135,4 @@ export const auditor: Service = {
   heapMb: 768,
 }
 
-export const services: readonly Service[] = [gateway, mailSink, auditor, paymentsApi, worker]
+export const services: readonly Service[] = [gateway, mailSink, auditor, paymentsApi, bookingApi, worker]

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { HallSize } from '../../../../loadtests/lib/hall.ts'
 import { runTool } from '../../../../scripts/run-tool.mjs'
 import type { StackAddresses } from './current-stack.ts'
 import { developmentApiKey } from './description.ts'
@@ -15,6 +16,8 @@ export interface LoadOptions {
   readonly orders?: number | undefined
   readonly copies?: number | undefined
   readonly concurrency?: number | undefined
+  /** How large a hall is that is sold; as the load has it by default. */
+  readonly hall?: HallSize | undefined
   /** How long a client asks again before it counts as unsettled; as the load has it by default. */
   readonly settleWithinMs?: number | undefined
   /** Have the orders an address that their receipts go to? Not by default. */
@@ -53,15 +56,17 @@ export async function runK6(options: LoadOptions): Promise<LoadOutcome> {
 }
 
 function loadEnvironment(options: LoadOptions): Record<string, string> {
-  const { name, stack, orders, copies, concurrency, settleWithinMs, summaryPath } = options
+  const { name, stack, orders, copies, concurrency, hall, settleWithinMs, summaryPath } = options
   const figures = {
     ...{ ORDERS: orders, COPIES: copies, CONCURRENCY: concurrency },
+    ...{ SEATS: hall?.seats, PLACES: hall?.places },
     ...{ SETTLE_WITHIN_MS: settleWithinMs, SUMMARY: summaryPath },
   }
   const given = Object.entries(figures).filter(([, value]) => value !== undefined)
   return {
     ...Object.fromEntries(given.map(([variable, value]) => [variable, String(value)])),
     REPLICAS: stack.replicas.join(','),
+    BOOKING_REPLICAS: stack.bookingReplicas.join(','),
     GATEWAY_URL: stack.gatewayUrl,
     AUDITOR_URL: stack.auditorUrl,
     RECEIPTS: options.receipts === true ? 'on' : 'off',

@@ -4,7 +4,7 @@ import { createDatabase, migrate, seedDevelopment } from '@seatbelt/database'
 import { cacheFolder } from '../../../../scripts/cache-folder.mjs'
 import { closeRun, openRun, type Run, reapAbandonedRuns } from '../../../../scripts/run-records.mjs'
 import { type DataServers, startDataServers } from './data-servers.ts'
-import { auditor, gateway, paymentsApi, type Service, services, webhookPath } from './description.ts'
+import { auditor, bookingApi, gateway, paymentsApi, type Service, services, webhookPath } from './description.ts'
 import { findFreePorts } from './free-ports.ts'
 import { runStatement, withDatabaseName } from './maintenance.ts'
 import { type PeakMemory, watchPeakMemory } from './peak-memory.ts'
@@ -30,6 +30,8 @@ export interface Stack {
   readonly redisUrls: readonly string[]
   /** Base addresses of the replicas of payments-api. */
   readonly replicas: readonly string[]
+  /** Of booking-api. */
+  readonly bookingReplicas: readonly string[]
   readonly gatewayUrl: string
   readonly auditorUrl: string
   /** All that runs, by name: payments-api-1, worker-2, postgres ... */
@@ -62,7 +64,7 @@ const serviceReadyWithinMs = 60_000
 const serviceGraceMs = 10_000
 
 /**
- * Starts the whole stack: data servers, gateway, auditor, payments-api, workers, each when what it needs is ready. Left-overs of
+ * Starts the whole stack: data servers, gateway, auditor, both APIs, workers, each when what it needs is ready. Left-overs of
  * runs that were killed are ended first.
  *
  * Fails with: `MissingProgram`, `NotReady`, or the signal's reason; nothing is left running then.
@@ -107,6 +109,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       databaseUrl,
       redisUrls,
       replicas: paymentsApi.instances.map(({ name }) => url(name)),
+      bookingReplicas: bookingApi.instances.map(({ name }) => url(name)),
       gatewayUrl: url(gateway.name),
       auditorUrl: url(auditor.name),
       get names() {

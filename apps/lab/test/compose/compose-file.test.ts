@@ -4,14 +4,18 @@ import { join } from 'node:path'
 import { refusalAnswer } from '@seatbelt/http'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
+import { configSchema as bookingApiSchema } from '../../../booking-api/src/config.ts'
+import { testApp as testBookingApi } from '../../../booking-api/test/test-app.ts'
 import { configSchema as gatewaySchema } from '../../../gateway/src/config.ts'
 import { configSchema as paymentsApiSchema } from '../../../payments-api/src/config.ts'
+import { testApp as testPaymentsApi } from '../../../payments-api/test/test-app.ts'
 import { configSchema as workerSchema } from '../../../worker/src/config.ts'
 import { configSchema as migrateSchema } from '../../../worker/src/migrate/config.ts'
 import { configSchema as auditorSchema } from '../../src/auditor/config.ts'
 import { configSchema as mailSinkSchema } from '../../src/mail-sink/config.ts'
 import {
   auditor,
+  bookingApi,
   developmentApiKey,
   gateway,
   type Instance,
@@ -46,6 +50,7 @@ const readBy = new Map<string, { readonly shape: object }>([
   [auditor.name, auditorSchema],
   [mailSink.name, mailSinkSchema],
   [paymentsApi.name, paymentsApiSchema],
+  [bookingApi.name, bookingApiSchema],
   [worker.name, workerSchema],
   ['migrate', migrateSchema],
 ])
@@ -190,9 +195,23 @@ describe('every container', () => {
 describe('the load balancer', () => {
   const settings = readText('deploy/haproxy.cfg')
 
-  it('knows every replica of payments-api, and nothing else', () => {
+  it('knows every replica of both APIs, and nothing else', () => {
     const servers = [...settings.matchAll(/^ +server (\S+) (\S+)/gm)].map(([, name, address]) => [name, address])
-    expect(servers).toEqual(paymentsApi.instances.map(({ name, port }) => [name, `${name}:${port}`]))
+    const replicas = [paymentsApi, bookingApi].flatMap(({ instances }) => instances)
+    expect(servers).toEqual(replicas.map(({ name, port }) => [name, `${name}:${port}`]))
+  })
+
+  it('sends each path of booking-api to booking-api, and no path of payments-api', async () => {
+    const rules = [...settings.matchAll(/^ +use_backend booking-api if \{ path -m reg (\S+) \}$/gm)]
+    const isBooking = (path: string) => rules.some(([, rule = '']) => new RegExp(rule).test(path))
+    const paths = async ({ client }: Pick<ReturnType<typeof testBookingApi>, 'client'>) =>
+      Object.keys((await client.get('/openapi.json')).body.paths)
+    const [ofBooking, ofPayments] = [await paths(testBookingApi()), await paths(testPaymentsApi())]
+    expect([ofBooking.length > 5, ofPayments.length > 5]).toEqual([true, true])
+    expect(ofBooking.filter((path) => !isBooking(path))).toEqual([])
+    expect(ofPayments.filter(isBooking)).toEqual([])
+    expect(['/booking/docs', '/booking/docs/', '/booking/openapi.json'].filter(isBooking)).toHaveLength(3)
+    expect(['/docs', '/openapi.json', '/booking/metrics', '/v1/eventsource'].filter(isBooking)).toEqual([])
   })
 
   it('passes on only what was not sent, and binds no client to a replica', () => {
@@ -215,7 +234,8 @@ describe('the load balancer', () => {
 
   it('is the one proxy whose word the replicas take for where a request comes from', () => {
     expect(settings).toMatch(/^ +option forwardfor$/m)
-    for (const { name } of paymentsApi.instances) expect(service(name).environment?.TRUSTED_PROXY_HOPS).toBe('1')
+    for (const { name } of [...paymentsApi.instances, ...bookingApi.instances])
+      expect(service(name).environment?.TRUSTED_PROXY_HOPS).toBe('1')
   })
 })
 
@@ -239,6 +259,7 @@ describe('the load', () => {
   it('goes through the load balancer, with the key that the demo seeds, and asks the right witnesses', () => {
     expect(k6.environment).toMatchObject({
       REPLICAS: 'http://load-balancer:4000',
+      BOOKING_REPLICAS: 'http://load-balancer:4000',
       GATEWAY_URL: addresses.get('gateway'),
       AUDITOR_URL: addresses.get('auditor'),
       API_KEY: developmentApiKey,

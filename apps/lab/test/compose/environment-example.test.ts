@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { configSchema as bookingApiSchema } from '../../../booking-api/src/config.ts'
 import { configSchema as gatewaySchema } from '../../../gateway/src/config.ts'
 import { configSchema as paymentsApiSchema } from '../../../payments-api/src/config.ts'
 import { configSchema as workerSchema } from '../../../worker/src/config.ts'
@@ -7,7 +8,10 @@ import { configSchema as auditorSchema } from '../../src/auditor/config.ts'
 import { configSchema as mailSinkSchema } from '../../src/mail-sink/config.ts'
 import { readInterpolations, readText } from './read-compose-file.ts'
 
-const schemas = [gatewaySchema, paymentsApiSchema, workerSchema, migrateSchema, auditorSchema, mailSinkSchema]
+const schemas = [
+  ...[gatewaySchema, paymentsApiSchema, bookingApiSchema, workerSchema],
+  ...[migrateSchema, auditorSchema, mailSinkSchema],
+]
 const lines = [...readText('.env.example').matchAll(/^#?([A-Z][A-Z0-9_]+)=(.*)$/gm)]
 const example = new Map(lines.map(([, name = '', value = '']) => [name, value]))
 const interpolations = readInterpolations()
@@ -24,7 +28,9 @@ it('.env.example shows the defaults of docker-compose.yml', () => {
 
 it('.env.example shows the defaults of the programs', () => {
   // The first program that has a variable is the one whose default is shown; others stand in the comment above it.
-  const shapes = [paymentsApiSchema, workerSchema, gatewaySchema, mailSinkSchema].map(({ shape }) => shape)
+  const shapes = [paymentsApiSchema, bookingApiSchema, workerSchema, gatewaySchema, mailSinkSchema].map(
+    ({ shape }) => shape,
+  )
   const shape = Object.assign({}, ...shapes.reverse()) as typeof paymentsApiSchema.shape
   for (const [name, field] of Object.entries(shape)) {
     const { success, data } = field.safeParse(undefined)

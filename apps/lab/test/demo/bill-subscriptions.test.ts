@@ -86,7 +86,7 @@ it('is broken off by its signal while it waits', async () => {
 
 function phase(changes: Partial<BillingPhase> = {}): BillingPhase {
   return {
-    target: { replicas: [url, url, url], gatewayUrl: url, auditorUrl: url },
+    target: { replicas: [url, url, url], bookingReplicas: [], gatewayUrl: url, auditorUrl: url },
     ...{ run: 'test', subscriptions: 9, intervalSeconds, receipts: false, leader: null, signal },
     ...changes,
   }

@@ -20,6 +20,13 @@ it('looks at a replica only while it is stopped, and kills it in that state once
   expect(kill).toMatchObject({ instance: 'api-2', payments: 2 })
 })
 
+it('is content with one payment where two at once are not to be had', async () => {
+  const { done, stack, send } = recordingStack()
+  const kill = await killInTheMiddle({ stack, send, instance: 'api-2', countPaymentsOf: async () => 1, signal })
+  expect(done.slice(-3)).toEqual(['SIGSTOP 4711', 'kill api-2', 'start api-2'])
+  expect(kill.payments).toBe(1)
+})
+
 it('waits no longer when the load is over, and then says how many payments the kill hit', async () => {
   const { done, stack, send } = recordingStack()
   const load = new AbortController()

@@ -1,12 +1,20 @@
-import type { Figures } from '../../src/auditor/figures.ts'
+import type { Figures, SeatFigures } from '../../src/auditor/figures.ts'
 import { invariants } from '../../src/auditor/invariants/index.ts'
+import type { K6Summary } from '../../src/demo/k6-summary.ts'
 import type { LoadResult } from '../../src/demo/load-under-faults.ts'
+import type { SaleResult } from '../../src/demo/sell-out-under-faults.ts'
+
+const nothing = { p50Ms: null, p99Ms: null }
+const nothingCounted: K6Summary = {
+  ...{ crossed: [], firstPayment: nothing, replay: nothing, hold: nothing, checkout: nothing },
+  ...{ seatsPerSecond: null, lostAnswers: null },
+}
 
 /** A run as it must be. */
 export function goodResult(figures: Partial<Figures> = {}): LoadResult {
   return {
     outcome: 'passed',
-    summary: { crossed: [], firstPayment: { p50Ms: 120, p99Ms: 300 }, replay: { p50Ms: 9, p99Ms: 30 } },
+    summary: { ...nothingCounted, firstPayment: { p50Ms: 120, p99Ms: 300 }, replay: { p50Ms: 9, p99Ms: 30 } },
     verdict: {
       run: 'protected',
       verdict: 'valid',
@@ -32,6 +40,7 @@ export function goodResult(figures: Partial<Figures> = {}): LoadResult {
         stuck: 0,
         receipts: { sent: 260, duplicates: 4, duplicatesWithoutCause: 0, missing: 0 },
         invoices: { due: 60, charged: 60, chargedTwice: 0 },
+        seats: null,
         ...figures,
       },
       latency: { startedAtMs: Date.UTC(2026, 0, 1), loadSeconds: 20, sliceSeconds: 1, slices: [slice(0), slice(1)] },
@@ -56,8 +65,31 @@ export function controlResult(figures: Partial<Figures> = {}): LoadResult {
   return { ...result, outcome: 'failed', verdict, mailKill: null, billing }
 }
 
+/** A hall that was sold as it must be. */
+export function goodSale(seats: Partial<SeatFigures> = {}): SaleResult {
+  const { outcome, verdict, k6PeakMb } = goodResult({
+    ...{ orders: 0, requests: 0, overlappingPairs: 0, replays: 0, unknownOutcomes: 5, recovered: 2 },
+    ...{ receipts: null, invoices: null },
+    seats: { sold: 600, holds: 210, walkedAway: 20, doubleBookings: 0, oversold: 0, paidWithoutSeat: 0, ...seats },
+  })
+  const measured = { seatsPerSecond: 40, hold: { p50Ms: 20, p99Ms: 90 }, checkout: { p50Ms: 200, p99Ms: 900 } }
+  return {
+    ...{ outcome, verdict, k6PeakMb, summary: { ...nothingCounted, ...measured, lostAnswers: 9 } },
+    kills: [{ ...killedFor1s, instance: 'booking-api-2', payments: 3 }],
+  }
+}
+
+/** The control's: it sells seats twice. */
+export function controlSale(seats: Partial<SeatFigures> = {}): SaleResult {
+  const sale = goodSale({ doubleBookings: 30, oversold: 4, ...seats })
+  return { ...sale, outcome: 'failed', kills: sale.kills.map((kill) => ({ ...kill, payments: null })) }
+}
+
 /** The result with parts of the auditor's verdict replaced. */
-export function judged(result: LoadResult, changes: Partial<NonNullable<LoadResult['verdict']>>): LoadResult {
+export function judged<Result extends LoadResult | SaleResult>(
+  result: Result,
+  changes: Partial<NonNullable<LoadResult['verdict']>>,
+): Result {
   return { ...result, verdict: result.verdict === null ? null : { ...result.verdict, ...changes } }
 }
 

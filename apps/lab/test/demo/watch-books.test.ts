@@ -66,6 +66,58 @@ it('counts no subscriptions where none are asked about', async () => {
   expect(await watch.countPaid([randomUUID()])).toBe(0)
 })
 
+it('counts seats and places that are booked, and none that are held or were given back', async () => {
+  expect(await watch.countBooked()).toBe(0)
+  const tierId = await tierOnSale()
+  await heldPlaces(tierId, 2)
+  await book(await heldPlaces(tierId, 3), 'pending')
+  await book(await heldPlaces(tierId, 1), 'cancelled')
+  expect(await watch.countBooked()).toBe(3)
+})
+
+async function tierOnSale(): Promise<string> {
+  const [eventId, tierId] = [randomUUID(), randomUUID()]
+  await client.query(
+    `INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer)
+     VALUES ($1, $2, 'e', 'EUR', now(), now() + interval '1 hour', 10)`,
+    [eventId, accountId],
+  )
+  await client.query(
+    `INSERT INTO tiers (id, event_id, position, name, price_minor, capacity) VALUES ($1, $2, 1, 't', 5, 50)`,
+    [tierId, eventId],
+  )
+  return tierId
+}
+
+/** Which are being checked out. */
+async function heldPlaces(tierId: string, quantity: number): Promise<string> {
+  const [holdId, orderId] = [randomUUID(), randomUUID()]
+  await client.query(
+    `INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, purpose) VALUES ($1, $2, 'c', 5, 'EUR', 'checkout')`,
+    [orderId, accountId],
+  )
+  await client.query(
+    `INSERT INTO holds (id, account_id, event_id, customer_id, state, tier_id, quantity, amount_minor, currency, expires_at, checkouts, order_id, left_ms)
+     SELECT $1, $2, event_id, 'c', 'checking_out', id, $4, 5, 'EUR', now(), 1, $5, 100 FROM tiers WHERE id = $3`,
+    [holdId, accountId, tierId, quantity, orderId],
+  )
+  return holdId
+}
+
+async function book(holdId: string, state: 'pending' | 'cancelled'): Promise<void> {
+  const paymentId = randomUUID()
+  await client.query(
+    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, look_at, wanted_until, leased_until, intent_parameters)
+     SELECT $1, account_id, order_id, 5, 'EUR', 'pm_card_visa', now(), now(), now(), '{}' FROM holds WHERE id = $2`,
+    [paymentId, holdId],
+  )
+  await client.query(
+    `INSERT INTO bookings (id, account_id, event_id, customer_id, hold_id, order_id, payment_id, state, cancelled_at)
+     SELECT $1, account_id, event_id, customer_id, id, order_id, $2, $4::text::booking_state, CASE $4::text WHEN 'cancelled' THEN now() END FROM holds WHERE id = $3`,
+    [randomUUID(), paymentId, holdId, state],
+  )
+}
+
 /** Expressions of SQL. */
 async function message(leasedUntil: string, publishedAt: string): Promise<string> {
   const id = randomUUID()

@@ -10,6 +10,7 @@ import { temporaryFolder } from './temporary-folder.ts'
 
 const stack = (port: number) => ({
   replicas: [`http://127.0.0.1:${port}`],
+  bookingReplicas: ['http://127.0.0.1:4'],
   ...{
     gatewayUrl: 'http://127.0.0.1:2',
     auditorUrl: 'http://127.0.0.1:3',
