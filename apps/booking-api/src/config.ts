@@ -1,11 +1,4 @@
-import {
-  doorFields,
-  gatewayKeyProblem,
-  integerField,
-  operationFields,
-  processFields,
-  webhookTargetsProblem,
-} from '@seatbelt/http'
+import { doorFields, gatewayKeyProblem, integerField, operationFields, processFields } from '@seatbelt/http'
 import { leaseProblem, quorumProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -25,8 +18,6 @@ export const configSchema = z
     if (lease) context.addIssue({ code: 'custom', path: ['LEASE_MS'], message: lease })
     const quorum = config.REDIS_LOCK === 'quorum' ? quorumProblem(config.REDIS_URLS.length) : null
     if (quorum) context.addIssue({ code: 'custom', path: ['REDIS_URLS'], message: quorum })
-    const targets = webhookTargetsProblem(config)
-    if (targets) context.addIssue({ code: 'custom', path: ['WEBHOOK_TARGETS'], message: targets })
     const key = gatewayKeyProblem(config)
     if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
   })

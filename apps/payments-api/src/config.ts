@@ -3,6 +3,7 @@ import {
   gatewayKeyProblem,
   operationFields,
   processFields,
+  webhookFields,
   webhookSecretsProblem,
   webhookTargetsProblem,
 } from '@seatbelt/http'
@@ -16,6 +17,7 @@ export const configSchema = z
     // No connection is held while the gateway is asked, so that ten serve some hundred requests in flight.
     ...operationFields({ poolSize: 10 }),
     ...doorFields(),
+    ...webhookFields(),
     GATEWAY_WEBHOOK_SECRETS: z
       .string()
       .default('')

@@ -4,6 +4,7 @@ import {
   operationFields,
   processFields,
   urlField,
+  webhookFields,
   webhookTargetsProblem,
 } from '@seatbelt/http'
 import { lanesProblem, leaseProblem, quorumProblem, relayLeaseProblem } from '@seatbelt/payments'
@@ -15,6 +16,7 @@ export const configSchema = z
     ...processFields({ instance: 'worker', port: 4021 }),
     // One for each lane, and some for the settling that overlaps.
     ...operationFields({ poolSize: 8 }),
+    ...webhookFields(),
     RECOVERY_LANES: integerField({ min: 1, max: 32 }).default(4).describe('payments that are recovered at once'),
     RECOVERY_IDLE_MS: integerField({ min: 50, max: 20_000 })
       .default(1_000)

@@ -13,6 +13,7 @@ import {
 } from '@seatbelt/safety'
 import type { BookingDeps } from './booking-deps.ts'
 import { tellBooking } from './checkout-steps.ts'
+import { seatNews } from './free-hold.ts'
 import type { CancellationResult } from './operations.ts'
 import { findBooking, readBooking } from './read-bookings.ts'
 import { releaseBooking } from './release-booking.ts'
@@ -110,9 +111,8 @@ async function cancelAtOnce(
   booking: Booking,
   { call, rollBack }: Pick<Claim, 'call' | 'rollBack'>,
 ) {
-  const { renderings, payments, layers, tell } = deps
-  const news = { tell, forget: layers.seatHint.forget }
-  const cancelled = await releaseBooking(news, tx, booking)
+  const { renderings, payments, layers } = deps
+  const cancelled = await releaseBooking(seatNews(deps), tx, booking)
   await tellBooking({ newId: payments.newId, renderings }, tx, cancelled, 'booking.cancelled')
   const answer = renderings.cancellationEnded({ kind: 'cancelled', booking: cancelled })
   if (!(await layers.idempotencyKey.bindToAnswer(tx, call, answer))) return rollBack({ kind: 'key-taken' })

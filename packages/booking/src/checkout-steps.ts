@@ -120,7 +120,10 @@ async function unpin(tx: Tx, holdId: string): Promise<Date> {
  */
 async function endCancellation(parts: CheckoutStepsParts, tx: Tx, refund: Refund, outcome: RefundOutcome) {
   const booking = await findBookingOfRefund(tx, refund.id)
-  if (!booking) return null
+  if (!booking) {
+    if (outcome.state === 'failed') await reportOwed(parts, tx, refund)
+    return null
+  }
   if (outcome.state === 'failed') {
     // One that had been pending: its seats may have been sold since. The payment can still be refunded on its own.
     const standing = booking.state === 'cancelled' ? booking : await restore(tx, booking)
@@ -130,6 +133,13 @@ async function endCancellation(parts: CheckoutStepsParts, tx: Tx, refund: Refund
   const cancelled = await releaseBooking(parts, tx, booking)
   await tellBooking(parts, tx, cancelled, 'booking.cancelled')
   return parts.renderings.cancellationEnded({ kind: 'cancelled', booking: cancelled })
+}
+
+/** Nobody asked for it and nobody hears its answer: money that was taken for seats that are gone. */
+async function reportOwed(parts: CheckoutStepsParts, tx: Tx, refund: Refund): Promise<void> {
+  const order = await tx.order.findUniqueOrThrow({ where: { id: refund.orderId }, select: { purpose: true } })
+  if (order.purpose !== 'checkout' || (await findBookingOfOrder(tx, refund))) return
+  report(parts, tx, refund, 'its payment was taken in vain and could not be given back: a person must do it')
 }
 
 async function restore(tx: Tx, { id }: Booking): Promise<Booking> {
@@ -156,7 +166,12 @@ export async function tellBooking(
 }
 
 /** Once it is committed, and not with each repetition of the transaction. */
-function report({ reportFault }: CheckoutStepsParts, tx: Tx, payment: Payment, what: string): void {
-  const fault = new Error(`checkout by order ${payment.orderId}: ${what}`)
-  afterCommit(tx, () => reportFault(fault, orderLockName(payment)))
+function report(
+  { reportFault }: CheckoutStepsParts,
+  tx: Tx,
+  of: Pick<Payment, 'accountId' | 'orderId'>,
+  what: string,
+): void {
+  const fault = new Error(`checkout by order ${of.orderId}: ${what}`)
+  afterCommit(tx, () => reportFault(fault, orderLockName(of)))
 }

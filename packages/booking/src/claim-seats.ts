@@ -1,5 +1,6 @@
-import type { Tx } from '@seatbelt/database'
+import { Prisma, type Tx } from '@seatbelt/database'
 import type { Hold } from '@seatbelt/domain'
+import { deleteClaims } from './delete-claims.ts'
 import { type HoldRow, holdColumns, toHold } from './hold-rows.ts'
 
 export interface NewSeatHold
@@ -23,22 +24,15 @@ export type SeatsClaimed =
  */
 export async function claimSeats(tx: Tx, { someLapsed, ...hold }: NewSeatHold): Promise<SeatsClaimed> {
   const seatIds = hold.seatIds.toSorted()
-  if (someLapsed) await deleteLapsed(tx, seatIds)
+  if (someLapsed) await deleteClaims(tx, lapsedOf(seatIds))
   const { claimedIds, ...row } = await insert(tx, { ...hold, seatIds })
   if (claimedIds.length === seatIds.length) return { kind: 'claimed', hold: toHold(row, null) }
   return { kind: 'taken', seatIds: seatIds.filter((id) => !claimedIds.includes(id)) }
 }
 
-/**
- * The array is made first. Each claim is locked for it, in order, and whoever had to wait for one looks again whether it has
- * lapsed: its owner may have extended the hold meanwhile, or begun to pay for it.
- */
-async function deleteLapsed(tx: Tx, seatIds: readonly string[]): Promise<void> {
-  await tx.$executeRaw`
-    DELETE FROM seat_claims WHERE seat_id = ANY (ARRAY(
-      SELECT seat_id FROM seat_claims
-       WHERE seat_id = ANY (${seatIds}::uuid[]) AND NOT pinned AND expires_at <= clock_timestamp()
-       ORDER BY seat_id FOR UPDATE))`
+/** By the clock, which is read again where a claim was waited for: its owner may have extended the hold, or begun to pay for it. */
+function lapsedOf(seatIds: readonly string[]): Prisma.Sql {
+  return Prisma.sql`seat_id = ANY (${seatIds}::uuid[]) AND NOT pinned AND expires_at <= clock_timestamp()`
 }
 
 /** ON CONFLICT without a target: it does not matter which of two indexes would have refused the row. */

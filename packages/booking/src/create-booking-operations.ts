@@ -23,7 +23,7 @@ export function createBookingOperations(deps: BookingDeps): BookingOperations {
     checkOut: (call, checkout) => checkOut(deps, call, checkout),
     cancelBooking: (call, bookingId) => cancelBooking(deps, call, bookingId),
     findEvent: (accountId, eventId) => findEvent(plans, accountId, eventId),
-    listEvents: (accountId, page) => listEvents(database, accountId, page),
+    listEvents: (accountId, page) => listEvents(database, plans, accountId, page),
     readAvailability: createAvailabilityReader(database, plans),
     readSeatMap: createSeatMapReader(database, plans),
     findHold: (accountId, holdId) => database.statement((client) => findHold(client, accountId, holdId)),

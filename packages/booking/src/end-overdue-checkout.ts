@@ -1,7 +1,7 @@
 import { Prisma } from '@seatbelt/database'
 import { guardSettle, orderLockName } from '@seatbelt/safety'
 import type { BookingDeps } from './booking-deps.ts'
-import { freeHold } from './free-hold.ts'
+import { freeHold, seatNews } from './free-hold.ts'
 import { lockHoldOfOrder } from './hold-rows.ts'
 
 /** A checkout whose payment nobody wants any more, and nobody is at work on. */
@@ -11,7 +11,8 @@ interface Overdue {
 }
 
 /**
- * Frees the seats of one checkout that the gateway has not told the outcome of for as long as a hold lasts. False: there is none.
+ * Frees the seats of one checkout that the gateway has not told the outcome of for as long as a hold lasts. False: there is none,
+ * or it has just been told.
  *
  * Otherwise a gateway that is silent for an hour would keep every seat whose card was just being checked from being sold for that
  * hour. Nothing is guessed about the money: only a payment that is still to be authorized is looked at, which takes nothing before
@@ -19,21 +20,21 @@ interface Overdue {
  * after all, its seats are gone, and what is on hold is given back.
  */
 export async function endOverdueCheckout(deps: Pick<BookingDeps, 'payments' | 'layers' | 'tell'>): Promise<boolean> {
-  const { payments, layers, tell } = deps
+  const { payments, layers } = deps
   // By chance: one that cannot be ended must not keep the others from it.
   const [found] = await payments.database.statement(
     (client) => client.$queryRaw<Overdue[]>`
     SELECT payments.account_id AS "accountId", payments.order_id AS "orderId" ${overdue} ORDER BY random() LIMIT 1`,
   )
   if (!found) return false
-  await guardSettle(layers, orderLockName(found), async (tx) => {
+  return guardSettle(layers, orderLockName(found), async (tx) => {
     const hold = await lockHoldOfOrder(tx, found)
     // Looked at again under the locks: its owner may have settled it, or recovery taken it over.
     const isStill = await tx.$queryRaw<unknown[]>`SELECT ${overdue} AND payments.order_id = ${found.orderId}::uuid`
-    if (isStill.length === 0) return
-    await freeHold({ tell, forget: layers.seatHint.forget }, tx, hold, 'expired')
+    if (isStill.length === 0) return false
+    await freeHold(seatNews(deps), tx, hold, 'expired')
+    return true
   })
-  return true
 }
 
 const overdue = Prisma.sql`

@@ -1,7 +1,8 @@
 import { Prisma, type Tx } from '@seatbelt/database'
 import type { Hold } from '@seatbelt/domain'
 import type { BookingDeps } from './booking-deps.ts'
-import { tellFree } from './free-hold.ts'
+import { type DeletedClaim, deleteClaims } from './delete-claims.ts'
+import { seatNews, tellFree } from './free-hold.ts'
 
 /** Of booking. The worker that sweeps has no policy for new holds. */
 type SweepDeps = Pick<BookingDeps, 'layers' | 'tell'>
@@ -29,19 +30,19 @@ export function expireHoldsOfTier(deps: SweepDeps, tierId: string): Promise<numb
 }
 
 /** Holds, then claims, then tiers, as everywhere. The statement's time, because no index helps with the clock's. */
-function expire({ layers, tell }: SweepDeps, which: Prisma.Sql, locking: Prisma.Sql): Promise<number> {
-  const news = { tell, forget: layers.seatHint.forget }
-  return layers.transaction(async (tx) => {
+function expire(deps: SweepDeps, which: Prisma.Sql, locking: Prisma.Sql): Promise<number> {
+  const news = seatNews(deps)
+  return deps.layers.transaction(async (tx) => {
     const expired = await tx.$queryRaw<Expired[]>`
       UPDATE holds SET state = 'expired' WHERE id = ANY (ARRAY(
         SELECT id FROM holds WHERE ${which} AND state = 'active' AND expires_at <= statement_timestamp()
          ORDER BY expires_at, id ${locking}))
       RETURNING id, account_id AS "accountId", event_id AS "eventId", tier_id AS "tierId", quantity`
-    const freed = await deleteClaims(tx, expired)
+    const freed = await deleteClaimsOf(tx, expired)
     await giveBackPlaces(tx, expired)
     for (const hold of expired) {
       const seatIds = freed.filter(({ holdId }) => holdId === hold.id).map(({ seatId }) => seatId)
-      if (seatIds.length > 0 || hold.tierId !== null) tellFree(news, tx, { ...hold, seatIds })
+      tellFree(news, tx, { ...hold, seatIds })
     }
     return expired.length
   })
@@ -49,19 +50,11 @@ function expire({ layers, tell }: SweepDeps, which: Prisma.Sql, locking: Prisma.
 
 type Expired = Pick<Hold, 'id' | 'accountId' | 'eventId' | 'tierId' | 'quantity'>
 
-interface Freed {
-  readonly seatId: string
-  readonly holdId: string
-}
-
-/** By hold: a claim of the same seat that somebody else has made since is another hold's. */
-async function deleteClaims(tx: Tx, expired: readonly Expired[]): Promise<Freed[]> {
+/** Those of all at once, so that they are locked in one order; by hold, because a claim that was made since is another hold's. */
+async function deleteClaimsOf(tx: Tx, expired: readonly Expired[]): Promise<DeletedClaim[]> {
   const holdIds = expired.filter(({ tierId }) => tierId === null).map(({ id }) => id)
   if (holdIds.length === 0) return []
-  return tx.$queryRaw<Freed[]>`
-    DELETE FROM seat_claims WHERE seat_id = ANY (ARRAY(
-      SELECT seat_id FROM seat_claims WHERE hold_id = ANY (${holdIds}::uuid[]) AND NOT pinned ORDER BY seat_id FOR UPDATE))
-    RETURNING seat_id AS "seatId", hold_id AS "holdId"`
+  return deleteClaims(tx, Prisma.sql`hold_id = ANY (${holdIds}::uuid[]) AND NOT pinned`)
 }
 
 /** Never below nothing, whatever was done to a counter by hand: one that is wrong must not keep all that lapsed from expiring. */

@@ -33,7 +33,8 @@ export function extendHold(deps: BookingDeps, call: Call, { holdId, customerId }
 async function extend(tx: Tx, hold: LockedHold, holdMs: number): Promise<{ readonly expiresAt: Date } | null> {
   const [row] = await tx.$queryRaw<{ expiresAt: Date; claims: number }[]>`
     WITH extended AS (
-      UPDATE holds SET extended = true, expires_at = clock_timestamp() + make_interval(secs => ${holdMs} / 1000.0)
+      UPDATE holds SET extended = true,
+             expires_at = greatest(expires_at, clock_timestamp() + make_interval(secs => ${holdMs} / 1000.0))
        WHERE id = ${hold.id}::uuid RETURNING id, expires_at),
     claims AS (
       UPDATE seat_claims SET expires_at = extended.expires_at FROM extended

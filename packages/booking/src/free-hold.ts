@@ -1,5 +1,7 @@
 import { afterCommit, Prisma, type Tx } from '@seatbelt/database'
 import type { Hold } from '@seatbelt/domain'
+import type { BookingDeps } from './booking-deps.ts'
+import { deleteClaims } from './delete-claims.ts'
 import type { TellSeatChange } from './seat-change.ts'
 
 /** What has to hear of seats that came free. */
@@ -7,6 +9,10 @@ export interface SeatNews {
   readonly tell: TellSeatChange
   /** Opens the cheap door for them. */
   readonly forget: (accountId: string, seatIds: readonly string[]) => void
+}
+
+export function seatNews({ tell, layers }: Pick<BookingDeps, 'tell' | 'layers'>): SeatNews {
+  return { tell, forget: layers.seatHint.forget }
 }
 
 type Freed = Pick<Hold, 'id' | 'accountId' | 'eventId' | 'seatIds' | 'tierId' | 'quantity'>
@@ -18,25 +24,23 @@ type Freed = Pick<Hold, 'id' | 'accountId' | 'eventId' | 'seatIds' | 'tierId' | 
 export async function freeHold(news: SeatNews, tx: Tx, hold: Freed, state: 'released' | 'expired'): Promise<void> {
   // The hold before its claims: the trigger that keeps pinned claims looks at it, in a statement of its own.
   await tx.$executeRaw`UPDATE holds SET state = ${state}::hold_state, left_ms = NULL WHERE id = ${hold.id}::uuid`
-  if (hold.tierId === null) await deleteClaims(tx, Prisma.sql`hold_id = ${hold.id}::uuid AND booking_id IS NULL`)
+  if (hold.tierId === null) {
+    const freed = await deleteClaims(tx, Prisma.sql`hold_id = ${hold.id}::uuid AND booking_id IS NULL`)
+    return tellFree(news, tx, { ...hold, seatIds: freed.map(({ seatId }) => seatId) })
+  }
   // Never below nothing, whatever was done to the counter by hand: what ends here may be a payment, which must come to its end.
   // The auditor compares counters with rows.
-  else
-    await tx.$executeRaw`
-      UPDATE tiers SET held = greatest(0, held - ${hold.quantity}) WHERE id = ${hold.tierId}::uuid`
+  await tx.$executeRaw`
+    UPDATE tiers SET held = greatest(0, held - ${hold.quantity}) WHERE id = ${hold.tierId}::uuid`
   tellFree(news, tx, hold)
 }
 
-/** In the order of the seats, as all do who lock several: whoever takes lapsed claims over may be at the very same ones. */
-export async function deleteClaims(tx: Tx, which: Prisma.Sql): Promise<void> {
-  await tx.$executeRaw`
-    WITH claims AS MATERIALIZED (SELECT seat_id FROM seat_claims WHERE ${which} ORDER BY seat_id FOR UPDATE)
-    DELETE FROM seat_claims USING claims WHERE seat_claims.seat_id = claims.seat_id AND ${which}`
-}
-
-/** For whoever watches, once this is committed. */
+/** For whoever watches, once this is committed. Of seats only those that are free now: the others are somebody else's. */
 export function tellFree({ tell, forget }: SeatNews, tx: Tx, freed: Omit<Freed, 'id'>): void {
-  const { accountId, eventId, seatIds, tierId, quantity } = freed
+  const { accountId, eventId, tierId } = freed
+  const seatIds = freed.seatIds.toSorted()
+  const quantity = tierId === null ? seatIds.length : freed.quantity
+  if (quantity === 0) return
   afterCommit(tx, () => {
     forget(accountId, seatIds)
     tell({ eventId, seatIds, tierId, quantity, state: 'free' })

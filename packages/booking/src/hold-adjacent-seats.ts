@@ -14,7 +14,7 @@ export interface AdjacentSeats {
 
 /** In a crowd others are at the best seats too. Each try looks farther around, so that few lose more than twice. */
 const mostTries = 5
-/** From how many of the best runs the first try chooses, and by how much more each next one. */
+/** The first try takes the best run there is. Each next one chooses among so many times as many. */
 const spread = 4
 
 /**

@@ -29,7 +29,8 @@ const hintBudgetMs = 100
  */
 export function openBooking({ bookingRenderings: renderings, ...options }: BookingOptions): OpenedBooking {
   const { registry, log } = options
-  const reportFault = (err: unknown, resource: string) => log.error({ err, resource }, 'a checkout needs a person')
+  const reportFault = (err: unknown, resource: string) =>
+    log.error({ err, resource }, 'a checkout lost what it was for')
   const made: { news?: Pick<OpenedBooking, 'changes'> & Pick<BookingDeps['layers'], 'seatHint'> } = {}
   const payments = openPayments({
     ...options,

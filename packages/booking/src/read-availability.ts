@@ -34,7 +34,7 @@ async function count(database: Database, event: Event): Promise<Availability> {
   return { sections, tiers: await countTiers(database, event) }
 }
 
-/** What is held and booked are the claims that are alive. The time is the statement's, so that an index can be searched for it. */
+/** What is held and booked are the claims that are alive, at the statement's time: the clock's would be asked for every one. */
 async function countSections(database: Database, { sections }: Event): Promise<SectionAvailability[]> {
   const counts = await database.statement(
     (client) => client.$queryRaw<{ id: string; held: number; booked: number }[]>`
@@ -50,7 +50,10 @@ async function countSections(database: Database, { sections }: Event): Promise<S
   })
 }
 
-/** What has lapsed and is still counted as held is free: whoever wants it takes it back first. */
+/**
+ * What has lapsed and is still counted as held is free: whoever wants it takes it back first. The time is the statement's, so that
+ * an index can be searched for it.
+ */
 async function countTiers(database: Database, { tiers }: Event): Promise<TierAvailability[]> {
   const counts = await database.statement(
     (client) => client.$queryRaw<{ id: string; held: number; sold: number }[]>`

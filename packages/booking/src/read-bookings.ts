@@ -35,7 +35,7 @@ export async function findBookingOfRefund(client: Client, refundId: string): Pro
 }
 
 /** What a booking is of, and its price, stand in its hold. */
-export function toBooking({ hold, ...row }: BookingRow & { readonly hold: HoldRow }): Booking {
+function toBooking({ hold, ...row }: BookingRow & { readonly hold: HoldRow }): Booking {
   return {
     id: row.id,
     accountId: row.accountId,

@@ -10,7 +10,7 @@ const mostPartsKept = 20_000
 /** Events by their id, of whatever account: kept for as long as there is room, because they never change. */
 export function createEventPlans(database: Database): Pictures<Event> {
   return createPictures({
-    take: async (id) => (await readEvents(database, { where: { id } }))[0] ?? null,
+    take: (id) => readEvent(database, id),
     maxAgeMs: Number.POSITIVE_INFINITY,
     mostWeight: mostPartsKept,
     weigh: ({ sections, tiers }) => 1 + sections.length + tiers.length,
@@ -23,33 +23,46 @@ export async function findEvent(plans: Pictures<Event>, accountId: string, event
   return event?.accountId === accountId ? event : null
 }
 
+/**
+ * The newest first, each from what is kept: the database counts the seats of a large hall for some 20 ms. Whoever asks for such a
+ * list again and again must not have them counted each time.
+ */
 export async function listEvents(
   database: Database,
+  plans: Pictures<Event>,
   accountId: string,
   { limit, after }: Page,
 ): Promise<Listed<Event>> {
-  const events = await readEvents(database, {
-    where: { accountId, ...(after && { id: { lt: after } }) },
-    orderBy: { id: 'desc' },
-    take: limit + 1,
-  })
-  const items = events.slice(0, limit)
-  return { items, next: events.length > limit ? (items.at(-1)?.id ?? null) : null }
+  const ids = await database.statement((client) =>
+    client.event.findMany({
+      where: { accountId, ...(after && { id: { lt: after } }) },
+      orderBy: { id: 'desc' },
+      take: limit + 1,
+      select: { id: true },
+    }),
+  )
+  const items: Event[] = []
+  // One after the other: those that are not kept yet must not take all connections.
+  for (const { id } of ids.slice(0, limit)) {
+    const event = await plans.get(id)
+    if (event) items.push(event)
+  }
+  return { items, next: ids.length > limit ? (items.at(-1)?.id ?? null) : null }
 }
 
-function readEvents(database: Database, query: Prisma.EventFindManyArgs): Promise<Event[]> {
+function readEvent(database: Database, eventId: string): Promise<Event | null> {
   return database.statement(async (client) => {
-    const rows: EventWithPlan[] = await client.event.findMany({ ...query, include: plan })
+    const row: EventWithPlan | null = await client.event.findUnique({ where: { id: eventId }, include: plan })
+    if (!row) return null
+    const { sections, tiers, ...event } = row
     const counts = await client.$queryRaw<{ id: string; seats: number }[]>`
       SELECT section_id AS id, count(*)::int AS seats FROM seats
-       WHERE section_id = ANY(${rows.flatMap(({ sections }) => sections.map(({ id }) => id))}::uuid[]) GROUP BY section_id`
+       WHERE section_id = ANY(${sections.map(({ id }) => id)}::uuid[]) GROUP BY section_id`
     const seats = new Map(counts.map((section) => [section.id, section.seats]))
-    return rows.map(({ sections, tiers, ...event }) =>
-      toEvent(event, {
-        sections: sections.map(({ id, name, priceMinor }) => ({ id, name, priceMinor, seats: seats.get(id) ?? 0 })),
-        tiers: tiers.map(({ id, name, priceMinor, capacity }) => ({ id, name, priceMinor, capacity })),
-      }),
-    )
+    return toEvent(event, {
+      sections: sections.map(({ id, name, priceMinor }) => ({ id, name, priceMinor, seats: seats.get(id) ?? 0 })),
+      tiers: tiers.map(({ id, name, priceMinor, capacity }) => ({ id, name, priceMinor, capacity })),
+    })
   })
 }
 

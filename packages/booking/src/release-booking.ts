@@ -1,6 +1,7 @@
 import { Prisma, type Tx } from '@seatbelt/database'
 import type { Booking } from '@seatbelt/domain'
-import { deleteClaims, type SeatNews, tellFree } from './free-hold.ts'
+import { deleteClaims } from './delete-claims.ts'
+import { type SeatNews, tellFree } from './free-hold.ts'
 import { readBooking } from './read-bookings.ts'
 
 /**

@@ -2,14 +2,14 @@ import { decideToUse } from '@seatbelt/domain'
 import { type Call, type Guarded, guardTransaction } from '@seatbelt/safety'
 import { atHold } from './at-hold.ts'
 import type { BookingDeps } from './booking-deps.ts'
-import { freeHold } from './free-hold.ts'
+import { freeHold, seatNews } from './free-hold.ts'
 import { lockHold } from './hold-rows.ts'
 import type { OwnHold } from './operations.ts'
 import { refuse } from './read-sale.ts'
 
 /** Gives back what a customer holds, before its time is over. */
 export function releaseHold(deps: BookingDeps, call: Call, { holdId, customerId }: OwnHold): Promise<Guarded<never>> {
-  const { layers, renderings, tell } = deps
+  const { layers, renderings } = deps
   return guardTransaction(layers, call, {
     ...atHold(call, holdId),
     work: async (tx) => {
@@ -17,7 +17,7 @@ export function releaseHold(deps: BookingDeps, call: Call, { holdId, customerId 
       if (!hold) return refuse({ code: 'hold-not-found', holdId })
       const decision = decideToUse(hold, customerId)
       if (decision.code !== 'use') return refuse(decision)
-      await freeHold({ tell, forget: layers.seatHint.forget }, tx, hold, 'released')
+      await freeHold(seatNews(deps), tx, hold, 'released')
       return { kind: 'done', answer: renderings.holdChanged({ ...hold, state: 'released' }) }
     },
   })

@@ -20,6 +20,7 @@ import {
   type SoldEvent,
   type Window,
 } from './box-office.ts'
+import { openStoppable } from './holding.ts'
 
 let office: BoxOffice
 let api: Window
@@ -261,6 +262,28 @@ describe('seats that are gone', () => {
     expect(await booksOf(other)).toMatchObject({ charges: 1, seats: 2 })
   })
 
+  it('but not where the gateway has spoken in the moment in which they were to be freed', async () => {
+    const { holdId } = await held()
+    const { window, reached, goOn } = await pausedBefore('confirmIntent', 'just-in-time')
+    const checkout = window.checkOut(holdId)
+    await reached.wait()
+    await letTimePass(office, '11 minutes')
+    const sweeper = await openStoppable(office, 'slow-sweeper')
+    try {
+      const beforeLock = sweeper.stop('pg_advisory_xact_lock')
+      const ending = endOverdueCheckout(sweeper.window.deps)
+      await beforeLock.reached()
+      goOn.open()
+      expect(brief(await checkout)).toBe('answered 201')
+      beforeLock.pass()
+      expect(await ending).toBe(false)
+    } finally {
+      await office.closeReplicas('slow-sweeper')
+      await sweeper.proxy.close()
+    }
+    expect(await booksOf(holdId)).toMatchObject({ hold: 'booked', booking: 'confirmed', charges: 1, seats: 2 })
+  })
+
   it('of a checkout whose process died: recovery cancels it, and its key is told', async () => {
     const { holdId } = await held()
     await office.faults(
@@ -291,6 +314,27 @@ describe('seats that are gone', () => {
     expect(await booksOf(holdId)).toMatchObject({ booking: 'none', charges: 1, order: 'paid', refunded: 0 })
     await recoverAll()
     expect(await booksOf(holdId)).toMatchObject({ booking: 'none', charges: 1, order: 'refunded', refunded: 10_000 })
+  })
+
+  it('and where that refund comes to nothing, a person is told', async () => {
+    const { holdId, seatIds } = await held()
+    const { window, reached, goOn } = await pausedBefore('confirmIntent', 'captured-and-kept', {
+      beforeCancel: (intentId) => captureByHand(intentId),
+    })
+    const checkout = window.checkOut(holdId)
+    await reached.wait()
+    await byHand('DELETE FROM seat_claims WHERE seat_id = ANY($1)', [seatIds])
+    goOn.open()
+    await checkout
+    const refusing = await office.open('refusing-refunds', {
+      gateway: (real) => ({
+        ...real,
+        createRefund: async () => ({ kind: 'rejected', status: 400, errorCode: 'charge_disputed', requestId: null }),
+      }),
+    })
+    await recoverEverything(office, refusing)
+    expect(refusing.faults().map(String)).toEqual([expect.stringMatching(/taken in vain and could not be given back/)])
+    expect(await booksOf(holdId)).toMatchObject({ booking: 'none', charges: 1, order: 'paid', refunded: 0 })
   })
 })
 

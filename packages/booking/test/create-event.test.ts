@@ -133,16 +133,17 @@ it("another account's events are unknown, and one that is not there yet is not t
   expect(await findEvent(plans, strangerId, eventId)).toBeNull()
   expect(await findEvent(plans, accountId, eventId)).toMatchObject({ id: eventId })
   expect(await findEvent(plans, accountId, strangerId)).toBeNull()
-  expect(await listEvents(database, strangerId, { limit: 10, after: null })).toEqual({ items: [], next: null })
+  expect(await listEvents(database, plans, strangerId, { limit: 10, after: null })).toEqual({ items: [], next: null })
 })
 
 it('they are listed newest first, in pages that neither repeat nor skip', async () => {
   const { database } = window.replica
-  const all = await listEvents(database, accountId, { limit: 100, after: null })
+  const plans = createEventPlans(database)
+  const all = await listEvents(database, plans, accountId, { limit: 100, after: null })
   expect(all.items.length).toBeGreaterThan(3)
   const listed: string[] = []
   for (let after: string | null = null; ; ) {
-    const page = await listEvents(database, accountId, { limit: 2, after })
+    const page = await listEvents(database, plans, accountId, { limit: 2, after })
     listed.push(...page.items.map(({ id }) => id))
     after = page.next
     if (after === null) break

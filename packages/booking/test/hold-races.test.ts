@@ -207,6 +207,7 @@ describe('a claim that lapsed', () => {
     beforeDelete.pass()
     expect(brief(await release)).toBe('answered 200')
     expect(await ownersOf(office, event.seatIds)).toEqual([taken, null, null, null])
+    expect(slow.window.told.at(-1)).toMatchObject({ seatIds: event.seatIds.slice(1, 2), quantity: 1, state: 'free' })
   })
 
   it('is taken over by one of two who saw that it lapsed', async () => {

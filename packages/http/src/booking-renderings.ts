@@ -38,7 +38,7 @@ export const bookingRenderings = {
         return recordedProblem(
           problem(
             'paid-without-seats',
-            'The seats were gone, and the money was taken although it was to be given back. Refund the payment of the order.',
+            'The seats were gone, and the money was taken although it was to be given back. It is refunded without being asked for.',
             { members: holdMembers(outcome.hold) },
           ),
         )

@@ -64,10 +64,6 @@ export function operationFields(defaults: { poolSize: number }) {
     GATEWAY_DEADLINE_MS: integerField({ min: 100, max: 60_000 })
       .default(8_000)
       .describe('how long one request to the gateway may take as a whole'),
-    WEBHOOK_TARGETS: z
-      .enum(['public', 'loopback'])
-      .default('public')
-      .describe('where webhooks may go: by https to the internet, or also to this machine, for development'),
     LEASE_MS: integerField({ min: 1_000, max: 600_000 })
       .default(60_000)
       .describe('how long the process that claimed a payment may work on it before another may take it over'),
@@ -88,6 +84,16 @@ export function doorFields() {
     TRUSTED_PROXY_HOPS: integerField({ min: 0, max: 10 })
       .default(0)
       .describe('how many proxies of ours stand before this process, whose X-Forwarded-For is believed'),
+  }
+}
+
+/** What every process reads that registers webhooks or sends them. */
+export function webhookFields() {
+  return {
+    WEBHOOK_TARGETS: z
+      .enum(['public', 'loopback'])
+      .default('public')
+      .describe('where webhooks may go: by https to the internet, or also to this machine, for development'),
   }
 }
 

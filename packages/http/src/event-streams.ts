@@ -35,6 +35,7 @@ export interface EventStreamsOptions {
   /** Of one account. */
   readonly mostOfAccount?: number
   readonly heartbeatMs?: number
+  readonly longestMs?: number
   readonly mostBufferedBytes?: number
 }
 
@@ -44,6 +45,11 @@ const defaultMost = 500
 const defaultMostOfAccount = 100
 /** Balancers close what is silent for a minute, some after 30 s. */
 const defaultHeartbeatMs = 15_000
+/**
+ * The key is looked at when a stream begins: one that was revoked since is refused when its client comes back, as clients do by
+ * themselves. Coming back costs three commands of Redis.
+ */
+const defaultLongestMs = 5 * 60_000
 /** Some thousand changes. Who is so far behind reads faster by coming back; all places together hold 125 MiB at most. */
 const defaultMostBufferedBytes = 256 * 1024
 /** How soon a client comes back by itself. */
@@ -53,7 +59,8 @@ const fullRetryAfterSeconds = 5
 
 export function createEventStreams(options: EventStreamsOptions): EventStreams {
   const { most = defaultMost, mostOfAccount = defaultMostOfAccount } = options
-  const { heartbeatMs = defaultHeartbeatMs, mostBufferedBytes = defaultMostBufferedBytes } = options
+  const { heartbeatMs = defaultHeartbeatMs, longestMs = defaultLongestMs } = options
+  const { mostBufferedBytes = defaultMostBufferedBytes } = options
   const metrics = createMetrics(options.registry)
   const open = new Map<ServerResponse, string>()
   let ended = false
@@ -95,8 +102,10 @@ export function createEventStreams(options: EventStreamsOptions): EventStreams {
       }
       begin(response)
       const heartbeat = setInterval(send, heartbeatMs, ': still here\n\n')
+      const end = setTimeout(endOrCut, longestMs, response)
       response.once('close', () => {
         clearInterval(heartbeat)
+        clearTimeout(end)
         stop()
       })
       if (isHead || ended) response.end()
@@ -113,6 +122,12 @@ export function createEventStreams(options: EventStreamsOptions): EventStreams {
 /** One event, as the wire has it. `data` is one line, as JSON is. */
 export function serverSentEvent({ id, event, data }: { id: string; event: string; data: object }): string {
   return `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+/** Who has not read what was sent would keep his place, however long ago it ended. */
+function endOrCut(response: ServerResponse): void {
+  if (response.writableLength > 0) response.destroy()
+  else response.end()
 }
 
 function nothingToStop(): void {

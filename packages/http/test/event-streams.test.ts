@@ -122,6 +122,14 @@ it('a silent stream has a heartbeat, so that nobody in between takes it for dead
   await (await ask(server.port)).heard(': still here\n\n')
 })
 
+it('a stream is over after its time, so that its key is looked at anew, and is not torn', async () => {
+  const { follow, stops } = following()
+  const { server } = await start(follow, { longestMs: 5 })
+  const client = await ask(server.port)
+  await client.heard('\r\n0\r\n\r\n')
+  await eventually('it is followed no more', () => stops.count === 1)
+})
+
 it('who does not read is cut off, and what waits for him is bounded', async () => {
   const { follow, sends, stops } = following()
   const { server, cutOff } = await start(follow, { mostBufferedBytes: 100_000 })

@@ -85,8 +85,8 @@ export { type RecoveredRefund, recoverRefund } from './recover-refund.ts'
 export { claimRefund, type RefundClaimedByOwner } from './refund-payment.ts'
 export { resumePayment, resumeRefund } from './resume.ts'
 export { type InReview, listInReview, type OperatorReview, reviewAsOperator } from './review.ts'
-export { toCurrency, toOrder, toPayment } from './rows.ts'
-export { type Settlement, settleOwnStep } from './settle-payment.ts'
+export { toCurrency, toOrder } from './rows.ts'
+export { settleOwnStep } from './settle-payment.ts'
 export { settleRefund } from './settle-refund.ts'
 export {
   createSubscriptionOperations,

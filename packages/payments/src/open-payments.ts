@@ -31,7 +31,7 @@ export interface PaymentsOptions extends PaymentPolicy {
   readonly by: string
   readonly registry: Registry
   readonly renderings: Renderings
-  /** Made with the Redis client that all share. */
+  /** Made with the client of the first Redis, for what is no lock and may be lost. It fails at once while Redis is away. */
   readonly checkouts: (redis: Redis) => CheckoutSteps
   readonly log: Log
 }
@@ -50,8 +50,6 @@ export interface Payments {
   readonly gateway: Gateway
   /** For electing a leader, with leases of this length. The same lock as the operations have. */
   readonly leadership: { readonly lock: Lock; readonly ttlMs: number }
-  /** The first node, for what is no lock and may be lost. It fails at once while Redis is away. */
-  readonly redis: Redis
   /** The gateway was away and answers again, and what was put off is due: whoever recovers need not wait. */
   onGatewayBack(listener: () => void): void
   close(): Promise<void>
@@ -107,7 +105,6 @@ export function openPayments(options: PaymentsOptions): Payments {
   return {
     deps: { database, layers, renderings, checkouts: options.checkouts(redis.first), policy, newId, by },
     database,
-    redis: redis.first,
     gateway: gate.gateway,
     leadership: { lock, ttlMs: lockTtlMs },
     onGatewayBack: gateway.onBack,
@@ -160,6 +157,7 @@ function openGateway(
 
 interface RedisLock {
   readonly lock: Lock
+  /** The client of the first node. */
   readonly first: Redis
   disconnect(): void
 }

@@ -64,7 +64,11 @@ async function recoverDuePayment(deps: PaymentDeps, which: Prisma.Sql): Promise<
       return { evidence, nextLease: startOwnLease(deps.policy) }
     },
     settle: (tx: Tx, owned: ClaimedByOwner, found: Pick<Settlement, 'evidence' | 'nextLease'>) =>
-      settleOwnStep(deps, tx, { payment: owned.payment, claimed: owned.claimed, looks, overdue, ...found }),
+      // How often was looked, and since when, is said of the step that was taken over. What follows it begins anew.
+      settleOwnStep(deps, tx, {
+        ...{ payment: owned.payment, claimed: owned.claimed, ...found },
+        ...(owned.claimed === claimed && { looks, overdue }),
+      }),
   }
   const result = await effectSettle(deps.layers, orderLockName(payment), steps, { payment, claimed, lease })
   return { payment, result }

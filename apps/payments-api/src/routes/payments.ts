@@ -86,7 +86,7 @@ function capturePayment(operations: Payments): Operation {
       200: { description: 'The payment, succeeded', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
-    problems: ['payment-voided', 'payment-not-found', 'payment-not-authorized', 'payment-in-progress'],
+    problems: ['payment-voided', 'payment-not-found', 'order-managed', 'payment-not-authorized', 'payment-in-progress'],
     handle: async ({ call, params: { paymentId } }) => resultAnswer(await operations.capturePayment(call, paymentId)),
   })
 }
@@ -105,7 +105,13 @@ function voidPayment(operations: Payments): Operation {
       200: { description: 'The payment, voided', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
-    problems: ['payment-captured', 'payment-not-found', 'payment-not-authorized', 'payment-in-progress'],
+    problems: [
+      'payment-captured',
+      'payment-not-found',
+      'order-managed',
+      'payment-not-authorized',
+      'payment-in-progress',
+    ],
     handle: async ({ call, params: { paymentId } }) => resultAnswer(await operations.voidPayment(call, paymentId)),
   })
 }
