@@ -89,10 +89,15 @@ const newTier = z.strictObject({
     .describe('How many places there are'),
 })
 
-/** PostgreSQL has no year 0, and nothing was sold before there were computers. */
+/** Nothing was sold before there were computers, and with its offset a moment of 9999 can be one of a year that no format has. */
+const firstMomentMs = 0
+const lastMomentMs = Date.UTC(9999, 0, 1)
 const saleMoment = z.iso
   .datetime({ offset: true, error: 'must be a date and time, such as 2026-11-20T10:00:00Z' })
-  .refine((text) => Date.parse(text) > 0, 'must be after 1970')
+  .refine(
+    (text) => Date.parse(text) > firstMomentMs && Date.parse(text) < lastMomentMs,
+    'must be after 1970 and before 9999',
+  )
 
 export const newEvent = z
   .strictObject({

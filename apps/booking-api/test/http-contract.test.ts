@@ -54,6 +54,7 @@ describe('events', () => {
     ['a currency that nothing is charged in', { currency: 'XXX' }, 'currency'],
     ['a sale that closes before it opens', { saleClosesAt: '2026-11-20T10:00:00Z' }, 'saleClosesAt'],
     ['a sale in the year 0', { saleOpensAt: '0000-01-01T00:00:00Z' }, 'saleOpensAt'],
+    ['a sale that closes in the year 10000, of UTC', { saleClosesAt: '9999-12-31T23:59:59-23:59' }, 'saleClosesAt'],
     ['nothing to sell', { sections: [], tiers: [] }, 'sections'],
     ['two tiers of one name', { tiers: [newEvent.tiers[0], newEvent.tiers[0]] }, 'tiers'],
     ['a tier without places', { tiers: [{ ...newEvent.tiers[0], capacity: 0 }] }, 'tiers.0.capacity'],

@@ -73,7 +73,9 @@ function notPaid({ hold, outcome }: Extract<CheckoutOutcome, { kind: 'not-paid' 
       return recordedProblem(
         problem(
           'payment-declined',
-          'The card was not charged. While the hold is active, check it out with a new key.',
+          hold.state === 'active'
+            ? 'The card was not charged. Until the hold expires, check it out with a new key.'
+            : 'The card was not charged, and with this try the hold is over. Hold the seats anew.',
           {
             members: { declineCode: outcome.declineCode, ...members },
           },
@@ -81,15 +83,23 @@ function notPaid({ hold, outcome }: Extract<CheckoutOutcome, { kind: 'not-paid' 
       )
     case 'cancelled':
       return recordedProblem(
-        problem('payment-cancelled', 'No money was taken. While the hold is active, check it out with a new key.', {
-          members,
-        }),
+        problem(
+          'payment-cancelled',
+          'No money was taken. As long as the hold is active, check it out with a new key.',
+          {
+            members,
+          },
+        ),
       )
     case 'voided':
       return recordedProblem(
-        problem('checkout-voided', 'The money on hold could not be taken. It was given back, and so were the seats.', {
-          members: { declineCode: outcome.declineCode, ...members },
-        }),
+        problem(
+          'checkout-voided',
+          'The money on hold could not be taken. It was given back, and the seats are free again: hold them anew to try once more.',
+          {
+            members: { declineCode: outcome.declineCode, ...members },
+          },
+        ),
       )
     default:
       return outcome satisfies never

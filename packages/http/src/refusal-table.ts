@@ -237,8 +237,8 @@ export const refusalTable = {
   },
   'hold-booked': {
     status: 409,
-    title: 'The hold is booked',
-    detail: 'It was checked out by an earlier request. It is not charged again.',
+    title: 'The hold was checked out',
+    detail: 'An earlier request made a booking of it, which tells what became of it. A hold is not charged again.',
     members: ['holdId', 'bookingId'],
   },
   'hold-extended-before': {

@@ -6,12 +6,13 @@ import { isKnown } from './conditional-answer.ts'
 import type { EventStreams } from './event-streams.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { parseJsonBody, requireBody, requireJsonContentType } from './json-body.ts'
-import { isAnswer, type Operation } from './operation.ts'
+import { isAnswer, nothing, type Operation } from './operation.ts'
 import { problem } from './problem.ts'
 import { refusalAnswer } from './refusal-answer.ts'
 import { accountIdOf, contextOf, idempotencyKeyOf } from './request-context.ts'
 import type { StreamOperation } from './stream-operation.ts'
 import type { TokenBuckets } from './token-buckets.ts'
+import { validate } from './validation.ts'
 
 export interface Doors {
   readonly authenticate: Authenticate
@@ -60,6 +61,8 @@ export function mountStream(app: Express, operation: StreamOperation, streams: E
   const opened: RequestHandler = async (request, response) => {
     const accountId = accountIdOf(response)
     const lastEventId = request.get('last-event-id') ?? null
+    const query = validate(nothing, request.query)
+    if (isAnswer(query)) return sendAnswer(response, query)
     const follow = await operation.open({ accountId, params: stringParams(request), lastEventId })
     if (isAnswer(follow)) return sendAnswer(response, follow)
     const refused = await streams.run(response, { accountId, isHead: request.method === 'HEAD', follow })
