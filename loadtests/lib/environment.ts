@@ -4,6 +4,8 @@ export interface Environment {
   readonly replicas: readonly string[]
   /** The same of booking-api. Loads that sell no seats do without. */
   readonly bookingReplicas: readonly string[]
+  /** Where each of them tells its counters, if that is not the same: a load balancer shows none. */
+  readonly bookingMetrics: readonly string[]
   readonly gatewayUrl: string
   readonly auditorUrl: string
   /** Names this run: in the auditor, and as the beginning of every idempotency key. */
@@ -34,6 +36,7 @@ export interface Environment {
 export const environment: Environment = {
   replicas: list(required('REPLICAS')),
   bookingReplicas: list(__ENV.BOOKING_REPLICAS ?? ''),
+  bookingMetrics: list(__ENV.BOOKING_METRICS ?? __ENV.BOOKING_REPLICAS ?? ''),
   gatewayUrl: required('GATEWAY_URL'),
   auditorUrl: required('AUDITOR_URL'),
   run: required('RUN'),

@@ -14,7 +14,7 @@ const answeredHolds = /^http_request_duration_seconds_count\{([^}]*\/holds"[^}]*
 
 /** @throws if a replica does not tell. */
 export function readRefusals(): Refusals {
-  const told = environment.bookingReplicas.map(readMetrics)
+  const told = environment.bookingMetrics.map(readMetrics)
   return {
     all: sum(
       told.flatMap((text) =>

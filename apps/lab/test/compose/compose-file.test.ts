@@ -260,6 +260,7 @@ describe('the load', () => {
     expect(k6.environment).toMatchObject({
       REPLICAS: 'http://load-balancer:4000',
       BOOKING_REPLICAS: 'http://load-balancer:4000',
+      BOOKING_METRICS: bookingApi.instances.map(({ name, port }) => `http://${name}:${port}`).join(','),
       GATEWAY_URL: addresses.get('gateway'),
       AUDITOR_URL: addresses.get('auditor'),
       API_KEY: developmentApiKey,
