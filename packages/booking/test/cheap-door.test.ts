@@ -73,6 +73,18 @@ describe('a seat that was taken a moment ago', () => {
   })
 })
 
+describe('a request that was lost on its way back', () => {
+  it('comes to its recorded answer, however long others storm the seat', async () => {
+    const key = randomUUID()
+    const first = await counter.seats(event, event.seatIds, { key })
+    // As after two seconds; whoever finds the seat taken then shuts the door for two more, and so on.
+    seatHint.forget(accountId, event.seatIds)
+    expect(brief(await counter.seats(event, event.seatIds, ben))).toBe('refused seats-taken')
+    expect(await counter.seats(event, event.seatIds, { key })).toEqual({ ...first, replayed: true })
+    expect(brief(await withoutDatabase.seats(event, event.seatIds, ben))).toBe('refused seats-taken')
+  })
+})
+
 describe('a request that was refused by the database', () => {
   it('keeps others from the seats that it found taken, and from no others', async () => {
     await counter.seats(event, event.seatIds.slice(0, 1))

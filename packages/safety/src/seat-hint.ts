@@ -1,17 +1,20 @@
+import type { Refusal } from '@seatbelt/domain'
 import type { RedisClient } from '@seatbelt/locks'
 import { ConsecutiveBreaker, circuitBreaker, handleAll, type IPolicy } from 'cockatiel'
 import type { CheapDoor, Guarded } from './guard.ts'
+import type { Call } from './idempotency-key.ts'
 
 /**
  * Layer 0, the cheap door of holds: a hint per seat in Redis that says which request is taking it, or has it.
  *
  * Guarantees: while Redis works, whoever asks for a seat that another request is taking, has just taken, or has just found taken,
  * is refused after one round trip, without a connection to the database. All seats of a request are hinted or none. A
- * request passes its own hints, so that a copy of it finds its answer. When Redis is down or slow the door is open: within
+ * request that got through gets through again with its key, so that whoever lost the answer finds it, however long others storm
+ * the seat. When Redis is down or slow the door is open: within
  * its budget at first, and without asking at all while the circuit is open.
  * Does not guarantee: that a seat is taken, or free. A hint that is left behind, because its process died or its deletion was
- * lost, refuses a free seat until it is over; so does one that outlives a claim which lapsed. For as long, a 409 may precede
- * the answer that is recorded for a key. A lost hint lets everybody through. Truth is the claim's row.
+ * lost, refuses a free seat until it is over; so does one that outlives a claim which lapsed. Where Redis has forgotten that a key
+ * got through, a 409 may precede the answer that is recorded for it. A lost hint lets everybody through. Truth is the claim's row.
  * Fails with: `seats-taken` as a value, with the seats that are hinted.
  * Source: Redis's documentation, "SET" (NX, PX) and "Scripting with Lua"; M. Nygard, "Release It!", chapter "Circuit Breaker".
  */
@@ -44,6 +47,11 @@ export interface SeatHintMetrics {
  * refused no longer than a person needs to try again.
  */
 const hintMs = 2_000
+/**
+ * How long a key gets through again: longer than any client asks for an answer that it lost. Those that lost are forgotten at once,
+ * so that this is a few hundred bytes for each hold of the last five minutes.
+ */
+const passMs = 5 * 60_000
 /** So many failures in a row are no coincidence: each of them may have cost its caller the budget. */
 const failuresToOpen = 5
 /** How long nobody asks a Redis that does not answer. One request in this time pays for looking whether it is back. */
@@ -55,11 +63,12 @@ export function createSeatHintLayer(options: SeatHintOptions): SeatHintLayer {
   // The account is in it: nobody is kept from his seats by a stranger who names them.
   const keysOf = (accountId: string, seatIds: readonly string[]) =>
     seatIds.map((seatId) => `${keyPrefix}${accountId}:${seatId}`)
+  const passOf = ({ accountId, key }: Call) => `${keyPrefix}pass:${accountId}:${key}`
 
   return {
     door: (seatIds) => async (call, work) => {
-      const keys = keysOf(call.accountId, seatIds)
-      const seen = await run(takeScript, keys, call.key, hintMs).then(readSeen(seatIds), () => null)
+      const keys = [passOf(call), ...keysOf(call.accountId, seatIds)]
+      const seen = await run(takeScript, keys, call.key, hintMs, passMs).then(readSeen(seatIds), () => null)
       if (seen === null) {
         metrics.bypassed()
         return work()
@@ -72,6 +81,8 @@ export function createSeatHintLayer(options: SeatHintOptions): SeatHintLayer {
       try {
         const result = await work()
         takenNow = takenBy(result, seatIds)
+        // Only this is the word on the seats; any other refusal may be that of a copy, while the first one goes on.
+        if (isLost(result)) run(forgetScript, [passOf(call)]).catch(leftToExpire)
         return result
       } finally {
         const wrong = seen.hintedIds.filter((id) => !takenNow.includes(id))
@@ -87,7 +98,13 @@ export function createSeatHintLayer(options: SeatHintOptions): SeatHintLayer {
 /** Which seats somebody has, by what came of the request. A replayed answer says what was true once. */
 function takenBy(result: Guarded<never>, seatIds: readonly string[]): readonly string[] {
   if (result.kind === 'answered') return result.replayed ? [] : seatIds
-  return result.kind === 'refused' && result.refusal.code === 'seats-taken' ? result.refusal.seatIds : []
+  return isLost(result) ? result.refusal.seatIds : []
+}
+
+type Lost = { readonly kind: 'refused'; readonly refusal: Extract<Refusal, { code: 'seats-taken' }> }
+
+function isLost(result: Guarded<never>): result is Lost {
+  return result.kind === 'refused' && result.refusal.code === 'seats-taken'
 }
 
 type Run = (lua: string, keys: readonly string[], ...args: readonly (string | number)[]) => Promise<unknown>
@@ -130,16 +147,22 @@ function readSeen(seatIds: readonly string[]): (reply: unknown) => Seen {
   }
 }
 
-/** Hints all seats for this key, or none. Answers the places of those that are others', and of those it hinted. */
+/**
+ * The first key is the request's pass, the others are the seats'. Hints all seats for this request, or none. Answers the places of
+ * those that are others', and of those it hinted: neither, where it got through before.
+ */
 const takeScript = `
-local takers = redis.call('MGET', unpack(KEYS))
+local seen = redis.call('MGET', unpack(KEYS))
+if seen[1] then return {{}, {}} end
 local others, free = {}, {}
-for place, taker in ipairs(takers) do
+for place = 1, #KEYS - 1 do
+  local taker = seen[place + 1]
   if not taker then free[#free + 1] = place
   elseif taker ~= ARGV[1] then others[#others + 1] = place end
 end
 if #others > 0 then return {others, {}} end
-for _, place in ipairs(free) do redis.call('SET', KEYS[place], ARGV[1], 'PX', ARGV[2]) end
+for _, place in ipairs(free) do redis.call('SET', KEYS[place + 1], ARGV[1], 'PX', ARGV[2]) end
+redis.call('SET', KEYS[1], '1', 'PX', ARGV[3])
 return {others, free}`
 
 /** Deletes those that still carry this key. A plain DEL would delete the hints of whoever came after. */
