@@ -25,7 +25,7 @@ export interface BookingOperations {
   cancelBooking(call: Call, bookingId: string): Promise<CancellationResult>
   findEvent(accountId: string, eventId: string): Promise<Event | null>
   listEvents(accountId: string, page: Page): Promise<Listed<Event>>
-  /** Null: there is no such event. At most `availabilityMaxAgeMs` old. */
+  /** Null: there is no such event. At most `pictureMaxAgeMs` old. */
   readAvailability(accountId: string, eventId: string): Promise<Availability | null>
   /** Null: there is no such section in such an event. As old as that. */
   readSeatMap(accountId: string, eventId: string, sectionId: string): Promise<SeatMap | null>
