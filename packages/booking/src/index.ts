@@ -1,9 +1,12 @@
-export type { BookingDeps, BookingLayers, BookingPolicy } from './booking-deps.ts'
+export { endOverdueCheckout } from './booking/end-overdue-checkout.ts'
 export { createBookingOperations } from './create-booking-operations.ts'
-export { mostOfEvent, seatNumbers } from './create-event.ts'
-export { endOverdueCheckout } from './end-overdue-checkout.ts'
-export { expireHolds } from './expire-holds.ts'
+export { mostOfEvent, seatNumbers } from './event/create-event.ts'
+export { expireHolds } from './hold/expire-holds.ts'
+export type { SeatChange, TellSeatChange } from './live/seat-change.ts'
+export { isPosition } from './live/seat-change-entry.ts'
+export { createSeatChangeLog, type SeatChangeLog, type SeatNews } from './live/seat-change-log.ts'
 export { type BookingOptions, type OpenedBooking, openBooking } from './open-booking.ts'
+export type { BookingDeps, BookingLayers, BookingPolicy } from './shared/booking-deps.ts'
 export type {
   Availability,
   BookingOperations,
@@ -23,7 +26,4 @@ export type {
   SeatOnMap,
   SectionAvailability,
   TierAvailability,
-} from './operations.ts'
-export type { SeatChange, TellSeatChange } from './seat-change.ts'
-export { isPosition } from './seat-change-entry.ts'
-export { createSeatChangeLog, type SeatChangeLog, type SeatNews } from './seat-change-log.ts'
+} from './shared/operations.ts'

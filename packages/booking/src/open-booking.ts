@@ -3,10 +3,10 @@ import type { SeatHintMetrics } from '@seatbelt/safety'
 import { createSeatHintLayer } from '@seatbelt/safety'
 import { Counter, type Registry } from 'prom-client'
 import { v7 as newId } from 'uuid'
-import type { BookingDeps } from './booking-deps.ts'
-import { createCheckoutSteps } from './checkout-steps.ts'
-import type { BookingRenderings } from './operations.ts'
-import { createSeatChangeLog, type SeatChangeLog } from './seat-change-log.ts'
+import { createCheckoutSteps } from './booking/checkout-purpose.ts'
+import { createSeatChangeLog, type SeatChangeLog } from './live/seat-change-log.ts'
+import type { BookingDeps } from './shared/booking-deps.ts'
+import type { BookingRenderings } from './shared/operations.ts'
 
 export interface BookingOptions extends Omit<PaymentsOptions, 'checkouts'> {
   readonly bookingRenderings: BookingRenderings

@@ -15,12 +15,12 @@ import {
   type ReplicaParts,
   type Shop,
 } from '../../payments/test/shop.ts'
-import type { BookingDeps } from '../src/booking-deps.ts'
-import { cancelBooking } from '../src/cancel-booking.ts'
-import { checkOut } from '../src/check-out.ts'
-import { createCheckoutSteps } from '../src/checkout-steps.ts'
-import type { BookingRenderings, CancellationResult, CheckoutResult } from '../src/operations.ts'
-import type { SeatChange } from '../src/seat-change.ts'
+import { cancelBooking } from '../src/booking/cancel-booking.ts'
+import { checkOut } from '../src/booking/check-out.ts'
+import { createCheckoutSteps } from '../src/booking/checkout-purpose.ts'
+import type { SeatChange } from '../src/live/seat-change.ts'
+import type { BookingDeps } from '../src/shared/booking-deps.ts'
+import type { BookingRenderings, CancellationResult, CheckoutResult } from '../src/shared/operations.ts'
 
 export { accountId, bodyOf, brief, call }
 

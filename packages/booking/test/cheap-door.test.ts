@@ -4,7 +4,7 @@ import { redisLockClientOptions } from '@seatbelt/locks'
 import { createSeatHintLayer, type SeatHintLayer } from '@seatbelt/safety'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { expireHolds } from '../src/expire-holds.ts'
+import { expireHolds } from '../src/hold/expire-holds.ts'
 import { accountId, type BoxOffice, brief, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, idOf, letLapse, namedSeats } from './holding.ts'
 

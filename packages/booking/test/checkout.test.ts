@@ -5,7 +5,7 @@ import type { Gateway } from '@seatbelt/safety'
 import { createLatch, raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { letLeasesRunOut, letTimePass } from '../../payments/test/shop.ts'
-import { endOverdueCheckout } from '../src/end-overdue-checkout.ts'
+import { endOverdueCheckout } from '../src/booking/end-overdue-checkout.ts'
 import { booksOfHold } from './books-of-hold.ts'
 import {
   accountId,

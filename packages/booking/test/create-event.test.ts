@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { race, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createEvent, seatNumbers } from '../src/create-event.ts'
-import type { NewEvent } from '../src/operations.ts'
-import { createEventPlans, findEvent, listEvents } from '../src/read-events.ts'
-import { createSeatMapReader } from '../src/read-seat-map.ts'
+import { createEvent, seatNumbers } from '../src/event/create-event.ts'
+import { createEventPlans, findEvent, listEvents } from '../src/event/event-queries.ts'
+import { createSeatMapReader } from '../src/event/read-seat-map.ts'
+import type { NewEvent } from '../src/shared/operations.ts'
 import { accountId, type BoxOffice, bodyOf, brief, call, openBoxOffice, type Window } from './box-office.ts'
 
 let office: BoxOffice

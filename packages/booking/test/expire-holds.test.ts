@@ -1,7 +1,7 @@
 import { eventually } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { expireHolds } from '../src/expire-holds.ts'
+import { expireHolds } from '../src/hold/expire-holds.ts'
 import { type BoxOffice, brief, insertHold, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, idOf, letLapse, openStoppable, ownersOf, placesOf, waitsForLock } from './holding.ts'
 

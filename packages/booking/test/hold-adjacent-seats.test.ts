@@ -1,7 +1,7 @@
 import { raceCopies, valuesOf } from '@seatbelt/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chooseRun } from '../src/hold-adjacent-seats.ts'
+import { chooseRun } from '../src/hold/hold-adjacent-seats.ts'
 import { type BoxOffice, brief, holdIn, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, idOf, letLapse, openStoppable } from './holding.ts'
 

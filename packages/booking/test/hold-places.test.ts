@@ -1,6 +1,6 @@
 import { raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { expireHolds, expireHoldsOfTier } from '../src/expire-holds.ts'
+import { expireHolds, expireHoldsOfTier } from '../src/hold/expire-holds.ts'
 import { type BoxOffice, brief, holdIn, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, countOf, idOf, letLapse, openStoppable, placesOf, waitsForLock } from './holding.ts'
 

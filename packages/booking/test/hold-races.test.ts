@@ -1,7 +1,7 @@
 import { freePort } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { BookingLayers } from '../src/booking-deps.ts'
+import type { BookingLayers } from '../src/shared/booking-deps.ts'
 import { type BoxOffice, type BoxOfficeParts, brief, openBoxOffice, type SoldEvent } from './box-office.ts'
 import {
   type Counter,

@@ -3,7 +3,7 @@ import { developmentAccounts } from '@seatbelt/database'
 import type { WireMessage } from '@seatbelt/testing'
 import { v7 as newId } from 'uuid'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findHold } from '../src/hold-rows.ts'
+import { findHold } from '../src/hold/hold-rows.ts'
 import { accountId, type BoxOffice, brief, holdIn, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, countOf, idOf, letLapse, namedSeats, openStoppable, ownersOf } from './holding.ts'
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Guarded } from '@seatbelt/safety'
 import { eventually, startTcpProxy, type TcpProxy } from '@seatbelt/testing'
-import { extendHold } from '../src/extend-hold.ts'
-import { holdSeats } from '../src/hold-seats.ts'
-import type { HoldRequest } from '../src/operations.ts'
-import { releaseHold } from '../src/release-hold.ts'
+import { extendHold } from '../src/hold/extend-hold.ts'
+import { holdSeats } from '../src/hold/hold-seats.ts'
+import { releaseHold } from '../src/hold/release-hold.ts'
+import type { HoldRequest } from '../src/shared/operations.ts'
 import {
   type BoxOffice,
   type BoxOfficeParts,

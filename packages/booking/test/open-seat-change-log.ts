@@ -1,7 +1,7 @@
 import { redisLockClientOptions } from '@seatbelt/locks'
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
-import { createSeatChangeLog } from '../src/seat-change-log.ts'
+import { createSeatChangeLog } from '../src/live/seat-change-log.ts'
 
 /** A replica's log, with a connection of its own, which is closed by the last of `closers`. */
 export async function openSeatChangeLog(redisUrl: string, closers: (() => Promise<unknown>)[]) {

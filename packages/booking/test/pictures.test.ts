@@ -1,6 +1,6 @@
 import { createLatch } from '@seatbelt/testing'
 import { expect, it } from 'vitest'
-import { createPictures } from '../src/pictures.ts'
+import { createPictures } from '../src/event/snapshot-cache.ts'
 
 /** Pictures that are numbered as they are taken, each of which waits for the test. */
 function camera({ weight = 1, mostWeight = 10 } = {}) {

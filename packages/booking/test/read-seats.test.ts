@@ -1,9 +1,9 @@
 import type { SeatState } from '@seatbelt/domain'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createAvailabilityReader } from '../src/read-availability.ts'
-import { createEventPlans } from '../src/read-events.ts'
-import { createSeatMapReader } from '../src/read-seat-map.ts'
+import { createEventPlans } from '../src/event/event-queries.ts'
+import { createAvailabilityReader } from '../src/event/read-availability.ts'
+import { createSeatMapReader } from '../src/event/read-seat-map.ts'
 import { accountId, type BoxOffice, insertHold, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 
 let office: BoxOffice

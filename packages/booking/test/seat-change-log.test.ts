@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createLatch, eventually, type RedisServer, startRedisServer } from '@seatbelt/testing'
 import type { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { SeatChange } from '../src/seat-change.ts'
-import type { SeatChangeLog, SeatNews } from '../src/seat-change-log.ts'
+import type { SeatChange } from '../src/live/seat-change.ts'
+import type { SeatChangeLog, SeatNews } from '../src/live/seat-change-log.ts'
 import { openSeatChangeLog } from './open-seat-change-log.ts'
 
 let server: RedisServer

@@ -11,7 +11,7 @@ import {
   type GatewayAdmission,
   insertOnce,
 } from '@seatbelt/safety'
-import type { PaymentLayers } from './payment-deps.ts'
+import type { PaymentLayers } from './shared/payment-deps.ts'
 
 export interface LayerParts {
   readonly database: Database

@@ -1,12 +1,5 @@
-export { applyGatewayEvent, type EventResult } from './apply-gateway-event.ts'
-export { type Billed, type BillingOptions, billHour } from './bill-hour.ts'
-export { billingResource, drawBillingFence } from './billing-fence.ts'
-export type { CheckoutSteps } from './checkout-steps.ts'
-export { type ClaimedByOwner, claimPayment } from './claim-payment.ts'
 export { createPaymentLayers, type LayerParts } from './create-payment-layers.ts'
 export { createPaymentOperations } from './create-payment-operations.ts'
-export { cancelMissingPayment, type EndedByOperator, failMissingRefund } from './end-missing.ts'
-export { enqueueMessages, type Fact, type Receipt, type Topic, tellPayment, tellRefund } from './enqueue-messages.ts'
 export {
   createStripeEventReader,
   type EventProblem,
@@ -14,8 +7,16 @@ export {
   signatureToleranceSeconds,
 } from './gateway/stripe-events.ts'
 export { createStripeGateway } from './gateway/stripe-gateway.ts'
-export type { GatewayEvent } from './gateway-event.ts'
-export { makePutOffDue } from './make-put-off-due.ts'
+export { applyGatewayEvent, type EventResult } from './gateway-events/apply-gateway-event.ts'
+export type { GatewayEvent } from './gateway-events/gateway-event.ts'
+export {
+  enqueueMessages,
+  type Fact,
+  type Receipt,
+  type Topic,
+  tellPayment,
+  tellRefund,
+} from './messages/enqueue-messages.ts'
 export {
   type Channel,
   createRelay,
@@ -37,33 +38,9 @@ export {
 } from './messages/webhook-operations.ts'
 export { addressProblem, type WebhookTargets, webhookUrlProblem } from './messages/webhook-targets.ts'
 export { lanesProblem, openPayments, type Payments, type PaymentsOptions } from './open-payments.ts'
-export type {
-  Listed,
-  NewOrder,
-  NewPaymentRequest,
-  NewRefundRequest,
-  Page,
-  PaymentOperations,
-  PaymentPage,
-  PaymentStep,
-  PaymentWithHistory,
-  RefundResult,
-  RefundReviewResult,
-  Renderings,
-  Result,
-  ReviewResult,
-} from './operations.ts'
-export {
-  leaseProblem,
-  type PaymentDeps,
-  type PaymentLayers,
-  type PaymentPolicy,
-  quorumProblem,
-  startOwnLease,
-} from './payment-deps.ts'
-export { dueAt, isTimeZone, isWallTime } from './period.ts'
-export { type Purgeable, purgeables, purgeBatchSize, purgeExpired } from './purge-expired.ts'
-export { type BillingHour, readBillingHour } from './read-billing-hour.ts'
+export { type ClaimedByOwner, claimPayment } from './payment/claim-payment.ts'
+export { type Recovered, recoverLapsingHold, recoverPayment } from './payment/recover-payment.ts'
+export { settleOwnStep } from './payment/settle-payment.ts'
 export {
   type RunWithFindings,
   readRun,
@@ -80,18 +57,48 @@ export {
   unknownReport,
 } from './reconcile/reconciliation-report.ts'
 export type { RunRequest } from './reconcile/runs.ts'
-export { type Recovered, recoverLapsingHold, recoverPayment } from './recover-payment.ts'
-export { type RecoveredRefund, recoverRefund } from './recover-refund.ts'
-export { claimRefund, type RefundClaimedByOwner } from './refund-payment.ts'
-export { resumePayment, resumeRefund } from './resume.ts'
-export { type InReview, listInReview, type OperatorReview, reviewAsOperator } from './review.ts'
-export { toCurrency, toOrder } from './rows.ts'
-export { settleOwnStep } from './settle-payment.ts'
-export { settleRefund } from './settle-refund.ts'
+export { type RecoveredRefund, recoverRefund } from './refund/recover-refund.ts'
+export { claimRefund, type RefundClaimedByOwner } from './refund/refund-payment.ts'
+export { settleRefund } from './refund/settle-refund.ts'
+export { cancelMissingPayment, type EndedByOperator, failMissingRefund } from './review/close-missing.ts'
+export { type InReview, listInReview, type OperatorReview, reviewAsOperator } from './review/review.ts'
+export type {
+  Listed,
+  NewOrder,
+  NewPaymentRequest,
+  NewRefundRequest,
+  Page,
+  PaymentOperations,
+  PaymentPage,
+  PaymentStep,
+  PaymentWithHistory,
+  RefundResult,
+  RefundReviewResult,
+  Renderings,
+  Result,
+  ReviewResult,
+} from './shared/operations.ts'
+export {
+  leaseProblem,
+  type PaymentDeps,
+  type PaymentLayers,
+  type PaymentPolicy,
+  quorumProblem,
+  startOwnLease,
+} from './shared/payment-deps.ts'
+export { type Purgeable, purgeables, purgeBatchSize, purgeExpired } from './shared/purge-expired.ts'
+export type { CheckoutSteps } from './shared/purposes.ts'
+export { resumePayment, resumeRefund } from './shared/resume.ts'
+export { makePutOffDue } from './shared/retry-postponed-now.ts'
+export { toCurrency, toOrder } from './shared/rows.ts'
+export { type Billed, type BillingOptions, billHour } from './subscription/bill-hour.ts'
+export { billingResource, drawBillingFence } from './subscription/billing-fence.ts'
+export { dueAt, isTimeZone, isWallTime } from './subscription/period.ts'
+export { type BillingHour, readBillingHour } from './subscription/read-billing-hour.ts'
 export {
   createSubscriptionOperations,
   type NewPaymentMethod,
   type NewSubscription,
   type SubscriptionOperations,
   type SubscriptionWithInvoices,
-} from './subscription-operations.ts'
+} from './subscription/subscription-operations.ts'

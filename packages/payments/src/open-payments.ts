@@ -11,13 +11,13 @@ import { createGatewayGate, type Gateway } from '@seatbelt/safety'
 import { Redis } from 'ioredis'
 import type { Registry } from 'prom-client'
 import { v7 as newId } from 'uuid'
-import type { CheckoutSteps } from './checkout-steps.ts'
 import { createPaymentLayers } from './create-payment-layers.ts'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
-import { makePutOffDue } from './make-put-off-due.ts'
-import type { Renderings } from './operations.ts'
-import { leaseProblem, type PaymentDeps, type PaymentPolicy } from './payment-deps.ts'
+import type { Renderings } from './shared/operations.ts'
+import { leaseProblem, type PaymentDeps, type PaymentPolicy } from './shared/payment-deps.ts'
+import type { CheckoutSteps } from './shared/purposes.ts'
+import { makePutOffDue } from './shared/retry-postponed-now.ts'
 
 export interface PaymentsOptions extends PaymentPolicy {
   readonly databaseUrl: string

@@ -1,7 +1,7 @@
 import { type IntervalUnit, intervalUnits, longestIntervals, type Schedule } from '@seatbelt/domain'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { dueAt, isTimeZone, isWallTime, lastPeriodDue, wallTimeAt } from '../src/period.ts'
+import { dueAt, isTimeZone, isWallTime, lastPeriodDue, wallTimeAt } from '../src/subscription/period.ts'
 
 function schedule(anchor: string, timeZone: string, unit: IntervalUnit, count = 1): Schedule {
   return { anchor, timeZone, interval: { unit, count } }

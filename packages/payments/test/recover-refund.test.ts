@@ -3,9 +3,9 @@ import type { Refund as RefundRow } from '@seatbelt/database'
 import { type Gateway, orderLockName, type RefundGateway } from '@seatbelt/safety'
 import { createLatch, type Latch, raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { applyLateEvidence } from '../src/apply-late-evidence.ts'
 import { createPaymentOperations, recoverRefund } from '../src/index.ts'
-import { reverseRefund } from '../src/reverse-refund.ts'
+import { applyLateEvidence } from '../src/refund/apply-late-evidence.ts'
+import { reverseRefund } from '../src/refund/reverse-refund.ts'
 import { countingReplica } from './counting-replica.ts'
 import {
   bankDecides,

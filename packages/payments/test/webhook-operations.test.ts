@@ -3,7 +3,7 @@ import { developmentAccounts } from '@seatbelt/database'
 import { raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createRelay, createWebhookOperations, SendFailure, tellPayment, type WebhookOperations } from '../src/index.ts'
-import { toPayment } from '../src/rows.ts'
+import { toPayment } from '../src/shared/rows.ts'
 import { accountId, call, openShop, type Replica, type Shop } from './shop.ts'
 
 const strangerId = developmentAccounts[1].id

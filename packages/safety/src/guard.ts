@@ -1,10 +1,10 @@
 import type { Database, RollBack, Tx } from '@seatbelt/database'
 import type { Refusal } from '@seatbelt/domain'
 import type { AdvisoryLockLayer } from './advisory-lock.ts'
-import type { Admit, GatewayAdmission, NotAdmitted } from './gateway-gate.ts'
+import type { Admit, GatewayAdmission, NotAdmitted } from './gateway-protocol/gateway-gate.ts'
 import type { Call, IdempotencyKeyLayer, Intent, KeySeen, RecordedAnswer } from './idempotency-key.ts'
 import type { Contended, RedisLockLayer } from './redis-lock.ts'
-import { isContention, throughOutage } from './through-outage.ts'
+import { isContention, throughOutage } from './retry-while-unavailable.ts'
 
 /**
  * THE ORDER OF THE LAYERS. This file is the one place where it can be seen, and the nesting is the order.

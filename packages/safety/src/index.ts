@@ -25,7 +25,7 @@ export type {
   RefundGateway,
   RefundParameters,
   UnknownReason,
-} from './gateway.ts'
+} from './gateway-protocol/gateway.ts'
 export {
   type Admit,
   createGatewayGate,
@@ -34,7 +34,7 @@ export {
   type GatewayGateMetrics,
   type GatewayGateOptions,
   type NotAdmitted,
-} from './gateway-gate.ts'
+} from './gateway-protocol/gateway-gate.ts'
 export {
   type ClaimedPayment,
   createGatewayIntentLayer,
@@ -45,7 +45,7 @@ export {
   type OwnLease,
   readFinalEvidence,
   type TrailEntry,
-} from './gateway-intent.ts'
+} from './gateway-protocol/gateway-intent.ts'
 export {
   type ClaimedRefund,
   createGatewayRefundLayer,
@@ -56,7 +56,7 @@ export {
   maxRefundRequests,
   type RefundEvidence,
   readRefundOutcome,
-} from './gateway-refund.ts'
+} from './gateway-protocol/gateway-refund.ts'
 export {
   type Answered,
   type CheapDoor,
@@ -90,5 +90,10 @@ export {
   type NewTransfer,
 } from './insert-once.ts'
 export { createRedisLockLayer, type RedisLockLayer } from './redis-lock.ts'
-export { createSeatHintLayer, type SeatHintLayer, type SeatHintMetrics, type SeatHintOptions } from './seat-hint.ts'
-export { isContention, longestPauseMs, outageMs, throughOutage } from './through-outage.ts'
+export { isContention, longestPauseMs, outageMs, throughOutage } from './retry-while-unavailable.ts'
+export {
+  createSeatHintLayer,
+  type SeatHintLayer,
+  type SeatHintMetrics,
+  type SeatHintOptions,
+} from './seat-pre-check.ts'

@@ -1,6 +1,6 @@
 import type { Tx } from '@seatbelt/database'
 import type { Money } from '@seatbelt/domain'
-import type { IntentParameters } from './gateway.ts'
+import type { IntentParameters } from './gateway-protocol/gateway.ts'
 import type { HistoryLine } from './history-line.ts'
 
 /**

@@ -2,6 +2,7 @@ import type { Database, Tx } from '@seatbelt/database'
 import type { Decline, PaymentGoal } from '@seatbelt/domain'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { describeNoAnswer } from '../src/gateway-protocol/no-answer.ts'
 import {
   type ClaimedPayment,
   type CompareAndSet,
@@ -15,7 +16,6 @@ import {
   maxGatewayRequests,
   type UnknownReason,
 } from '../src/index.ts'
-import { describeNoAnswer } from '../src/no-answer.ts'
 
 /** Layer 6 against every gateway that there could be: whatever it answers, these hold. */
 

@@ -1,5 +1,5 @@
 import Stripe from 'stripe'
-import type { EventSubject, GatewayEvent, NamedByUs } from '../gateway-event.ts'
+import type { EventSubject, GatewayEvent, NamedByUs } from '../gateway-events/gateway-event.ts'
 import { idOf, readIntent, readRefund } from './stripe-gateway.ts'
 
 export interface StripeEventOptions {

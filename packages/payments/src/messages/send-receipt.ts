@@ -1,7 +1,7 @@
 import { minorDigits } from '@seatbelt/domain'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import type { Receipt } from '../enqueue-messages.ts'
+import type { Receipt } from './enqueue-messages.ts'
 import type { Message } from './relay-message.ts'
 import { SendFailure } from './send-failure.ts'
 

@@ -7,9 +7,9 @@ import {
   type WebhookEndpoint,
 } from '@seatbelt/domain'
 import { type Call, type Guarded, guardTransaction } from '@seatbelt/safety'
-import { listed } from '../listed.ts'
-import type { Listed, Page } from '../operations.ts'
-import type { PaymentDeps } from '../payment-deps.ts'
+import { listed } from '../shared/listed.ts'
+import type { Listed, Page } from '../shared/operations.ts'
+import type { PaymentDeps } from '../shared/payment-deps.ts'
 
 /** What an account does about its webhooks. */
 export interface WebhookOperations {

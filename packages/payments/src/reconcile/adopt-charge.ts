@@ -1,9 +1,9 @@
 import type { RollBack, Tx } from '@seatbelt/database'
 import { type ClaimedPayment, isContention } from '@seatbelt/safety'
-import { type ClaimedByOwner, claimPayment } from '../claim-payment.ts'
-import { findOrderToDecide } from '../find-order-to-decide.ts'
-import { lockSubscription } from '../lock-subscription.ts'
-import { settlePayment } from '../settle-payment.ts'
+import { findOrderToDecide } from '../order/find-order-to-decide.ts'
+import { type ClaimedByOwner, claimPayment } from '../payment/claim-payment.ts'
+import { settlePayment } from '../payment/settle-payment.ts'
+import { lockSubscription } from '../subscription/lock-subscription.ts'
 import { decideNow, type Outcome, type Repair, waiting } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 

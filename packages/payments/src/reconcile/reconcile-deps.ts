@@ -1,5 +1,5 @@
 import type { Gateway } from '@seatbelt/safety'
-import { type PaymentDeps, type PaymentPolicy, wantedMs } from '../payment-deps.ts'
+import { type PaymentDeps, type PaymentPolicy, wantedMs } from '../shared/payment-deps.ts'
 
 export interface ReconcileDeps {
   readonly payments: PaymentDeps

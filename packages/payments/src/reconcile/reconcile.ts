@@ -1,10 +1,10 @@
-import { actOnNext } from './act.ts'
 import type { Unanswered } from './ask-patiently.ts'
 import { readCharges } from './read-charges.ts'
 import { readOurPayments } from './read-our-payments.ts'
 import { readOurRefunds } from './read-our-refunds.ts'
 import { readRefunds } from './read-refunds.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
+import { actOnNext } from './repair-next.ts'
 import {
   beginRun,
   commitPage,

@@ -2,10 +2,10 @@ import type { ReconciliationFinding as FindingRow } from '@seatbelt/database'
 import { orderLockName } from '@seatbelt/safety'
 import { adoptCharge } from './adopt-charge.ts'
 import type { Unanswered } from './ask-patiently.ts'
+import { releaseHold } from './cancel-orphan-authorization.ts'
 import { decideNow, type Outcome, type Repair, repairBefore, waiting } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 import { refundSecondCharge } from './refund-second-charge.ts'
-import { releaseHold } from './release-hold.ts'
 import { askForCharge, isUnanswered, isUncountable } from './seen-charge.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { ReconciliationFinding as FindingRow } from '@seatbelt/database'
 import { guardSettle, orderLockName, readRefundOutcome } from '@seatbelt/safety'
-import { applyLateEvidence } from '../apply-late-evidence.ts'
+import { applyLateEvidence } from '../refund/apply-late-evidence.ts'
 import { askPatiently, isAbsent, type Unanswered, unanswered } from './ask-patiently.ts'
 import type { Outcome } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
