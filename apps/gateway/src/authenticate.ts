@@ -1,13 +1,13 @@
-import type { RequestHandler } from 'express'
 import { type Answer, errorAnswer } from './wire/answer.ts'
+import type { StripeHandler } from './wire/stripe-request.ts'
 import { transmit } from './wire/transmit.ts'
 
 /** Bearer, or Basic with the key as user name and no password, as Stripe takes it. */
-export function authenticate(apiKey: string): RequestHandler {
+export function authenticate(apiKey: string): StripeHandler {
   const basic = `Basic ${Buffer.from(`${apiKey}:`).toString('base64')}`
   const bearer = `Bearer ${apiKey}`
   return (request, response, next) => {
-    const given = request.get('authorization')
+    const given = request.headers.authorization
     if (given === bearer || given === basic) return next()
     response.setHeader('WWW-Authenticate', 'Basic realm="Stripe"')
     transmit(response, unauthorized(given), null)

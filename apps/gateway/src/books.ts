@@ -67,7 +67,8 @@ export interface BooksOptions {
 
 /**
  * Ledger entries, events, recorded keys, customers and payment methods that memory may hold. A payment costs five
- * (created, captured, its event, two keys) and, as measured, 4.5 KB of heap: this is 80,000 payments in 360 MB, forty demos.
+ * (created, captured, its event, two keys) and, as measured, 4.5 KB of heap: this is 80,000 payments in 360 MB, forty
+ * demos.
  */
 export const defaultMaxFacts = 400_000
 
@@ -192,7 +193,7 @@ export function openBooks(options: BooksOptions): Books {
       const facts = drafts.map((draft): Fact => {
         if (!isLedgerEntry(draft)) return draft
         seq += 1
-        return { seq, ...draft }
+        return { ...draft, seq }
       })
       if (facts.length === 0) return
       file.append(facts)

@@ -36,7 +36,10 @@ export interface LedgerEntry {
   readonly requestId: string | null
   readonly paymentMethod: string | null
   readonly captureMethod: CaptureMethod | null
-  /** Of a declined charge what the 402 said, of an authorization that was released by a refused capture what the 400 said. */
+  /**
+   * Of a declined charge what the 402 said, of an authorization that was released by a refused capture what the 400
+   * said.
+   */
   readonly error: CardError | null
   readonly cancellationReason: string | null
   /** Of a refund: Stripe's `reason`, its status after this entry, why it failed, and what will become of it. */
@@ -78,12 +81,17 @@ export interface CardError {
   readonly message: string
 }
 
-/** The card wants 3-D Secure and nobody asked to treat that as a decline. No money moved, so this is no ledger entry. */
+/**
+ * The card wants 3-D Secure and no request asked to treat that as a decline. No money moved, so this is no ledger
+ * entry.
+ */
 export interface AuthenticationAsked {
   readonly type: 'intent.requires_action'
   readonly at: string
   readonly intentId: string
   readonly paymentMethod: string
+  /** Missing in ledgers that were written before a confirm could change it. */
+  readonly captureMethod?: CaptureMethod
 }
 
 export interface CustomerCreated {
@@ -159,32 +167,38 @@ export type EntryDraft = Omit<LedgerEntry, 'seq'>
 
 export type FactDraft = EntryDraft | Note
 
-const nothingElse = {
-  chargeId: null,
-  refundId: null,
-  customerId: null,
-  idempotencyKey: null,
-  requestId: null,
-  paymentMethod: null,
-  captureMethod: null,
-  error: null,
-  cancellationReason: null,
-  refundReason: null,
-  refundStatus: null,
-  failureReason: null,
-  outlook: null,
-} satisfies Partial<EntryDraft>
-
 type Always = 'at' | 'type' | 'intentId' | 'amountMinor' | 'currency' | 'metadata'
 
-/** Every entry has every field; here only those need to be named that say something. */
+/** Every entry has every field. Here only those need a name that say something. */
 export function draftEntry(says: Pick<EntryDraft, Always> & Partial<EntryDraft>): EntryDraft {
-  return { ...nothingElse, ...says }
+  return {
+    at: says.at,
+    type: says.type,
+    intentId: says.intentId,
+    chargeId: says.chargeId ?? null,
+    refundId: says.refundId ?? null,
+    customerId: says.customerId ?? null,
+    amountMinor: says.amountMinor,
+    currency: says.currency,
+    metadata: says.metadata,
+    idempotencyKey: says.idempotencyKey ?? null,
+    requestId: says.requestId ?? null,
+    paymentMethod: says.paymentMethod ?? null,
+    captureMethod: says.captureMethod ?? null,
+    error: says.error ?? null,
+    cancellationReason: says.cancellationReason ?? null,
+    refundReason: says.refundReason ?? null,
+    refundStatus: says.refundStatus ?? null,
+    failureReason: says.failureReason ?? null,
+    outlook: says.outlook ?? null,
+  }
 }
 
-/** An entry that was written before some field existed. Fields are added, never renamed, so this is all there is to it. */
+/**
+ * An entry that was written before some field existed. Fields are added, never renamed, so this is all there is to it.
+ */
 export function completeEntry(entry: LedgerEntry): LedgerEntry {
-  return { ...nothingElse, ...entry }
+  return { ...draftEntry(entry), seq: entry.seq }
 }
 
 export function isLedgerEntry(fact: Fact): fact is LedgerEntry

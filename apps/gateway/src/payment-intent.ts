@@ -28,24 +28,29 @@ export interface PaymentIntent {
 
 export type IntentFact = EntryDraft | AuthenticationAsked
 
-/** The intent after a fact: the one place where an intent changes, for requests and for the reading back of a ledger alike. */
+/**
+ * The intent after a fact: the one place where an intent changes, for requests and for the reading back of a ledger
+ * alike.
+ */
 export function intentAfter(intent: PaymentIntent | undefined, fact: IntentFact): PaymentIntent {
   if (fact.type === 'intent.created') {
     assert(!intent, `${fact.intentId} was created twice`)
     return intentCreated(fact)
   }
   assert(intent, `${fact.type} of the unknown ${fact.intentId}`)
+  const captureMethod = fact.captureMethod ?? intent.captureMethod
   switch (fact.type) {
     case 'charge.authorized':
       assertThat(isConfirmable(intent), intent, fact)
-      return { ...intent, ...tried(fact), status: 'requires_capture' }
+      return { ...intent, ...tried(fact), captureMethod, status: 'requires_capture' }
     case 'charge.captured':
       assertThat(isConfirmable(intent) || intent.status === 'requires_capture', intent, fact)
-      return { ...intent, ...tried(fact), status: 'succeeded', receivedMinor: fact.amountMinor }
+      return { ...intent, ...tried(fact), captureMethod, status: 'succeeded', receivedMinor: fact.amountMinor }
     case 'charge.declined':
       assertThat(isConfirmable(intent), intent, fact)
       return {
         ...intent,
+        captureMethod,
         status: 'requires_payment_method',
         chargeId: fact.chargeId ?? intent.chargeId,
         paymentMethod: null,
@@ -56,7 +61,13 @@ export function intentAfter(intent: PaymentIntent | undefined, fact: IntentFact)
       return { ...intent, status: 'canceled', canceledAt: fact.at, cancellationReason: fact.cancellationReason }
     case 'intent.requires_action':
       assertThat(isConfirmable(intent), intent, fact)
-      return { ...intent, status: 'requires_action', paymentMethod: fact.paymentMethod, lastError: null }
+      return {
+        ...intent,
+        captureMethod,
+        status: 'requires_action',
+        paymentMethod: fact.paymentMethod,
+        lastError: null,
+      }
     case 'charge.released':
       assertThat(intent.status === 'requires_capture', intent, fact)
       return intent

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto'
-import type { Request, RequestHandler, Response } from 'express'
+import { hash } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { ChangingEndpoint, Concern, Execution } from './endpoint.ts'
 import type { FactDraft, KeyRecorded } from './facts.ts'
 import { type Fault, type FaultKind, isRequestFault } from './faults.ts'
 import type { Simulator } from './simulator.ts'
 import { type Answer, booksAreFull, errorAnswer, invalidRequest, somethingWentWrong } from './wire/answer.ts'
 import { parseParameters } from './wire/parameters.ts'
-import { readRequestId, transmit } from './wire/transmit.ts'
+import { headerOf, idIn, pathOf, type StripeHandler, type StripeRequest } from './wire/stripe-request.ts'
+import { readRequestId, type Transmittable, transmit } from './wire/transmit.ts'
 
 /**
  * A POST, from its arrival to its answer, with Stripe's published idempotency behaviour
@@ -21,9 +22,9 @@ import { readRequestId, transmit } from './wire/transmit.ts'
  * The effect and its recorded answer reach the disk in one write, between two halves of the latency. Whoever kills the
  * simulator, or gives up waiting, finds either both or none.
  */
-export function performChange<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>): RequestHandler {
+export function performChange<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>): StripeHandler {
   return async (request, response) => {
-    const key = request.get('idempotency-key') ?? null
+    const key = headerOf(request, 'idempotency-key') ?? null
     if (key !== null && (key === '' || key.length > maxKeyLength)) {
       return transmit(response, invalidRequest('Idempotency keys have 1 to 255 characters.'), null)
     }
@@ -91,7 +92,7 @@ async function withKeyInUse(
   }
 }
 
-async function execute<P>(simulator: Simulator, change: Change<P>, response: Response): Promise<void> {
+async function execute<P>(simulator: Simulator, change: Change<P>, response: ServerResponse): Promise<void> {
   const { endpoint, parameters, id } = change
   const { books } = simulator
   const concern = endpoint.concerns(parameters, books, id)
@@ -116,7 +117,12 @@ async function execute<P>(simulator: Simulator, change: Change<P>, response: Res
 }
 
 /** Nothing in here waits: what it reads still holds when it writes. */
-function changeBooks<P>(simulator: Simulator, change: Change<P>, fault: Fault | null, requestId: string): Answer {
+function changeBooks<P>(
+  simulator: Simulator,
+  change: Change<P>,
+  fault: Fault | null,
+  requestId: string,
+): Transmittable {
   const { endpoint, parameters, id, key, fingerprint } = change
   const { books, refundChangeMs } = simulator
   const at = simulator.timestamp()
@@ -125,15 +131,12 @@ function changeBooks<P>(simulator: Simulator, change: Change<P>, fault: Fault | 
     fault?.kind === 'error-before'
       ? { facts: [], answer: somethingWentWrong }
       : endpoint.execute(parameters, books, { id, at, requestId, idempotencyKey: key, bankRefuses, refundChangeMs })
-  const given = fault?.kind === 'error-after' ? somethingWentWrong : answer
-
-  const recorded: FactDraft[] = []
-  if (key !== null) {
-    const body = JSON.stringify(given.body)
-    recorded.push({ type: 'key.recorded', at, key, fingerprint, status: given.status, body, requestId })
-  }
+  const { status, body: given } = fault?.kind === 'error-after' ? somethingWentWrong : answer
+  const body = JSON.stringify(given)
+  const recorded: FactDraft[] =
+    key === null ? [] : [{ type: 'key.recorded', at, key, fingerprint, status, body, requestId }]
   simulator.record([...facts, ...recorded])
-  return given
+  return { status, body }
 }
 
 /** What can befall an answer that was given before: only what lies between the simulator and who asks. */
@@ -151,8 +154,8 @@ async function replay<P>(
   simulator: Simulator,
   endpoint: ChangingEndpoint<P>,
   record: KeyRecorded,
-  request: Request,
-  response: Response,
+  request: StripeRequest,
+  response: ServerResponse,
 ): Promise<void> {
   const concern = concernOf(simulator, endpoint, request)
   const fault = simulator.faults.choose({
@@ -170,23 +173,21 @@ async function replay<P>(
 }
 
 /** Of a repetition: its parameters are the ones that passed the first time. */
-function concernOf<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>, request: Request): Concern | null {
+function concernOf<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>, request: StripeRequest): Concern | null {
   const parsed = parseParameters(endpoint.parameters, request.body ?? {})
   return parsed.ok ? endpoint.concerns(parsed.parameters, simulator.books, idIn(request)) : null
 }
 
-function idIn(request: Request): string {
-  const { id } = request.params
-  return typeof id === 'string' ? id : ''
+function fingerprintOf(request: StripeRequest): string {
+  const text = `${request.method} ${pathOf(request)}\n${JSON.stringify(sorted(request.body ?? {}))}`
+  return hash('sha256', text, 'base64')
 }
 
-function fingerprintOf(request: Request): string {
-  const text = `${request.method} ${request.path}\n${JSON.stringify(request.body ?? {}, sortKeys)}`
-  return createHash('sha256').update(text).digest('base64')
-}
-
-/** The order in which form fields stand does not matter. */
-function sortKeys(_name: string, value: unknown): unknown {
+/** A copy with its names in order: the order in which the fields of a form stand does not matter. */
+function sorted(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)))
+  const fields = value as Record<string, unknown>
+  const copy: Record<string, unknown> = {}
+  for (const name of Object.keys(fields).sort()) copy[name] = sorted(fields[name])
+  return copy
 }

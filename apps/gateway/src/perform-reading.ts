@@ -1,20 +1,20 @@
-import type { RequestHandler } from 'express'
 import type { ReadingEndpoint } from './endpoint.ts'
 import { isRequestFault } from './faults.ts'
 import type { Simulator } from './simulator.ts'
 import { somethingWentWrong } from './wire/answer.ts'
 import { parseParameters } from './wire/parameters.ts'
+import { idIn, queryOf, type StripeHandler } from './wire/stripe-request.ts'
 import { readRequestId, transmit } from './wire/transmit.ts'
 
 /**
  * A GET. It shows what was the case in the middle of its latency. Idempotency keys mean nothing here. The `before` and
  * `after` of a fault are the same, because there is nothing to do.
  */
-export function performReading<P>(simulator: Simulator, endpoint: ReadingEndpoint<P>): RequestHandler {
+export function performReading<P>(simulator: Simulator, endpoint: ReadingEndpoint<P>): StripeHandler {
   return async (request, response) => {
-    const parsed = parseParameters(endpoint.parameters, request.query)
+    const parsed = parseParameters(endpoint.parameters, queryOf(request))
     if (!parsed.ok) return transmit(response, parsed.refusal, null)
-    const id = typeof request.params.id === 'string' ? request.params.id : ''
+    const id = idIn(request)
     const { concerned } = endpoint.read(parsed.parameters, simulator.books, id)
 
     const fault = simulator.faults.choose({

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { card, createGate, openSimulator } from './support.ts'
+import { card, createGate, openSimulator, temporaryFolder } from './support.ts'
 
 describe('a key that was answered', () => {
   it('replays status and body byte for byte, and does nothing again', async () => {
@@ -67,6 +70,19 @@ describe('a key that was answered', () => {
     const first = await post('', { amount: '5', currency: 'eur', 'metadata[a]': '1', 'metadata[b]': '2' }, 'k1')
     const again = await post('', { 'metadata[b]': '2', 'metadata[a]': '1', currency: 'eur', amount: '5' }, 'k1')
     expect(again.text).toBe(first.text)
+  })
+
+  it('is recognized after an update: its fingerprint in the ledger keeps its form', async () => {
+    const ledgerPath = join(temporaryFolder(), 'ledger.jsonl')
+    const text = 'POST /payment_intents\n{"amount":"5","currency":"eur","metadata":{"a":"1","b":"2"}}'
+    const fingerprint = createHash('sha256').update(text).digest('base64')
+    const at = '2026-11-20T08:00:00.000Z'
+    const recorded = { type: 'key.recorded', at, key: 'k1', fingerprint, status: 200, body: '{}', requestId: 'req_1' }
+    writeFileSync(ledgerPath, `${JSON.stringify(recorded)}\n`)
+    const { post } = openSimulator({ ledgerPath, now: () => new Date(at) })
+    const form = { 'metadata[b]': '2', currency: 'eur', amount: '5', 'metadata[a]': '1' }
+    expect((await post('?a=1', form, 'k1').expect(200)).text).toBe('{}')
+    await post('', { ...form, amount: '6' }, 'k1').expect(400)
   })
 
   it('is as if it never was after the time to live, and even then an intent succeeds only once', async () => {

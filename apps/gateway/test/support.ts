@@ -53,7 +53,7 @@ export function clientOf(url: string, apiKey = developmentApiKey): Stripe {
 }
 
 /** Listens on a port of its own until the test is over, and cuts what is still open then. */
-async function listen(listener: RequestListener): Promise<{ url: string; close: () => void }> {
+export async function listen(listener: RequestListener): Promise<{ url: string; close: () => void }> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const close = () => {

@@ -10,11 +10,12 @@ import { behaviourOf, refusePaymentMethod } from '../payment-methods.ts'
 import { authenticationNotHandled, authenticationRequired, genericDecline } from '../test-payment-methods.ts'
 import { type Answer, errorAnswer, noSuchIntent } from '../wire/answer.ts'
 import { answerWithIntent, unexpectedState } from '../wire/answer-with-intent.ts'
-import { booleanParameter, expandParameter, idParameter } from '../wire/parameters.ts'
+import { booleanParameter, captureMethodParameter, expandParameter, idParameter } from '../wire/parameters.ts'
 import { renderCardError, renderPaymentIntent } from '../wire/render-payment-intent.ts'
 import { existingIntent } from './existing-intent.ts'
 
 const parameters = z.strictObject({
+  capture_method: captureMethodParameter.optional(),
   error_on_requires_action: booleanParameter.optional(),
   expand: expandParameter.optional(),
   off_session: booleanParameter.optional(),
@@ -26,7 +27,7 @@ type Wish = z.infer<typeof parameters>
 
 /**
  * `POST /v1/payment_intents/:id/confirm`. The one place where money moves, and it moves once for an intent; with manual
- * capture it is only authorized here.
+ * capture it is only authorized here. A capture method replaces the intent's and stays with it, also after a decline.
  */
 export const confirmPaymentIntent: ChangingEndpoint<Wish> = {
   operation: 'confirm',
@@ -47,10 +48,11 @@ function concern(given: Wish, books: Books, id: string): Concern {
   return refusal ? { ok: false, refusal } : { ok: true, metadata: intent.metadata, subject: intent.id }
 }
 
-export function confirm(intent: PaymentIntent, wish: Wish, books: Books, circumstances: Circumstances): Execution {
-  const refusal = refuseByState(intent, wish.payment_method ?? null)
+export function confirm(asked: PaymentIntent, wish: Wish, books: Books, circumstances: Circumstances): Execution {
+  const refusal = refuseByState(asked, wish.payment_method ?? null)
   if (refusal) return { facts: [], answer: refusal }
 
+  const intent = { ...asked, captureMethod: wish.capture_method ?? asked.captureMethod }
   const paymentMethod = wish.payment_method ?? intent.paymentMethod ?? ''
   const behaviour = circumstances.bankRefuses ? genericDecline : behaviourOf(books, paymentMethod)
   switch (behaviour.kind) {
@@ -115,7 +117,8 @@ function decline(
 }
 
 function askForAuthentication(intent: PaymentIntent, paymentMethod: string, { at }: Circumstances): Execution {
-  const asked = { type: 'intent.requires_action', at, intentId: intent.id, paymentMethod } as const
+  const { id: intentId, captureMethod } = intent
+  const asked = { type: 'intent.requires_action', at, intentId, paymentMethod, captureMethod } as const
   // An earlier try may have left a charge; it is not this one's, so it is not shown in full.
   return { facts: [asked], answer: answerWithIntent(intentAfter(intent, asked), null) }
 }

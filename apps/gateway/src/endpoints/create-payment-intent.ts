@@ -10,6 +10,7 @@ import { answerWithIntent } from '../wire/answer-with-intent.ts'
 import {
   amountParameter,
   booleanParameter,
+  captureMethodParameter,
   currencyParameter,
   expandParameter,
   idParameter,
@@ -17,7 +18,10 @@ import {
 } from '../wire/parameters.ts'
 import { confirm } from './confirm-payment-intent.ts'
 
-/** Source: https://docs.stripe.com/changelog/endive (2026-09-30), which is older than the version that our client asks for. */
+/**
+ * Source: https://docs.stripe.com/changelog/endive (2026-09-30), which is older than the version that our client asks
+ * for.
+ */
 const noLongerSupported = z
   .unknown()
   .refine(() => false, {
@@ -34,7 +38,7 @@ const parameters = z
       .optional(),
     amount: amountParameter,
     currency: currencyParameter,
-    capture_method: z.enum(['automatic', 'automatic_async', 'manual']).optional(),
+    capture_method: captureMethodParameter.optional(),
     confirm: booleanParameter.optional(),
     customer: idParameter.optional(),
     error_on_requires_action: booleanParameter.optional(),

@@ -3,8 +3,8 @@ import { type GatewayEvent, metadataOf } from '../event.ts'
 import type { WebhookOutcome } from '../facts.ts'
 import { type Fault, type Faults, isWebhookFault } from '../faults.ts'
 import { renderEvent } from '../wire/render-event.ts'
+import { EventSender } from './event-sender.ts'
 import { createPauses, type Pause } from './pauses.ts'
-import { postEvent } from './post-event.ts'
 import { sign } from './sign.ts'
 import { createSlots } from './slots.ts'
 
@@ -69,7 +69,7 @@ export function deliverWebhooks(deps: WebhookDeps, given: Partial<WebhookTimes>)
   const times = { ...defaultWebhookTimes, ...given }
   const slots = createSlots(maxConcurrent)
   const pauses = createPauses()
-  const onTheirWay = new Set<AbortController>()
+  const sender = new EventSender(times.timeoutMs)
   /** By intent: the one event of it that waits for a later one to overtake it. */
   const waitingToBeOvertaken = new Map<string, { seq: number; pause: Pause }>()
   let isStopped = false
@@ -139,23 +139,13 @@ export function deliverWebhooks(deps: WebhookDeps, given: Partial<WebhookTimes>)
       const payload = JSON.stringify(renderEvent(event, 1))
       const at = fault?.kind === 'old-timestamp' ? new Date(now().getTime() - oldTimestampMs) : now()
       const keys = fault?.kind === 'wrong-signature' ? secrets.map((secret) => `not ${secret}`) : secrets
-      return await post(url, payload, sign(payload, keys, at))
+      return !isStopped && (await sender.post(url, payload, sign(payload, keys, at)))
     })
   }
 
-  async function post(url: string, payload: string, signature: string): Promise<boolean> {
-    const cut = new AbortController()
-    const deadline = setTimeout(() => cut.abort(), times.timeoutMs)
-    onTheirWay.add(cut)
-    try {
-      return !isStopped && (await postEvent(url, payload, signature, cut.signal))
-    } finally {
-      clearTimeout(deadline)
-      onTheirWay.delete(cut)
-    }
-  }
-
-  /** Waits until a later event of the intent was delivered, or for `atMostMs`. One at a time, or all would wait in line. */
+  /**
+   * Waits until a later event of the intent was delivered, or for `atMostMs`. One at a time, or all would wait in line.
+   */
   async function beOvertaken({ intent, seq }: GatewayEvent, atMostMs: number): Promise<void> {
     if (waitingToBeOvertaken.has(intent.id)) return
     const pause = pauses.start(atMostMs)
@@ -180,7 +170,7 @@ export function deliverWebhooks(deps: WebhookDeps, given: Partial<WebhookTimes>)
     stop() {
       isStopped = true
       pauses.stop()
-      for (const cut of onTheirWay) cut.abort()
+      sender.stop()
     },
   }
 }

@@ -66,6 +66,8 @@ export const currencyParameter = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+export const captureMethodParameter = z.enum(['automatic', 'automatic_async', 'manual'])
+
 export const booleanParameter = z.enum(['true', 'false']).transform((text) => text === 'true')
 
 /** Of an object of ours: whether there is one is the endpoint's business. */

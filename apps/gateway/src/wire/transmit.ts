@@ -1,4 +1,4 @@
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
 import type { Fault } from '../faults.ts'
 import { newId } from '../new-id.ts'
 import { type Answer, tooManyRequests } from './answer.ts'
@@ -6,11 +6,8 @@ import { type Answer, tooManyRequests } from './answer.ts'
 /** An answer, or one that was recorded as text and must come back byte for byte. */
 export type Transmittable = Answer | { readonly status: number; readonly body: string }
 
-/**
- * Sends the answer, or what the fault makes of it. Written past Express' `send`, which would spend more on ETags and
- * content negotiation than the simulator on the payment.
- */
-export function transmit(response: Response, answer: Transmittable | null, fault: Fault | null): void {
+/** Sends the answer, or what the fault makes of it. */
+export function transmit(response: ServerResponse, answer: Transmittable | null, fault: Fault | null): void {
   switch (fault?.kind) {
     case 'drop-before':
     case 'drop-after':
@@ -43,7 +40,7 @@ function textOf({ body }: Transmittable): string {
 const trickleEveryMs = 20
 
 /** At most a byte at a time where the answer is short, so that it lasts as long as it was told to. */
-function trickle(response: Response, answer: Transmittable, durationMs: number): void {
+function trickle(response: ServerResponse, answer: Transmittable, durationMs: number): void {
   const bytes = Buffer.from(textOf(answer))
   const everyMs = Math.max(trickleEveryMs, Math.floor(durationMs / bytes.length))
   const pieceBytes = Math.max(1, Math.ceil((bytes.length * everyMs) / Math.max(durationMs, everyMs)))
@@ -61,22 +58,22 @@ function trickle(response: Response, answer: Transmittable, durationMs: number):
 }
 
 /** Every request under /v1 has one before anything else happens to it. */
-export function giveRequestId(response: Response): void {
+export function giveRequestId(response: ServerResponse): void {
   response.setHeader('Request-Id', newId('req'))
 }
 
-export function readRequestId(response: Response): string {
+export function readRequestId(response: ServerResponse): string {
   return String(response.getHeader('Request-Id'))
 }
 
 const garbage = '<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>\n'
 
-function end(response: Response, status: number, contentType: string, text: string): void {
+function end(response: ServerResponse, status: number, contentType: string, text: string): void {
   begin(response, status, contentType, Buffer.byteLength(text))
   response.end(text)
 }
 
-function begin(response: Response, status: number, contentType: string, lengthBytes: number): void {
+function begin(response: ServerResponse, status: number, contentType: string, lengthBytes: number): void {
   response.statusCode = status
   response.setHeader('Content-Type', contentType)
   response.setHeader('Content-Length', lengthBytes)
