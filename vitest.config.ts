@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    include: ['apps/*/test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
+    include: ['apps/*/test/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'bench/test/**/*.test.ts'],
     globalSetup: 'apps/lab/src/stack/test-servers.ts',
     // Processes, because tests start servers and read their own environment; two, because two cores are what is promised.
     pool: 'forks',

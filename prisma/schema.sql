@@ -54,8 +54,9 @@ CREATE TABLE booked_seats (
   booking_id uuid NOT NULL,
   seat_id uuid NOT NULL,
   released_at timestamp(3) with time zone,
+  account_id uuid NOT NULL,
   CONSTRAINT booked_seats_pkey PRIMARY KEY (booking_id, seat_id),
-  CONSTRAINT booked_seats_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT booked_seats_account_id_booking_id_fkey FOREIGN KEY (account_id, booking_id) REFERENCES bookings(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT booked_seats_seat_id_fkey FOREIGN KEY (seat_id) REFERENCES seats(id) ON UPDATE RESTRICT ON DELETE RESTRICT
 );
 -- A seat has one booking at a time; the twin of seat_claims_pkey.
@@ -109,8 +110,9 @@ CREATE TABLE event_sections (
   "position" integer NOT NULL,
   name text NOT NULL,
   price_minor integer NOT NULL,
+  account_id uuid NOT NULL,
   CONSTRAINT event_sections_pkey PRIMARY KEY (id),
-  CONSTRAINT event_sections_event_id_fkey FOREIGN KEY (event_id) REFERENCES events(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT event_sections_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- Ten seats at the highest price fit into one charge.
   CONSTRAINT event_sections_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 9999999)))
 );
@@ -142,7 +144,7 @@ CREATE TABLE events (
 -- Lists an account's events by id, and lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX events_account_id_id_key ON public.events USING btree (account_id, id);
 
--- The gateway's events that we have heard, each written in the commit of what it caused.
+-- The gateway's events that we received, each written in the commit of what it caused.
 CREATE TABLE gateway_events (
   id text NOT NULL,
   type text NOT NULL,
@@ -150,12 +152,14 @@ CREATE TABLE gateway_events (
   refund_id uuid,
   result text NOT NULL,
   received_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- Null: the event was about no payment or refund of ours.
+  account_id uuid,
   -- An event has its effect once, however often it is delivered.
   CONSTRAINT gateway_events_pkey PRIMARY KEY (id),
   CONSTRAINT gateway_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT gateway_events_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT gateway_events_id_length CHECK (((char_length(id) >= 1) AND (char_length(id) <= 255))),
-  -- It settled something, made recovery look, or was none of ours.
+  -- An event settled something, made recovery start, or was about nothing of ours.
   CONSTRAINT gateway_events_result_is_known CHECK ((result = ANY (ARRAY['applied'::text, 'noted'::text, 'ignored'::text])))
 );
 -- Finds what is old enough to be forgotten.
@@ -222,7 +226,7 @@ CREATE TABLE idempotency_keys (
   answer_body text,
   answer_location text,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  -- Which step of its intent the key started.
+  -- The step of its target that the key started.
   step text NOT NULL DEFAULT 'pay'::text,
   refund_id uuid,
   -- A key is kept for a day after this, not after it came: a client may have been asking all the while.
@@ -235,10 +239,8 @@ CREATE TABLE idempotency_keys (
   -- A key has a whole answer or none.
   CONSTRAINT idempotency_keys_answer_is_whole CHECK ((((answer_status IS NULL) = (answer_body IS NULL)) AND ((answer_status IS NULL) = (answered_at IS NULL)))),
   CONSTRAINT idempotency_keys_fingerprint_length CHECK ((octet_length(fingerprint) = 32)),
-  -- A key without an answer names the intent that will bring one.
-  CONSTRAINT idempotency_keys_intent_or_answer CHECK (((payment_id IS NOT NULL) OR (refund_id IS NOT NULL) OR (answer_status IS NOT NULL))),
   CONSTRAINT idempotency_keys_key_length CHECK (((char_length(key) >= 1) AND (char_length(key) <= 255))),
-  -- A key started one step of one intent, or none at all.
+  -- A key started one step of one payment or refund, or none at all.
   CONSTRAINT idempotency_keys_step_is_known CHECK (
 CASE step
     WHEN 'pay'::text THEN (refund_id IS NULL)
@@ -247,7 +249,9 @@ CASE step
     WHEN 'void'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'refund'::text THEN ((payment_id IS NULL) AND (refund_id IS NOT NULL))
     ELSE false
-END)
+END),
+  -- A key without an answer names the payment or refund that will bring one.
+  CONSTRAINT idempotency_keys_target_or_answer CHECK (((payment_id IS NOT NULL) OR (refund_id IS NOT NULL) OR (answer_status IS NOT NULL)))
 );
 -- A step of a payment was started by one key, which gets its answer.
 CREATE UNIQUE INDEX idempotency_keys_account_id_payment_id_step_key ON public.idempotency_keys USING btree (account_id, payment_id, step);
@@ -315,22 +319,26 @@ CREATE TABLE orders (
   -- What made the order, which alone pays and cancels it.
   purpose text NOT NULL DEFAULT 'merchant'::text,
   receipt_email text,
+  -- What the gateway's keys and metadata of this order come from. Null: the ids of its payments and refunds.
+  gateway_reference text,
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- An order is for a positive amount that the gateway takes in one charge.
   CONSTRAINT orders_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
   -- A currency is written in one way, so that amounts can be compared.
   CONSTRAINT orders_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
-  -- Whoever settles an order knows what else belongs into that commit.
+  -- The code that settles an order finds by its purpose what else belongs into that commit.
   CONSTRAINT orders_purpose_is_known CHECK ((purpose = ANY (ARRAY['merchant'::text, 'invoice'::text, 'checkout'::text]))),
   CONSTRAINT orders_receipt_email_length CHECK (((char_length(receipt_email) >= 3) AND (char_length(receipt_email) <= 254)))
 );
 -- Lists an account's orders by id, and lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX orders_account_id_id_key ON public.orders USING btree (account_id, id);
--- Every change of an order is visible to whoever compares versions.
+-- A step that is repeated meets the same intent at the gateway: what its key comes from never changes.
+CREATE TRIGGER orders_gateway_reference_stays BEFORE UPDATE OF gateway_reference ON public.orders FOR EACH ROW WHEN ((old.gateway_reference IS DISTINCT FROM new.gateway_reference)) EXECUTE FUNCTION orders_gateway_reference_stays();
+-- Each change of an order shows in its version, so that compare-and-set finds it.
 CREATE TRIGGER orders_version_grows BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION orders_version_grows();
 
--- What must be told to somebody outside, written in the commit that made it true.
+-- Messages to receivers outside, each written in the commit that made it true.
 CREATE TABLE outbox (
   -- Also the message's id outside: a copy that a crash may cause can be known for one.
   id uuid NOT NULL,
@@ -342,7 +350,7 @@ CREATE TABLE outbox (
   recipient text,
   payload jsonb NOT NULL,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  look_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  next_attempt_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
   attempts integer NOT NULL DEFAULT 0,
   generation integer NOT NULL DEFAULT 0,
   leased_until timestamp(3) with time zone,
@@ -351,7 +359,7 @@ CREATE TABLE outbox (
   last_error text,
   CONSTRAINT outbox_pkey PRIMARY KEY (id),
   CONSTRAINT outbox_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
-  -- A receipt has somebody to go to.
+  -- A receipt has a recipient. A webhook goes to the endpoint of the account.
   CONSTRAINT outbox_channel_is_known CHECK (
 CASE channel
     WHEN 'receipt'::text THEN (recipient IS NOT NULL)
@@ -360,17 +368,17 @@ CASE channel
 END),
   -- A message was sent, or given up, or neither.
   CONSTRAINT outbox_ends_once CHECK (((published_at IS NULL) OR (dead_at IS NULL))),
-  -- Nobody sends what was sent.
+  -- A message that was sent or given up has no owner.
   CONSTRAINT outbox_leased_only_while_open CHECK (((leased_until IS NULL) OR ((published_at IS NULL) AND (dead_at IS NULL))))
 );
 -- Lists an account's messages that were given up.
 CREATE INDEX outbox_dead ON public.outbox USING btree (account_id, id) WHERE (dead_at IS NOT NULL);
--- One fact is told once on each channel, whoever settles it.
+-- A fact is published once on each channel.
 CREATE UNIQUE INDEX outbox_one_message_per_fact ON public.outbox USING btree (subject_id, topic, channel);
 -- Finds what is old enough to be forgotten.
 CREATE INDEX outbox_to_purge ON public.outbox USING btree (published_at) WHERE (published_at IS NOT NULL);
 -- Finds what is to be sent by its state, never by "id greater than the last": commits are not in the order of ids. Each channel has its own: what cannot be sent on one is not in the way of the other.
-CREATE INDEX outbox_to_send ON public.outbox USING btree (channel, look_at) WHERE ((published_at IS NULL) AND (dead_at IS NULL));
+CREATE INDEX outbox_to_send ON public.outbox USING btree (channel, next_attempt_at) WHERE ((published_at IS NULL) AND (dead_at IS NULL));
 -- Lists an account's deliveries.
 CREATE INDEX outbox_webhooks ON public.outbox USING btree (account_id, id) WHERE (channel = 'webhook'::text);
 
@@ -386,8 +394,11 @@ CREATE TABLE payment_events (
   detail text,
   -- The refund of this payment that the line is about.
   refund_id uuid,
+  account_id uuid NOT NULL,
+  -- The person who decided this. Null: the system did.
+  actor text,
   CONSTRAINT payment_events_pkey PRIMARY KEY (payment_id, id),
-  CONSTRAINT payment_events_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT payment_events_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT payment_events_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT
 );
 -- History is never rewritten.
@@ -395,7 +406,7 @@ CREATE TRIGGER payment_events_append_only BEFORE DELETE OR UPDATE ON public.paym
 -- No history is ever lost.
 CREATE TRIGGER payment_events_never_emptied BEFORE TRUNCATE ON public.payment_events FOR EACH STATEMENT EXECUTE FUNCTION append_only();
 
--- One intent to take an order's money, written before the gateway hears of it.
+-- One attempt to collect an order's money, written before the gateway is asked.
 CREATE TABLE payments (
   id uuid NOT NULL,
   account_id uuid NOT NULL,
@@ -405,14 +416,16 @@ CREATE TABLE payments (
   payment_method text NOT NULL,
   state payment_state NOT NULL DEFAULT 'processing'::payment_state,
   decline_code text,
-  -- Raised whenever the intent changes hands; who settles names the generation it claimed.
+  -- Raised at each takeover. A write of an owner names the generation that it claimed.
   generation integer NOT NULL DEFAULT 1,
-  -- Until when the present owner may ask the gateway; null: nobody owns it and recovery looks at look_at.
+  -- Until when the owner may ask the gateway. Null: the payment has no owner, and recovery takes it when it is due.
   leased_until timestamp(3) with time zone,
-  look_at timestamp(3) with time zone NOT NULL,
-  looks integer NOT NULL DEFAULT 0,
-  -- Until then recovery asks for the money; afterwards it makes sure that nobody can take it.
-  wanted_until timestamp(3) with time zone NOT NULL,
+  -- When recovery may take the payment over, if its lease is over by then.
+  next_attempt_at timestamp(3) with time zone NOT NULL,
+  -- How often recovery has tried this step without an outcome. It spaces the next tries.
+  attempts integer NOT NULL DEFAULT 0,
+  -- Until then recovery asks for the money; afterwards it cancels the intent.
+  abandon_after timestamp(3) with time zone NOT NULL,
   gateway_intent_id text,
   gateway_charge_id text,
   -- Exactly what was sent: the gateway compares the parameters of requests that carry the same key.
@@ -428,18 +441,22 @@ CREATE TABLE payments (
   capture_attempt integer NOT NULL DEFAULT 1,
   -- When the gateway held the amount on the card for us; it lapses there after days.
   authorized_at timestamp(3) with time zone,
-  -- When recovery gives back what nobody captured, well before the gateway lets it lapse.
+  -- When recovery voids an authorization that was not captured, well before the gateway lets it lapse.
   void_at timestamp(3) with time zone,
   -- When the present step was claimed: how long it has been open is counted from here.
   step_started_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  -- The gateway told of news while an owner was at work: recovery looks as soon as that owner gives up.
-  hinted boolean NOT NULL DEFAULT false,
+  -- The gateway sent an event while an owner was at work: recovery starts as soon as that owner gives up.
+  wake_requested boolean NOT NULL DEFAULT false,
   -- What went back to the customer.
   refunded_minor integer NOT NULL DEFAULT 0,
   -- What refunds under way have reserved, so that two of them cannot promise the same money.
   refund_pending_minor integer NOT NULL DEFAULT 0,
-  -- The bank, or the gateway where it refused our request: that says nothing of the card, and nobody counts it against it.
+  -- The bank, or the gateway where it refused our request, which says nothing about the card.
   declined_by text,
+  -- The attempt that acts under this generation. An owner whose COMMIT was not answered finds itself here.
+  owner uuid,
+  -- First part of the gateway's idempotency keys. Null: the id of the payment.
+  gateway_key text,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -451,7 +468,7 @@ CREATE TABLE payments (
   CONSTRAINT payments_charge_has_intent CHECK (((gateway_charge_id IS NULL) OR (gateway_intent_id IS NOT NULL))),
   -- A refusal is noted while the intent is being cancelled, and stands only if it was.
   CONSTRAINT payments_decline_belongs_to_decline CHECK (((decline_code IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state, 'declined'::payment_state, 'voided'::payment_state])))),
-  -- Who refused is known only of what was refused.
+  -- Only a refusal records which side refused.
   CONSTRAINT payments_declined_by_somebody CHECK (((declined_by IS NULL) OR ((declined_by = ANY (ARRAY['bank'::text, 'gateway'::text])) AND (decline_code IS NOT NULL)))),
   -- A payment is declined on evidence, never because an answer is missing.
   CONSTRAINT payments_declined_has_code CHECK (((state <> 'declined'::payment_state) OR (decline_code IS NOT NULL))),
@@ -464,7 +481,7 @@ CASE state
     WHEN 'voiding'::payment_state THEN (goal = 'void'::text)
     ELSE (goal = ANY (ARRAY['charge'::text, 'authorize'::text, 'capture'::text, 'void'::text]))
 END),
-  -- Nobody owns what is settled, nor what waits for the merchant's decision.
+  -- A settled payment has no owner, and neither has one that waits for the merchant's decision.
   CONSTRAINT payments_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state])))),
   -- Refunds, those under way included, never exceed what was taken.
   CONSTRAINT payments_refunds_within_payment CHECK (((refunded_minor >= 0) AND (refund_pending_minor >= 0) AND ((refunded_minor + refund_pending_minor) <=
@@ -487,11 +504,11 @@ CREATE UNIQUE INDEX payments_gateway_intent_id_key ON public.payments USING btre
 CREATE UNIQUE INDEX payments_one_live_per_order ON public.payments USING btree (order_id) WHERE (state = ANY (ARRAY['processing'::payment_state, 'authorized'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'succeeded'::payment_state, 'needs_review'::payment_state]));
 -- Lists an order's payments.
 CREATE INDEX payments_order_id_id_idx ON public.payments USING btree (order_id, id);
--- Finds what recovery must look at, without reading what is settled.
-CREATE INDEX payments_to_recover ON public.payments USING btree (look_at) WHERE (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state]));
--- Finds the authorizations that nobody captured in time.
+-- Finds the open payments that are due, without reading settled ones.
+CREATE INDEX payments_to_recover ON public.payments USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state]));
+-- Finds authorizations that were not captured in time.
 CREATE INDEX payments_to_void ON public.payments USING btree (void_at) WHERE (state = 'authorized'::payment_state);
--- A settled payment, its stored intent and its amount never change; a generation never goes back.
+-- A settled payment never changes. Neither do the stored intent, the amount and the gateway's key of any payment, and a generation only grows.
 CREATE TRIGGER payments_final_stays_final BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION payments_final_stays_final();
 -- A payment is for exactly what its order costs.
 CREATE TRIGGER payments_take_the_orders_amount BEFORE INSERT ON public.payments FOR EACH ROW EXECUTE FUNCTION payments_take_the_orders_amount();
@@ -573,7 +590,7 @@ CREATE TABLE reconciliation_sightings (
   CONSTRAINT reconciliation_sightings_run_id_fkey FOREIGN KEY (run_id) REFERENCES reconciliation_runs(id) ON UPDATE RESTRICT ON DELETE CASCADE
 );
 
--- One intent to give money back, written before the gateway hears of it.
+-- One attempt to return money, written before the gateway is asked.
 CREATE TABLE refunds (
   id uuid NOT NULL,
   account_id uuid NOT NULL,
@@ -588,8 +605,8 @@ CREATE TABLE refunds (
   failure_code text,
   generation integer NOT NULL DEFAULT 1,
   leased_until timestamp(3) with time zone,
-  look_at timestamp(3) with time zone NOT NULL,
-  looks integer NOT NULL DEFAULT 0,
+  next_attempt_at timestamp(3) with time zone NOT NULL,
+  attempts integer NOT NULL DEFAULT 0,
   gateway_intent_id text NOT NULL,
   gateway_charge_id text NOT NULL,
   gateway_refund_id text,
@@ -597,11 +614,15 @@ CREATE TABLE refunds (
   refund_attempt integer NOT NULL DEFAULT 1,
   -- Since when that number has been in use. The gateway forgets keys after a day: asking again later could refund twice.
   attempt_since timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  hinted boolean NOT NULL DEFAULT false,
+  wake_requested boolean NOT NULL DEFAULT false,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
   settled_at timestamp(3) with time zone,
   -- When a refund that had succeeded failed after all, as the customer's bank may decide days later.
   reversed_at timestamp(3) with time zone,
+  -- The attempt that acts under this generation. An owner whose COMMIT was not answered finds itself here.
+  owner uuid,
+  -- First part of the gateway's idempotency key. Null: the id of the refund.
+  gateway_key text,
   CONSTRAINT refunds_pkey PRIMARY KEY (id),
   -- A refund belongs to an order of its own account.
   CONSTRAINT refunds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -611,7 +632,7 @@ CREATE TABLE refunds (
   CONSTRAINT refunds_amount_is_positive CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
   -- A refund fails on evidence, never because an answer is missing.
   CONSTRAINT refunds_failed_has_code CHECK (((state = 'failed'::refund_state) = (failure_code IS NOT NULL))),
-  -- Nobody owns what is settled.
+  -- A settled refund has no owner.
   CONSTRAINT refunds_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state])))),
   -- What a merchant gives back was reserved on one payment; a repair has none.
   CONSTRAINT refunds_merchants_name_payment CHECK (((origin = 'merchant'::text) = (payment_id IS NOT NULL))),
@@ -638,12 +659,12 @@ CREATE UNIQUE INDEX refunds_one_repair_per_charge ON public.refunds USING btree 
 CREATE INDEX refunds_order_id_idx ON public.refunds USING btree (order_id);
 -- Lists a payment's refunds.
 CREATE INDEX refunds_payment_id_id_idx ON public.refunds USING btree (payment_id, id);
--- Finds what recovery must look at, without reading what is settled.
-CREATE INDEX refunds_to_recover ON public.refunds USING btree (look_at) WHERE (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state]));
--- A refund never changes what it gives back; one that succeeded can only be taken back by the bank, once.
+-- Finds the open refunds that are due, without reading settled ones.
+CREATE INDEX refunds_to_recover ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state]));
+-- A refund never changes what it returns, nor the gateway's key. One that succeeded can only be reversed, once.
 CREATE TRIGGER refunds_final_stays_final BEFORE UPDATE ON public.refunds FOR EACH ROW EXECUTE FUNCTION refunds_final_stays_final();
 
--- Who has a seat: no row, nobody; a row whose time is over and that is not pinned, nobody either, and whoever wants the seat deletes it. Expiry and pin stand here and not only in the hold, because a conflicting insert reads only this row again.
+-- The owner of a seat. The seat is free without a row, or with one that has expired and is not pinned; the next buyer deletes that row. Expiry and pin stand here and not only in the hold, because a conflicting insert reads only this row again.
 CREATE TABLE seat_claims (
   seat_id uuid NOT NULL,
   section_id uuid NOT NULL,
@@ -652,7 +673,8 @@ CREATE TABLE seat_claims (
   -- It does not lapse: it is being paid for, or booked.
   pinned boolean NOT NULL DEFAULT false,
   booking_id uuid,
-  -- A seat is had by one hold, whoever inserts, with or without any lock.
+  account_id uuid NOT NULL,
+  -- A seat has one claim, with or without any lock.
   CONSTRAINT seat_claims_pkey PRIMARY KEY (seat_id),
   CONSTRAINT seat_claims_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT seat_claims_hold_id_fkey FOREIGN KEY (hold_id) REFERENCES holds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -666,7 +688,7 @@ CREATE INDEX seat_claims_of_hold ON public.seat_claims USING btree (hold_id);
 CREATE INDEX seat_claims_of_section ON public.seat_claims USING btree (section_id);
 -- A claim never passes from one hold to another, and a booked one never changes.
 CREATE TRIGGER seat_claims_are_kept BEFORE UPDATE ON public.seat_claims FOR EACH ROW EXECUTE FUNCTION seat_claims_are_kept();
--- A seat that is booked, or being paid for, is not given away before that has ended.
+-- A seat that is booked, or being paid for, keeps its claim until that has ended.
 CREATE TRIGGER seat_claims_pinned_are_kept BEFORE DELETE ON public.seat_claims FOR EACH ROW WHEN (old.pinned) EXECUTE FUNCTION seat_claims_are_kept();
 
 -- A chair. Two are adjacent when their numbers in one row follow each other: where a chair is missing, so is its number.
@@ -678,6 +700,7 @@ CREATE TABLE seats (
   row_name text NOT NULL,
   number integer NOT NULL,
   accessible boolean NOT NULL DEFAULT false,
+  account_id uuid NOT NULL,
   CONSTRAINT seats_pkey PRIMARY KEY (id),
   CONSTRAINT seats_event_id_section_id_fkey FOREIGN KEY (event_id, section_id) REFERENCES event_sections(event_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- What a ticket says.
@@ -741,9 +764,10 @@ CREATE TABLE tiers (
   capacity integer NOT NULL,
   sold integer NOT NULL DEFAULT 0,
   held integer NOT NULL DEFAULT 0,
+  account_id uuid NOT NULL,
   CONSTRAINT tiers_pkey PRIMARY KEY (id),
-  CONSTRAINT tiers_event_id_fkey FOREIGN KEY (event_id) REFERENCES events(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
-  -- More than there are is never sold or held, and never less than nothing, whoever writes.
+  CONSTRAINT tiers_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- What is sold and held never exceeds the capacity and is never less than zero.
   CONSTRAINT tiers_never_oversold CHECK (((sold >= 0) AND (held >= 0) AND ((sold + held) <= capacity))),
   -- Ten places at the highest price fit into one charge.
   CONSTRAINT tiers_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 9999999)))
@@ -764,8 +788,9 @@ CREATE TABLE transfers (
   currency character(3) NOT NULL,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
   refund_id uuid,
+  account_id uuid NOT NULL,
   CONSTRAINT transfers_pkey PRIMARY KEY (id),
-  CONSTRAINT transfers_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT transfers_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT transfers_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- The direction of money is in the accounts, never in a sign.
   CONSTRAINT transfers_amount_is_positive CHECK ((amount_minor > 0)),
@@ -830,6 +855,17 @@ BEGIN
   RETURN NEW;
 END $function$;
 
+-- Ends the transaction when a write found another row than its writer had read.
+CREATE OR REPLACE FUNCTION public.guard(holds boolean, name text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF holds IS NOT TRUE THEN
+    RAISE EXCEPTION 'the guard % failed', name USING ERRCODE = 'SB001', CONSTRAINT = name;
+  END IF;
+END $function$;
+
 CREATE OR REPLACE FUNCTION public.holds_final_stays_final()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -861,6 +897,15 @@ BEGIN
   RETURN NEW;
 END $function$;
 
+CREATE OR REPLACE FUNCTION public.orders_gateway_reference_stays()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'the gateway reference of order % cannot change', OLD.id
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'orders_gateway_reference_stays';
+END $function$;
+
 CREATE OR REPLACE FUNCTION public.orders_version_grows()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -879,15 +924,19 @@ AS $function$
 DECLARE
   but_for_refunds payments := NEW;
 BEGIN
-  -- Refunds move these two of a payment that is final; payments_refunds_within_payment keeps them honest.
+  -- Refunds change these two of a final payment; payments_refunds_within_payment bounds them.
   but_for_refunds.refunded_minor := OLD.refunded_minor;
   but_for_refunds.refund_pending_minor := OLD.refund_pending_minor;
   IF OLD.state IN ('succeeded', 'declined', 'cancelled', 'voided') AND but_for_refunds IS DISTINCT FROM OLD THEN
-    RAISE EXCEPTION 'payment % is final', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
+    RAISE EXCEPTION 'payment % is final', OLD.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
   END IF;
-  IF NEW.generation < OLD.generation OR (OLD.gateway_intent_id IS NOT NULL AND NEW.gateway_intent_id IS DISTINCT FROM OLD.gateway_intent_id)
-     OR (NEW.order_id, NEW.account_id, NEW.amount_minor, NEW.currency) IS DISTINCT FROM (OLD.order_id, OLD.account_id, OLD.amount_minor, OLD.currency) THEN
-    RAISE EXCEPTION 'payment % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
+  IF NEW.generation < OLD.generation
+     OR (OLD.gateway_intent_id IS NOT NULL AND NEW.gateway_intent_id IS DISTINCT FROM OLD.gateway_intent_id)
+     OR (NEW.order_id, NEW.account_id, NEW.amount_minor, NEW.currency, NEW.gateway_key)
+        IS DISTINCT FROM (OLD.order_id, OLD.account_id, OLD.amount_minor, OLD.currency, OLD.gateway_key) THEN
+    RAISE EXCEPTION 'payment % cannot be rewritten', OLD.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
   END IF;
   RETURN NEW;
 END $function$;
@@ -909,13 +958,19 @@ CREATE OR REPLACE FUNCTION public.refunds_final_stays_final()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  IF (OLD.state = 'failed' OR (OLD.state = 'succeeded' AND (NEW.state <> 'failed' OR NEW.reversed_at IS NULL))) AND NEW IS DISTINCT FROM OLD THEN
-    RAISE EXCEPTION 'refund % is final', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
+  IF (OLD.state = 'failed' OR (OLD.state = 'succeeded' AND (NEW.state <> 'failed' OR NEW.reversed_at IS NULL)))
+     AND NEW IS DISTINCT FROM OLD THEN
+    RAISE EXCEPTION 'refund % is final', OLD.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
   END IF;
-  IF NEW.generation < OLD.generation OR (OLD.gateway_refund_id IS NOT NULL AND NEW.gateway_refund_id IS DISTINCT FROM OLD.gateway_refund_id)
-     OR (NEW.payment_id, NEW.order_id, NEW.account_id, NEW.amount_minor, NEW.currency, NEW.origin, NEW.gateway_charge_id)
-        IS DISTINCT FROM (OLD.payment_id, OLD.order_id, OLD.account_id, OLD.amount_minor, OLD.currency, OLD.origin, OLD.gateway_charge_id) THEN
-    RAISE EXCEPTION 'refund % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
+  IF NEW.generation < OLD.generation
+     OR (OLD.gateway_refund_id IS NOT NULL AND NEW.gateway_refund_id IS DISTINCT FROM OLD.gateway_refund_id)
+     OR (NEW.payment_id, NEW.order_id, NEW.account_id, NEW.amount_minor, NEW.currency, NEW.origin,
+         NEW.gateway_charge_id, NEW.gateway_key)
+        IS DISTINCT FROM (OLD.payment_id, OLD.order_id, OLD.account_id, OLD.amount_minor, OLD.currency, OLD.origin,
+                          OLD.gateway_charge_id, OLD.gateway_key) THEN
+    RAISE EXCEPTION 'refund % cannot be rewritten', OLD.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'refunds_final_stays_final';
   END IF;
   RETURN NEW;
 END $function$;

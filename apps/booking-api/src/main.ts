@@ -1,8 +1,9 @@
 import { createBookingOperations, openBooking } from '@seatbelt/booking'
-import { assertMigrated, findAccountByKeyHash } from '@seatbelt/database'
+import { assertMigrated, assertPoolerFits, findAccountByKeyHash } from '@seatbelt/database'
 import {
   acceptsDevelopmentKeys,
   bookingRenderings,
+  connectionOptions,
   createAuthenticate,
   createEventStreams,
   createLogger,
@@ -21,17 +22,10 @@ const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE
 const metrics = createMetrics()
 
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
+await prepareOrExit(logger, () => assertPoolerFits(config.DATABASE_URL, { prepared: config.DATABASE_PREPARED }))
 
-const { booking, changes, database, close } = openBooking({
-  databaseUrl: config.DATABASE_URL,
-  databasePoolSize: config.DATABASE_POOL_SIZE,
-  redisLock: config.REDIS_LOCK,
-  redisUrls: config.REDIS_URLS,
-  gatewayUrl: config.GATEWAY_URL,
-  gatewayApiKey: config.GATEWAY_API_KEY,
-  gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
-  leaseMs: config.LEASE_MS,
-  by: config.INSTANCE,
+const { connections, booking, changes, close } = openBooking({
+  ...connectionOptions(config),
   registry: metrics.registry,
   renderings,
   bookingRenderings,
@@ -45,7 +39,7 @@ await listen({
     operations: createBookingOperations({ ...booking, policy }),
     changes: { log: changes, streams },
     authenticate: createAuthenticate({
-      findAccountByKeyHash: findAccountByKeyHash(database),
+      findAccountByKeyHash: findAccountByKeyHash(connections.database),
       developmentKeys: acceptsDevelopmentKeys(config) ? 'accepted' : 'refused',
       strangers: createTokenBuckets({
         perSecond: config.STRANGER_LIMIT_PER_SECOND,
@@ -61,7 +55,7 @@ await listen({
   host: config.HOST,
   port: config.PORT,
   // Neither Redis nor the gateway: without the one the stream is 503, without the other checkouts are.
-  isReady: database.isReady,
+  isReady: connections.database.isReady,
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
   stopWork: async () => streams.end(),

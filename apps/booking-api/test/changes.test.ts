@@ -74,7 +74,7 @@ it('what one replica tells comes from another, as the contract has it', async ()
   const client = await listen(other.url)
   expect([client.response.status, client.response.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
   await eventually('it has begun', () => client.told.some((told) => told.event === 'start'), { boundMs })
-  one.log.tell(change(1))
+  one.log.publish(change(1))
   const told = await client.hears(1)
   expect(told).toMatchObject({ event: 'change', id: expect.stringMatching(/^\d+-\d+$/) })
   expect(told.data).toEqual({ seatIds, tierId: null, quantity: 1, state: 'held' })
@@ -83,17 +83,17 @@ it('what one replica tells comes from another, as the contract has it', async ()
 it('a client whose replica drains goes on at another where it was, and misses nothing', async () => {
   const [one, other] = [await startReplica(), await startReplica()]
   const client = await listen(one.url)
-  other.log.tell(change(11))
+  other.log.publish(change(11))
   const { id } = await client.hears(11)
 
   const drained = one.server.drain(farMs)
   one.streams.end()
-  other.log.tell(change(12))
+  other.log.publish(change(12))
   expect(await drained).toEqual({ cutOff: 0 })
   expect(await client.ended).toBe('ended')
 
   const again = await listen(other.url, client.told.at(-1)?.id ?? id)
-  other.log.tell(change(13))
+  other.log.publish(change(13))
   await again.hears(13)
   const after = [...client.told, ...again.told].flatMap(({ data: { quantity = 0 } }) =>
     quantity > 10 ? [quantity] : [],

@@ -135,8 +135,8 @@ function leavesItsPackage({ file, from, specifier }: Import): boolean {
   if (!specifier.startsWith('.')) return false
   const target = relative(root, resolve(root, dirname(file), specifier))
   const home = file.split('/').slice(0, 2).join('/')
-  // The lab shares the bootstrap's own modules, which are there before any package is.
-  if (from === 'lab' && target.startsWith('scripts/')) return false
+  // The lab and the helpers of tests share the bootstrap's own modules, which are there before any package is.
+  if ((from === 'lab' || from === 'testing') && target.startsWith('scripts/')) return false
   if (from === 'lab' && readByK6Too.includes(target)) return false
   return !target.startsWith(`${home}/`)
 }

@@ -1,8 +1,9 @@
 import { openBooking } from '@seatbelt/booking'
-import { assertMigrated, findAccountByKeyHash } from '@seatbelt/database'
+import { assertMigrated, assertPoolerFits, findAccountByKeyHash } from '@seatbelt/database'
 import {
   acceptsDevelopmentKeys,
   bookingRenderings,
+  connectionOptions,
   createAuthenticate,
   createLogger,
   createMetrics,
@@ -27,18 +28,11 @@ const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE
 const metrics = createMetrics()
 
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
+await prepareOrExit(logger, () => assertPoolerFits(config.DATABASE_URL, { prepared: config.DATABASE_PREPARED }))
 
-// With the steps of checkouts: what the gateway tells here may settle one, and its seats are booked in that commit.
-const payments = openBooking({
-  databaseUrl: config.DATABASE_URL,
-  databasePoolSize: config.DATABASE_POOL_SIZE,
-  redisLock: config.REDIS_LOCK,
-  redisUrls: config.REDIS_URLS,
-  gatewayUrl: config.GATEWAY_URL,
-  gatewayApiKey: config.GATEWAY_API_KEY,
-  gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
-  leaseMs: config.LEASE_MS,
-  by: config.INSTANCE,
+// With booking: an event of the gateway may settle a checkout here, and its seats are booked in that commit.
+const { connections, payments, close } = openBooking({
+  ...connectionOptions(config),
   registry: metrics.registry,
   renderings,
   bookingRenderings,
@@ -54,11 +48,11 @@ if (secrets.length === 0) {
 
 await listen({
   app: createApp({
-    operations: createPaymentOperations(payments.deps),
-    subscriptions: createSubscriptionOperations(payments.deps),
-    webhooks: { operations: createWebhookOperations(payments.deps), targets: config.WEBHOOK_TARGETS },
+    operations: createPaymentOperations(payments),
+    subscriptions: createSubscriptionOperations(payments),
+    webhooks: { operations: createWebhookOperations(payments), targets: config.WEBHOOK_TARGETS },
     authenticate: createAuthenticate({
-      findAccountByKeyHash: findAccountByKeyHash(payments.database),
+      findAccountByKeyHash: findAccountByKeyHash(connections.database),
       developmentKeys: acceptsDevelopmentKeys(config) ? 'accepted' : 'refused',
       strangers: createTokenBuckets({
         perSecond: config.STRANGER_LIMIT_PER_SECOND,
@@ -69,7 +63,7 @@ await listen({
     gatewayEvents:
       secrets.length === 0
         ? undefined
-        : { read: createStripeEventReader({ secrets }), apply: (event) => applyGatewayEvent(payments.deps, event) },
+        : { read: createStripeEventReader({ secrets }), apply: (event) => applyGatewayEvent(payments, event) },
     metrics,
     logger,
     instance: config.INSTANCE,
@@ -77,9 +71,10 @@ await listen({
   }),
   host: config.HOST,
   port: config.PORT,
-  // Neither Redis nor the gateway: without the one payments are slower under contention, without the other they are 202.
-  isReady: payments.database.isReady,
+  // Neither Redis nor the gateway: without the one payments are slower under contention, without the other they are
+  // 202.
+  isReady: connections.database.isReady,
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
-  onDrained: payments.close,
+  onDrained: close,
 })

@@ -189,7 +189,7 @@ describe('an event about a refund', () => {
     const stranger = refundEvent(open, 'refund.updated', 'succeeded', { amount: 1 })
     expect(await api.deliver(stranger)).toMatchObject({ status: 200, body: { result: 'noted' } })
     expect(await refundOf(open)).toMatchObject({ state: 'processing' })
-    const [row] = await world.sql('SELECT look_at <= now() AS due FROM refunds WHERE id = $1', [open.refundId])
+    const [row] = await world.sql('SELECT next_attempt_at <= now() AS due FROM refunds WHERE id = $1', [open.refundId])
     expect(row).toEqual({ due: true })
     expect((await recoverRefund(replica.deps, open.refundId))?.refund.id).toBe(open.refundId)
   })

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { developmentAccounts, TransactionConflict } from '@seatbelt/database'
+import { developmentAccounts, sql, TransactionConflict } from '@seatbelt/database'
 import { recoverPayment } from '@seatbelt/payments'
 import { createLatch, raceCopies, startTcpProxy, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { hookedTransaction, isSettleRead } from '../../../packages/payments/test/hooked-transaction.ts'
 import { accountId, brief, letTimePass, type Replica } from '../../../packages/payments/test/shop.ts'
 import {
   type Api,
@@ -294,9 +295,10 @@ describe('the waiting request and the event', () => {
 
 describe('a hint', () => {
   const dueNow = async (paymentId: string) => {
-    const rows = await world.sql<{ due: boolean }>('SELECT look_at <= now() AS due FROM payments WHERE id = $1', [
-      paymentId,
-    ])
+    const rows = await world.sql<{ due: boolean }>(
+      'SELECT next_attempt_at <= now() AS due FROM payments WHERE id = $1',
+      [paymentId],
+    )
     return rows[0]?.due
   }
 
@@ -449,15 +451,14 @@ describe('what is refused', () => {
 describe('what cannot be written down now', () => {
   it('killed between the event and its effect: nothing is recorded, and the next delivery applies it', async () => {
     const dying = await world.replica('dying', {
-      layers: ({ compareAndSet }) => ({
-        compareAndSet: {
-          ...compareAndSet,
-          depose: async (tx) => {
-            expect(await tx.$queryRaw`SELECT result FROM gateway_events`).toEqual([{ result: 'applied' }])
-            await tx.$queryRaw`SELECT pg_terminate_backend(pg_backend_pid())`
-            return null
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text, _, tx) => {
+            if (!isSettleRead(text)) return
+            expect(await tx.read(sql`SELECT result FROM gateway_events`)).toEqual([{ result: 'applied' }])
+            await tx.read(sql`SELECT pg_terminate_backend(pg_backend_pid())`)
           },
-        },
+        }),
       }),
     })
     const { orderId, intentId } = await openCharged()
@@ -504,28 +505,23 @@ describe('what cannot be written down now', () => {
   })
 
   it('a payment that recovery takes over at that moment is judged again', async () => {
-    let takenOver = false
+    const { orderId, intentId } = await openCharged()
     const racing = await world.replica('racing', {
-      layers: ({ compareAndSet }) => ({
-        compareAndSet: {
-          ...compareAndSet,
-          depose: async (tx, read) => {
-            // On a connection of its own, as recovery does, which takes no lock of the order.
-            if (!takenOver) await world.sql('UPDATE payments SET generation = generation + 1 WHERE id = $1', [read.id])
-            takenOver = true
-            return compareAndSet.depose(tx, read)
-          },
+      layers: ({ transaction }) => ({
+        transaction: async (work) => {
+          // Between the first read and the lock, on a connection of its own: recovery takes no lock of the order.
+          await world.sql('UPDATE payments SET generation = generation + 1 WHERE order_id = $1', [orderId])
+          return transaction(work)
         },
       }),
     })
-    const { orderId, intentId } = await openCharged()
     const told = await theEvent(intentId, 'payment_intent.succeeded')
     expect(await (await world.api(racing)).deliver(told)).toMatchObject({ body: { result: 'applied' } })
     expect(await booksOf(world, orderId)).toEqual(paid)
   })
 })
 
-it('an event costs a bounded number of statements: a copy one, a hint two, evidence at most sixteen', async () => {
+it('an event has at most one statement (a copy, known news), two (a hint) or sixteen (evidence)', async () => {
   const { hostname: host, port } = new URL(world.databaseUrl)
   const proxy = await startTcpProxy({ target: { host, port: Number(port) }, protocol: 'postgres' })
   let statements = 0
@@ -550,6 +546,8 @@ it('an event costs a bounded number of statements: a copy one, a hint two, evide
     expect(evidence).toBeGreaterThan(3)
     expect(evidence).toBeLessThanOrEqual(16)
     expect(await costOf(told)).toBe(1)
+    // The payment is settled by now: whatever else is said of it is known, and costs one read without any lock.
+    expect(await costOf(intentEvent(payment, 'payment_intent.payment_failed'))).toBe(1)
   } finally {
     await proxy.close()
   }

@@ -102,7 +102,7 @@ describe('POST /v1/payments/:paymentId/review', () => {
         },
       }),
     })
-    await world.sql('UPDATE payments SET look_at = now() WHERE id = $1', [paymentId])
+    await world.sql('UPDATE payments SET next_attempt_at = now() WHERE id = $1', [paymentId])
     const look = recoverPayment(worker.deps, paymentId)
     await looking.wait()
     expect(await review(paymentId)).toMatchObject({
@@ -130,7 +130,7 @@ describe('POST /v1/payments/:paymentId/review', () => {
       headers: { authorization: `Bearer ${owner.apiKey}`, 'idempotency-key': randomUUID() },
     })
     expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1'])
-    expect(await world.sql('SELECT look_at <= now() AS due FROM payments WHERE id = $1', [paymentId])).toEqual([
+    expect(await world.sql('SELECT next_attempt_at <= now() AS due FROM payments WHERE id = $1', [paymentId])).toEqual([
       { due: true },
     ])
   })

@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, developmentAccounts, findAccountByKeyHash, seedDevelopment } from '@seatbelt/database'
 import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, renderings } from '@seatbelt/http'
-import { createPaymentOperations, openPayments, type PaymentDeps, recoverPayment } from '@seatbelt/payments'
+import {
+  composePayments,
+  createPaymentOperations,
+  openConnections,
+  type PaymentDeps,
+  recoverPayment,
+} from '@seatbelt/payments'
 import { eventually, freshDatabase, race, startTcpProxy, valuesOf } from '@seatbelt/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { noCheckouts } from '../../../packages/payments/test/shop.ts'
@@ -14,7 +20,7 @@ import { start as startGateway } from '../../gateway/src/index.ts'
 import { runRecovery } from '../../worker/src/index.ts'
 import { createApp } from '../src/index.ts'
 
-/** As many as `openPayments` gives to requests. */
+/** As many as `openConnections` gives to requests. */
 const places = 100
 const surplus = 60
 /** Nothing here runs into it: what hangs is let go by the test, so that a busy machine changes nothing. */
@@ -45,17 +51,23 @@ async function openWorld() {
   )
   const open = (by: string) => {
     const metrics = createMetrics({ processMetrics: false })
-    const payments = openPayments({
-      ...{ databaseUrl: fresh.url, databasePoolSize: 10, by, registry: metrics.registry, renderings, log: logger },
-      checkouts: () => noCheckouts,
-      ...{ redisLock: 'single', redisUrls: [process.env.TEST_REDIS_URL ?? ''] },
-      ...{
-        gatewayUrl: proxy.through(gateway.url),
-        gatewayApiKey: 'sk_test_dev_only',
-        gatewayDeadlineMs,
-        leaseMs: 300_000,
-      },
+    const policy = { gatewayDeadlineMs, leaseMs: 300_000 }
+    const connections = openConnections({
+      ...policy,
+      databaseUrl: fresh.url,
+      databasePoolSize: 10,
+      databasePrepared: true,
+      redisLock: 'single',
+      redisUrls: [process.env.TEST_REDIS_URL ?? ''],
+      gatewayUrl: proxy.through(gateway.url),
+      gatewayApiKey: 'sk_test_dev_only',
+      by,
+      registry: metrics.registry,
+      log: logger,
     })
+    const reportFault = (err: unknown, resource: string) => logger.error({ err, resource }, 'a fault after a commit')
+    const deps = composePayments(connections, { ...policy, by, renderings, checkoutPurpose: noCheckouts, reportFault })
+    const payments = { ...connections, deps }
     closers.push(payments.close)
     return { payments, metrics }
   }
@@ -139,7 +151,7 @@ function startWorker({ open }: World) {
     putOff: () =>
       payments.database.client.payment.updateMany({
         where: { state: 'processing', leasedUntil: null },
-        data: { lookAt: new Date(Date.now() + 3_600_000) },
+        data: { nextAttemptAt: new Date(Date.now() + 3_600_000) },
       }),
   }
 }

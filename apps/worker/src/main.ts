@@ -1,7 +1,8 @@
 import { endOverdueCheckout, expireHolds, openBooking } from '@seatbelt/booking'
-import { assertMigrated } from '@seatbelt/database'
+import { assertMigrated, assertPoolerFits } from '@seatbelt/database'
 import {
   bookingRenderings,
+  connectionOptions,
   createLogger,
   createMetrics,
   listen,
@@ -20,7 +21,7 @@ import {
   readBillingHour,
   readStandingDifferences,
   reconcile,
-  recoverLapsingHold,
+  recoverExpiredAuthorization,
   recoverPayment,
   recoverRefund,
 } from '@seatbelt/payments'
@@ -38,36 +39,29 @@ const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE
 const { registry, answerMetrics } = createMetrics()
 
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
+await prepareOrExit(logger, () => assertPoolerFits(config.DATABASE_URL, { prepared: config.DATABASE_PREPARED }))
 
-const payments = openBooking({
-  databaseUrl: config.DATABASE_URL,
-  databasePoolSize: config.DATABASE_POOL_SIZE,
-  redisLock: config.REDIS_LOCK,
-  redisUrls: config.REDIS_URLS,
-  gatewayUrl: config.GATEWAY_URL,
-  gatewayApiKey: config.GATEWAY_API_KEY,
-  gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
-  leaseMs: config.LEASE_MS,
-  by: config.INSTANCE,
+const { connections, payments, booking, close } = openBooking({
+  ...connectionOptions(config),
   registry,
   renderings,
   bookingRenderings,
   log: logger,
 })
 
-/** In one transaction: a few milliseconds of locks on rows that nobody wants but whoever takes them over. */
+/** Each transaction locks expired rows for a few milliseconds. Only a new buyer could contend for them. */
 const holdsAtOnce = 100
 
 const stop = new AbortController()
 const recovery = runRecovery({
   recover: inTurn(
-    () => recoverPayment(payments.deps),
-    () => recoverLapsingHold(payments.deps),
-    () => recoverRefund(payments.deps),
+    () => recoverPayment(payments),
+    () => recoverExpiredAuthorization(payments),
+    () => recoverRefund(payments),
   ),
   lanes: config.RECOVERY_LANES,
   idlePauseMs: config.RECOVERY_IDLE_MS,
-  onWake: payments.onGatewayBack,
+  onWake: connections.onGatewayBack,
   signal: stop.signal,
   logger,
   registry,
@@ -77,7 +71,7 @@ const relayTimes = { sendDeadlineMs: config.RELAY_SEND_DEADLINE_MS, leaseMs: con
 const deadlineMs = relayTimes.sendDeadlineMs
 const webhooks = createWebhookSender({ targets: config.WEBHOOK_TARGETS, deadlineMs })
 const relays = runRelays({
-  database: payments.database,
+  database: connections.database,
   send: {
     receipt:
       config.SMTP_URL && config.MAIL_FROM
@@ -93,29 +87,33 @@ const relays = runRelays({
   registry,
 })
 const purge = runPurge({
-  purge: (what) => purgeExpired(payments.database, what),
+  purge: (what) => purgeExpired(connections.database, what),
   signal: stop.signal,
   logger,
   registry,
 })
 
 const holdExpiry = runHoldExpiry({
-  expire: () => expireHolds(payments.booking, holdsAtOnce),
-  endOverdue: () => endOverdueCheckout(payments.booking),
+  expire: () => expireHolds(booking, holdsAtOnce),
+  endOverdue: () => endOverdueCheckout(booking),
   signal: stop.signal,
   logger,
   registry,
 })
 
 const billing = runBilling({
-  readHour: () => readBillingHour(payments.deps, config.BILLING_INTERVAL_SECONDS),
+  readHour: () => readBillingHour(payments, config.BILLING_INTERVAL_SECONDS),
   bill: (run) =>
-    billHour(payments.deps, {
+    billHour(payments, {
       ...run,
       lanes: config.BILLING_LANES,
       onFault: (err, id) => logger.error({ err, id }, 'this could not be billed, and is tried again by the next run'),
     }),
-  leadership: { ...payments.leadership, draw: () => drawBillingFence(payments.database) },
+  leadership: {
+    lock: connections.lock,
+    ttlMs: connections.lockTtlMs,
+    draw: () => drawBillingFence(connections.database),
+  },
   signal: stop.signal,
   logger,
   registry,
@@ -124,10 +122,10 @@ const billing = runBilling({
 const reconciliation = runReconciliation({
   compare: (signal) => {
     const limits = { judgedAfterMs: judgedAfterMs({ leaseMs: config.LEASE_MS }), pageSize: defaultPageSize }
-    const { deps, gateway } = payments
-    return reconcile({ payments: deps, gateway, ...limits }, { mode: 'report', from: null, to: null }, signal)
+    const { gateway } = connections
+    return reconcile({ payments, gateway, ...limits }, { mode: 'report', from: null, to: null }, signal)
   },
-  readStanding: () => readStandingDifferences(payments.database),
+  readStanding: () => readStandingDifferences(connections.database),
   everyMs: config.RECONCILE_HOURS * 3_600_000,
   signal: stop.signal,
   logger,
@@ -138,7 +136,7 @@ await listen({
   app: answerMetrics,
   host: config.HOST,
   port: config.PORT,
-  isReady: payments.database.isReady,
+  isReady: connections.database.isReady,
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
   stopWork: () => {
@@ -146,6 +144,6 @@ await listen({
     return Promise.all([recovery, relays, purge, holdExpiry, billing, reconciliation]).then(() => undefined)
   },
   onDrained: async () => {
-    await Promise.all([webhooks.close(), payments.close()])
+    await Promise.all([webhooks.close(), close()])
   },
 })

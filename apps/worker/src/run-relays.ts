@@ -1,6 +1,6 @@
 import type { Database } from '@seatbelt/database'
 import type { Logger } from '@seatbelt/http'
-import { type Channel, createRelay, type Message, type RelayTimes } from '@seatbelt/payments'
+import { type Channel, createRelay, type Message, processRuntime, type RelayTimes } from '@seatbelt/payments'
 import { Counter, Gauge, type Registry } from 'prom-client'
 import { runLanes } from './run-lanes.ts'
 
@@ -34,7 +34,7 @@ export async function runRelays(options: RelaysOptions): Promise<void> {
     const reportFault = (err: unknown, messageId: string) =>
       logger.error({ err, channel, messageId }, 'a message met a fault on our side')
     const relay = createRelay({
-      ...{ ...times, database, channel, send: sendOne, reportFault },
+      ...{ ...times, database, runtime: processRuntime, channel, send: sendOne, reportFault },
       // One mail server takes all receipts; each account has an endpoint of its own.
       ...(channel === 'webhook' && { perAccount: Math.max(1, lanes - 1) }),
     })

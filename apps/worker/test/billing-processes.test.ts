@@ -7,15 +7,12 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { type BillingShop, openBillingShop } from '../../../packages/payments/test/billing-shop.ts'
 import { letLeasesRunOut, openShop, type Replica, type Shop } from '../../../packages/payments/test/shop.ts'
 
-/**
- * Real workers, which wake at the same full seconds. Their `hour` is short, because nobody waits for a real one; it is the
- * interval alone that is shorter.
- */
+/** Real workers, which wake at the same full seconds. Their billing interval is a second instead of an hour. */
 const intervalSeconds = 1
-/** So many charges are at the gateway when the leader is stopped, and two are still to be begun. */
+/** So many charges are at the gateway when the leader is stopped, and two have not begun yet. */
 const lanes = 4
 const subscriptions = lanes + 2
-/** Of an answer: the leader is stopped before, however busy the machine is. Less than its deadline for a request. */
+/** Longer than a busy machine takes to stop the leader, and less than the leader's deadline for a request. */
 const heldBack = { on: 'confirm', kind: 'delay', delayMs: 6_000, rate: 1 }
 
 let shop: Shop
@@ -50,11 +47,11 @@ it('three workers wake at the same moment: each due period is charged once', asy
   await eachIsChargedOnce(ids)
 }, 60_000)
 
-it('without Redis nobody leads and nothing is billed, which is said; when it is back, all is', async () => {
+it('without Redis no worker leads, which is logged; when Redis is back, everything is billed', async () => {
   await redis.kill()
   const ids = await subscribe()
   await eventually(
-    'a worker says that nobody can be elected',
+    'a worker logs that no leader can be elected',
     () => workers.some(({ log }) => log.some((line) => line.includes('no leader can be elected'))),
     { boundMs: 20_000 },
   )
@@ -64,7 +61,7 @@ it('without Redis nobody leads and nothing is billed, which is said; when it is 
   await eachIsChargedOnce(ids)
 }, 60_000)
 
-it('the leading worker is killed while it charges: another one goes on, and each due period is charged once', async () => {
+it('the leader is killed while it charges: another worker continues, and each due period is charged once', async () => {
   await shop.faults(heldBack)
   const ids = await subscribe()
   const leader = await leaderAtTheGateway()
@@ -73,13 +70,13 @@ it('the leading worker is killed while it charges: another one goes on, and each
   await gone
   workers = workers.filter((worker) => worker !== leader)
   await shop.faults()
-  // As time would: what it had at the gateway is recovery's.
+  // As time would: its charges at the gateway belong to recovery.
   await letLeasesRunOut(shop)
   await allArePaid(ids)
   await eachIsChargedOnce(ids)
 }, 90_000)
 
-it('the leading worker is paused while it charges, until another one has led: each due period is charged once', async () => {
+it('the leader is paused while it charges, until another has led: each due period is charged once', async () => {
   await shop.faults(heldBack)
   const ids = await subscribe()
   const leader = await leaderAtTheGateway()
@@ -115,7 +112,7 @@ async function subscribe(): Promise<readonly string[]> {
   return ids
 }
 
-/** Who leads, when each of its lanes waits for the gateway: then it is in the middle of no transaction. */
+/** The leader, when each of its lanes waits for the gateway, so that it has no transaction open. */
 async function leaderAtTheGateway(): Promise<Worker> {
   const by = await eventually(
     'all lanes are at the gateway',
@@ -157,11 +154,17 @@ async function startWorker(name: string): Promise<Worker> {
   const child = spawn(process.execPath, ['--import', 'tsx', main], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
-      ...{ PATH: process.env.PATH, INSTANCE: name, PORT: '0', LOG_LEVEL: 'info' },
-      ...{ DATABASE_URL: shop.databaseUrl, REDIS_URLS: redis.url, GATEWAY_URL: shop.gatewayUrl },
-      ...{ GATEWAY_API_KEY: 'sk_test_dev_only', BILLING_INTERVAL_SECONDS: String(intervalSeconds) },
+      PATH: process.env.PATH,
+      INSTANCE: name,
+      PORT: '0',
+      LOG_LEVEL: 'info',
+      DATABASE_URL: shop.databaseUrl,
+      REDIS_URLS: redis.url,
+      GATEWAY_URL: shop.gatewayUrl,
+      GATEWAY_API_KEY: 'sk_test_dev_only',
+      BILLING_INTERVAL_SECONDS: String(intervalSeconds),
       BILLING_LANES: String(lanes),
-      ...{ RECOVERY_IDLE_MS: '200' },
+      RECOVERY_IDLE_MS: '200',
     },
   })
   const log: string[] = []

@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ReconciliationReport } from '@seatbelt/payments'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openStranger, type Stranger } from '../../../packages/payments/test/reconcile-support.ts'
 import { openPaid } from '../../../packages/payments/test/refund-support.ts'
 import { openShop, type Replica, type Shop } from '../../../packages/payments/test/shop.ts'
+import type { ReconciliationReport } from '../src/index.ts'
 import { readArguments } from '../src/reconcile/read-arguments.ts'
 
 let shop: Shop

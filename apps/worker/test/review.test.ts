@@ -31,10 +31,10 @@ beforeEach(() => shop.faults())
 afterAll(() => shop?.close())
 
 it('what waits for a person is listed over all accounts, with what is known and what to do, and is looked at on request', async () => {
-  expect(describeInReview(await listInReview(replica.database), new Date())).toBe('Nothing waits for a person.\n')
+  expect(describeInReview(await listInReview(replica), new Date())).toBe('Nothing waits for a person.\n')
   const [{ paymentId }, { refundId }] = [await paymentInReview(), await refundInReview()]
 
-  const listed = describeInReview(await listInReview(replica.database), new Date())
+  const listed = describeInReview(await listInReview(replica), new Date())
   expect(listed).toMatch(/^1 payment and 1 refund wait for a person/)
   expect(listed).toMatch(new RegExp(`payment ${paymentId}\\n {2}open for {3}25 h`))
   expect(listed).toMatch(/unknown: .*\(worker-1/)
@@ -198,7 +198,10 @@ it('a merchant looks at a refund that waits for a person, and finds it by its st
   expect((await listAllRefunds(stranger, { limit: 1, after: null, state: null })).items).toEqual([])
 
   expect(await reviewRefund(stranger, refundId)).toMatchObject({ refusal: { code: 'refund-not-found' } })
-  expect(await reviewRefund(accountId, refundId)).toMatchObject({ kind: 'reviewed', refund: { state: 'needs_review' } })
+  expect(await reviewRefund(accountId, refundId)).toMatchObject({
+    kind: 'reviewed',
+    subject: { state: 'needs_review' },
+  })
   await failMissingRefund(await operatorWith(), refundId)
   expect(await reviewRefund(accountId, refundId)).toEqual({
     ...{ kind: 'refused', refusal: { code: 'refund-not-in-review', refundId, state: 'failed' } },

@@ -8,7 +8,7 @@ import { type BillingRunOptions, runBilling } from '../src/run-billing.ts'
 
 const hour = (isFinished = false, restMs = 3_600_000): BillingHour => ({ hour: new Date(0), isFinished, restMs })
 
-/** Nothing is waited for: the pauses are written down. */
+/** Its pauses are recorded, and take no time. */
 function start(
   options: Pick<BillingRunOptions, 'readHour' | 'bill'>,
   { lock = alwaysGranted(), stopAfterRests = Number.POSITIVE_INFINITY } = {},
@@ -65,7 +65,7 @@ it('an hour whose run is finished is left alone, and the copy rests until the ne
   expect({ bills, rests }).toEqual({ bills: 0, rests: [60_000, 60_000, 20_000] })
 })
 
-it('an unfinished run is gone on with after a pause, under a new fence', async () => {
+it('an unfinished run continues after a pause, under a new fence', async () => {
   const fences: bigint[] = []
   const { rests, ended } = start(
     {
@@ -78,7 +78,7 @@ it('an unfinished run is gone on with after a pause, under a new fence', async (
   expect({ fences, rests }).toEqual({ fences: [1n, 2n], rests: [5_000, 60_000] })
 })
 
-it('a copy that only finds the run finished does not say that it led it', async () => {
+it('a copy that only finds the run finished does not log that it led the run', async () => {
   const ends: Billed[] = ['finished-before', 'finished']
   const { said, ended } = start(
     {
@@ -91,7 +91,7 @@ it('a copy that only finds the run finished does not say that it led it', async 
   expect(said).toEqual(['found the billing run finished', 'led the billing run'])
 })
 
-it('a fault is logged, and the run is taken up again after a pause', async () => {
+it('a fault is logged, and the run continues after a pause', async () => {
   let bills = 0
   const { rests, ended } = start(
     {
@@ -107,7 +107,7 @@ it('a fault is logged, and the run is taken up again after a pause', async () =>
   expect({ bills, rests }).toEqual({ bills: 2, rests: [5_000, 60_000] })
 })
 
-it('without the lock nobody leads: nothing is billed, and each vain campaign is counted', async () => {
+it('without the lock no copy leads: nothing is billed, and each failed election is counted', async () => {
   const away: Lock = { strategy: 'fake', acquire: async () => ({ acquired: false, reason: 'unavailable' }) }
   let bills = 0
   const { stop, ended, elections } = start(
@@ -127,7 +127,7 @@ it('without the lock nobody leads: nothing is billed, and each vain campaign is 
   expect(await elections()).toMatchObject([{ labels: { result: 'unavailable' } }])
 })
 
-it('a copy that is stopped tells its leader’s work to end, and waits for what is under way', async () => {
+it('a copy that is stopped ends its run, and waits for what is under way', async () => {
   const [begun, mayEnd] = [createLatch('it has begun'), createLatch('it may end')]
   const { stop, ended } = start({
     readHour: async () => hour(),

@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
 import { createLogger } from '@seatbelt/http'
-import { enqueueMessages, type Message, type Purgeable, purgeBatchSize, SendFailure } from '@seatbelt/payments'
+import {
+  enqueueMessages,
+  type Message,
+  type Purgeable,
+  processRuntime,
+  purgeBatchSize,
+  SendFailure,
+} from '@seatbelt/payments'
 import { createLatch, eventually, type FreshDatabase, freshDatabase } from '@seatbelt/testing'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -24,12 +31,9 @@ afterEach(async () => {
 })
 
 function tell(count: number): Promise<unknown> {
-  const one = () =>
-    database.transaction((tx) =>
-      enqueueMessages({ newId: randomUUID }, tx, {
-        ...{ accountId, topic: 'payment.succeeded', subjectId: randomUUID(), data: {}, receipt: null },
-      }),
-    )
+  const fact = () =>
+    ({ accountId, topic: 'payment.succeeded', subjectId: randomUUID(), data: {}, receipt: null }) as const
+  const one = () => database.transaction(async (tx) => enqueueMessages({ runtime: processRuntime }, tx, fact()))
   return Promise.all(Array.from({ length: count }, one))
 }
 
@@ -51,7 +55,7 @@ function start(webhook: (message: Message) => Promise<void>) {
 }
 
 describe('the relays of a worker', () => {
-  it('send everything once, copies beside them, and say how old what is unsent is', async () => {
+  it('send everything once, also beside a second worker, and export the age of what is unsent', async () => {
     await tell(12)
     await database.client.$executeRaw`UPDATE outbox SET created_at = created_at - interval '90 seconds'`
     const sent: string[] = []
@@ -73,7 +77,7 @@ describe('the relays of a worker', () => {
     expect(sentBy.reduce((sum, { value }) => sum + value, 0)).toBe(12)
   })
 
-  it('count what is given up, and tell of it in the log without its address', async () => {
+  it('count what is given up, and log it without its address', async () => {
     await tell(1)
     const relays = start(() => Promise.reject(new SendFailure('HTTP 500', { isPermanent: true })))
     await eventually('it was given up', async () => {
@@ -86,7 +90,7 @@ describe('the relays of a worker', () => {
     expect(relays.lines.join('')).not.toContain('shop.example')
   })
 
-  it('say once that a channel is off', async () => {
+  it('log once that a channel is off', async () => {
     const relays = start(async () => undefined)
     await relays.end()
     expect(relays.lines.filter((line) => line.includes('"channel":"receipt"'))).toHaveLength(1)
@@ -94,7 +98,7 @@ describe('the relays of a worker', () => {
 })
 
 describe('the purge of a worker', () => {
-  it('goes on while batches are full, through every kind, and rests when nothing is old enough', async () => {
+  it('continues while batches are full, through every kind, and rests when nothing is old enough', async () => {
     const left: Record<Purgeable, number> = { 'idempotency-keys': purgeBatchSize + 1, outbox: 1, 'gateway-events': 0 }
     const rounds: Purgeable[] = []
     const isThrough = createLatch('every kind was asked')

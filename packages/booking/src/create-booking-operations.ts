@@ -6,7 +6,7 @@ import { createEventPlans, findEvent, listEvents } from './event/event-queries.t
 import { createAvailabilityReader } from './event/read-availability.ts'
 import { createSeatMapReader } from './event/read-seat-map.ts'
 import { extendHold } from './hold/extend-hold.ts'
-import { findHold } from './hold/hold-rows.ts'
+import { findHold } from './hold/hold-queries.ts'
 import { holdSeats } from './hold/hold-seats.ts'
 import { releaseHold } from './hold/release-hold.ts'
 import type { BookingDeps } from './shared/booking-deps.ts'
@@ -26,7 +26,7 @@ export function createBookingOperations(deps: BookingDeps): BookingOperations {
     listEvents: (accountId, page) => listEvents(database, plans, accountId, page),
     readAvailability: createAvailabilityReader(database, plans),
     readSeatMap: createSeatMapReader(database, plans),
-    findHold: (accountId, holdId) => database.statement((client) => findHold(client, accountId, holdId)),
-    findBooking: (accountId, bookingId) => database.statement((client) => findBooking(client, accountId, bookingId)),
+    findHold: (accountId, holdId) => findHold(database, accountId, holdId),
+    findBooking: (accountId, bookingId) => findBooking(database, accountId, bookingId),
   }
 }

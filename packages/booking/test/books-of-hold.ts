@@ -1,6 +1,6 @@
 import type { BoxOffice } from './box-office.ts'
 
-/** What stands in the books, and at the gateway, about a hold and what became of it. */
+/** The state of a hold in the database and at the gateway, with its booking, order and payment. */
 export interface BooksOfHold {
   readonly hold: string
   readonly booking: string
@@ -13,7 +13,7 @@ export interface BooksOfHold {
   /** Of the event's tier. */
   readonly held: number
   readonly sold: number
-  /** What the gateway took for the order of the latest checkout. */
+  /** Captures at the gateway for the order of the latest checkout. */
   readonly charges: number
   readonly refunded: number
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Booking, Hold } from '@seatbelt/domain'
 import type { SimulatorOptions } from '@seatbelt/gateway'
 import { recoverPayment, recoverRefund } from '@seatbelt/payments'
-import type { Guarded, SeatHintLayer } from '@seatbelt/safety'
+import type { Guarded, SeatPreCheckLayer } from '@seatbelt/safety'
 import { v7 as newId } from 'uuid'
 import {
   accountId,
@@ -17,8 +17,8 @@ import {
 } from '../../payments/test/shop.ts'
 import { cancelBooking } from '../src/booking/cancel-booking.ts'
 import { checkOut } from '../src/booking/check-out.ts'
-import { createCheckoutSteps } from '../src/booking/checkout-purpose.ts'
-import type { SeatChange } from '../src/live/seat-change.ts'
+import { createCheckoutPurpose } from '../src/booking/checkout-purpose.ts'
+import { createSeatChangePublisher, type SeatChange } from '../src/live/seat-change.ts'
 import type { BookingDeps } from '../src/shared/booking-deps.ts'
 import type { BookingRenderings, CancellationResult, CheckoutResult } from '../src/shared/operations.ts'
 
@@ -32,18 +32,18 @@ export interface BoxOffice extends Shop {
   newEvent(event?: Partial<TestEvent>): Promise<SoldEvent>
 }
 
-export interface BoxOfficeParts extends Omit<ReplicaParts, 'checkouts'> {
-  readonly seatHint?: SeatHintLayer
+export interface BoxOfficeParts extends Omit<ReplicaParts, 'checkout'> {
+  readonly seatPreCheck?: SeatPreCheckLayer
   readonly holdMs?: number
 }
 
 export interface Window {
   readonly replica: Replica
   readonly deps: BookingDeps
-  /** What it reported to a person. */
+  /** The faults that it reported. */
   faults(): readonly unknown[]
-  /** What it told of seats that changed hands, in order. */
-  readonly told: readonly SeatChange[]
+  /** The changes of seats that it published, in order. */
+  readonly published: readonly SeatChange[]
   checkOut(holdId: string, options?: CheckoutOptions): Promise<CheckoutResult>
   cancel(bookingId: string, key?: string): Promise<CancellationResult>
 }
@@ -72,9 +72,9 @@ export interface SoldEvent {
   readonly tierId: string
 }
 
-/** Who asks, where a test does not say. */
+/** The customer, unless a test names another one. */
 export const customerId = 'customer-1'
-/** Nothing lapses in a test that does not want it to. */
+/** Long enough that no hold lapses unless a test makes it lapse. */
 const defaultHoldMs = 600_000
 
 export async function openBoxOffice(gatewayOptions: Partial<SimulatorOptions> = {}): Promise<BoxOffice> {
@@ -89,24 +89,24 @@ export async function openBoxOffice(gatewayOptions: Partial<SimulatorOptions> = 
 async function openWindow(
   shop: Shop,
   by: string,
-  { seatHint = openHint, holdMs = defaultHoldMs, ...parts }: BoxOfficeParts,
+  { seatPreCheck = passingPreCheck, holdMs = defaultHoldMs, ...parts }: BoxOfficeParts,
 ): Promise<Window> {
-  const told: SeatChange[] = []
-  const tell = (change: SeatChange) => void told.push(change)
-  const faults: unknown[] = []
-  const checkouts = createCheckoutSteps({
-    ...{ renderings, newId, tell, forget: seatHint.forget },
-    reportFault: (fault) => faults.push(fault),
-  })
-  const replica = await shop.replica(by, { ...parts, checkouts })
+  const published: SeatChange[] = []
+  const publishSeatChange = createSeatChangePublisher((change) => published.push(change), seatPreCheck)
+  const checkout = createCheckoutPurpose({ renderings, publishSeatChange })
+  const replica = await shop.replica(by, { ...parts, checkout })
   const deps: BookingDeps = {
-    ...{ payments: replica.deps, layers: { ...replica.deps.layers, seatHint }, renderings, policy: { holdMs }, tell },
+    payments: replica.deps,
+    seatPreCheck,
+    renderings,
+    policy: { holdMs },
+    publishSeatChange,
   }
   return {
     replica,
-    faults: () => [...replica.faults, ...faults],
+    faults: () => replica.faults,
     deps,
-    told,
+    published,
     checkOut: (holdId, options = {}) => {
       const { key = randomUUID(), paymentMethod = 'pm_card_visa' } = options
       const request = { holdId, customerId: options.customerId ?? customerId, paymentMethod, receiptEmail: null }
@@ -116,37 +116,44 @@ async function openWindow(
   }
 }
 
-/** The cheap door, always open: most tests are about what is behind it. */
-export const openHint: SeatHintLayer = { door: () => (_, work) => work(), forget: () => undefined }
+/** Every request passes: most tests are about the layers below. */
+export const passingPreCheck: SeatPreCheckLayer = { preCheck: () => (_, work) => work(), forget: () => undefined }
 
 async function insertEvent(shop: Shop, options: Partial<TestEvent>): Promise<SoldEvent> {
   const { seatsPerCustomer = 100, rows = [[1, 2, 3, 4]], priceMinor = 5_000, capacity = 10, ...rest } = options
   const [eventId, sectionId, tierId] = [newId(), newId(), newId()]
+  const owner = rest.accountId ?? accountId
   const seats = rows.flatMap((numbers, row) => numbers.map((number) => ({ id: newId(), row, number })))
   await shop.sql(
     `INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer)
      VALUES ($1, $2, 'A night at the opera', 'EUR', now() - interval '1 day', now() + interval '1 day', $3)`,
-    [eventId, rest.accountId ?? accountId, seatsPerCustomer],
+    [eventId, owner, seatsPerCustomer],
   )
   await shop.sql(
-    `INSERT INTO event_sections (id, event_id, position, name, price_minor) VALUES ($1, $2, 1, 'Stalls', $3)`,
-    [sectionId, eventId, priceMinor],
+    `INSERT INTO event_sections (id, account_id, event_id, position, name, price_minor)
+     VALUES ($1, $4, $2, 1, 'Stalls', $3)`,
+    [sectionId, eventId, priceMinor, owner],
   )
   await shop.sql(
-    `INSERT INTO seats (id, event_id, section_id, row_position, row_name, number)
-     SELECT id, $1, $2, row + 1, chr(65 + row), number FROM unnest($3::uuid[], $4::int[], $5::int[]) AS seat (id, row, number)`,
-    [eventId, sectionId, seats.map(({ id }) => id), seats.map(({ row }) => row), seats.map(({ number }) => number)],
+    `INSERT INTO seats (id, account_id, event_id, section_id, row_position, row_name, number)
+     SELECT id, $6, $1, $2, row + 1, chr(65 + row), number
+       FROM unnest($3::uuid[], $4::int[], $5::int[]) AS seat (id, row, number)`,
+    [
+      ...[eventId, sectionId, seats.map(({ id }) => id), seats.map(({ row }) => row)],
+      ...[seats.map(({ number }) => number), owner],
+    ],
   )
   if (capacity !== null) {
     await shop.sql(
-      `INSERT INTO tiers (id, event_id, position, name, price_minor, capacity) VALUES ($1, $2, 1, 'Standing', 2000, $3)`,
-      [tierId, eventId, capacity],
+      `INSERT INTO tiers (id, account_id, event_id, position, name, price_minor, capacity)
+       VALUES ($1, $4, $2, 1, 'Standing', 2000, $3)`,
+      [tierId, eventId, capacity, owner],
     )
   }
   return { eventId, sectionId, seatIds: seats.map(({ id }) => id), tierId }
 }
 
-/** A hold as `holdSeats` would have made it, straight into the database: for tests of what comes after. */
+/** A hold as `holdSeats` makes it, straight into the database: for tests of later operations. */
 export async function insertHold(
   shop: Shop,
   event: SoldEvent,
@@ -158,7 +165,8 @@ export async function insertHold(
   const lasts = `now() + make_interval(secs => ${lastsMs / 1_000})`
   const isOfPlaces = 'places' in of
   await shop.sql(
-    `INSERT INTO holds (id, account_id, event_id, customer_id, seat_ids, tier_id, quantity, amount_minor, currency, expires_at)
+    `INSERT INTO holds (id, account_id, event_id, customer_id, seat_ids, tier_id, quantity, amount_minor, currency,
+                        expires_at)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'EUR', ${lasts})`,
     [
       ...[id, accountId, event.eventId, forCustomer],
@@ -169,13 +177,14 @@ export async function insertHold(
   if (isOfPlaces) await shop.sql('UPDATE tiers SET held = held + $2 WHERE id = $1', [event.tierId, quantity])
   else
     await shop.sql(
-      `INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at) SELECT seat, $2, $3, ${lasts} FROM unnest($1::uuid[]) AS seat`,
-      [of.seatIds, event.sectionId, id],
+      `INSERT INTO seat_claims (seat_id, account_id, section_id, hold_id, expires_at)
+       SELECT seat, $4, $2, $3, ${lasts} FROM unnest($1::uuid[]) AS seat`,
+      [of.seatIds, event.sectionId, id, accountId],
     )
   return id
 }
 
-/** The house's answers are HTTP and made elsewhere; these say only what a test wants to see. */
+/** The answers of production are HTTP and made elsewhere; these have only what tests read. */
 const renderings: BookingRenderings = {
   eventCreated: (event) => ({ status: 201, body: JSON.stringify({ id: event.id }), location: null }),
   holdCreated: (hold) => ({ status: 201, body: JSON.stringify(hold), location: null }),
@@ -193,7 +202,7 @@ const renderings: BookingRenderings = {
   bookingSeen: ({ id, state }) => ({ id, state }),
 }
 
-/** What a checkout's or a cancellation's answer is about. */
+/** The booking in the answer of a checkout or a cancellation. */
 export function bookingIn(result: Guarded<unknown>): Booking {
   return bodyOf<{ booking: Booking }>(result).booking
 }
@@ -202,20 +211,21 @@ export function holdIn(result: Guarded<unknown>): Hold {
   return bodyOf<Hold>(result)
 }
 
-/** More passages than any payment needs: a capture that was answered 500 is asked for under its next key by the third. */
+/** More rounds than any payment needs: after a 500, the third recovery repeats a capture under its next key. */
 const mostRounds = 5
 
-/** Lets leases and pauses be over and works as a worker does, until nothing is open any more. */
+/** Ends leases and pauses, and recovers as a worker does, until nothing is open. */
 export async function recoverEverything(office: BoxOffice, { replica: { deps } }: Window): Promise<void> {
   for (let round = 0; round < mostRounds; round += 1) {
     await letLeasesRunOut(office)
     await office.sql(
       `UPDATE refunds SET leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 second' END,
-              look_at = now() - interval '1 second' WHERE state IN ('processing', 'needs_review')`,
+              next_attempt_at = now() - interval '1 second' WHERE state IN ('processing', 'needs_review')`,
     )
     while ((await recoverPayment(deps)) !== null || (await recoverRefund(deps)) !== null);
     const open = await office.sql(
-      `SELECT FROM payments WHERE state IN ('processing', 'capturing', 'voiding') UNION ALL SELECT FROM refunds WHERE state = 'processing'`,
+      `SELECT FROM payments WHERE state IN ('processing', 'capturing', 'voiding')
+       UNION ALL SELECT FROM refunds WHERE state = 'processing'`,
     )
     if (open.length === 0) return
   }

@@ -40,7 +40,7 @@ const booksOf = (holdId: string) => booksOfHold(office, holdId)
 const cancelled = { booking: 'cancelled', order: 'refunded', charges: 1, claims: 0, seats: 0, refunded: 10_000 }
 const standing = { booking: 'confirmed', charges: 1, claims: 2, seats: 2 }
 
-/** What the Redis lock would refuse first, what is below it must refuse as well. */
+/** The layers below the Redis lock must refuse as well. */
 const passingRedis: NonNullable<BoxOfficeParts['layers']> = () => ({ redisLock: (_, work) => work() })
 
 /** By the payments API. */
@@ -66,7 +66,7 @@ async function windowThatStandsStill(by: string) {
 }
 
 describe('cancelling a booking', () => {
-  it('gives the money back once, and the seats, which are then sold to somebody else', async () => {
+  it('refunds the money once and frees the seats, which another customer then buys', async () => {
     const { holdId, bookingId, event, seatIds } = await booked()
     expect(bookingIn(await api.cancel(bookingId))).toMatchObject({ id: bookingId, state: 'cancelled' })
     expect(await booksOf(holdId)).toMatchObject(cancelled)
@@ -75,7 +75,7 @@ describe('cancelling a booking', () => {
     expect(await booksOf(other)).toMatchObject(standing)
   })
 
-  it('gives places back', async () => {
+  it('frees places', async () => {
     const event = await office.newEvent()
     const holdId = await insertHold(office, event, { places: 3 })
     const { id } = bookingIn(await api.checkOut(holdId))
@@ -84,7 +84,7 @@ describe('cancelling a booking', () => {
     expect(await booksOf(holdId)).toMatchObject({ sold: 0, held: 0, refunded: 6_000 })
   })
 
-  it('twenty times at once with different keys: refunded once, and the others are told so', async () => {
+  it('twenty times at once with different keys refunds once, and refuses the others', async () => {
     const { holdId, bookingId } = await booked()
     const results = valuesOf(await raceCopies(20, (copy) => (copy % 2 ? api : worker).cancel(bookingId)))
     const answers = results.map(brief)
@@ -95,7 +95,7 @@ describe('cancelling a booking', () => {
     expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
-  it('again with the same key: the same answer; with another one: refused', async () => {
+  it('again with the same key returns the same answer, and with another key is refused', async () => {
     const { bookingId } = await booked()
     const key = randomUUID()
     const first = await api.cancel(bookingId, key)
@@ -103,11 +103,11 @@ describe('cancelling a booking', () => {
     expect(brief(await api.cancel(bookingId))).toBe('refused booking-cancelled')
   })
 
-  it('that nobody knows, or of another account, is not found', async () => {
+  it('is refused as not found for an unknown booking', async () => {
     expect(brief(await api.cancel(randomUUID()))).toBe('refused booking-not-found')
   })
 
-  it('that is not paid yet is refused for now', async () => {
+  it('is refused for now while the booking is not paid', async () => {
     const event = await office.newEvent()
     const holdId = await insertHold(office, event, { seatIds: event.seatIds.slice(0, 2) })
     await office.faults(
@@ -134,7 +134,7 @@ describe('beside the payments API', () => {
     }
   })
 
-  it('what was refunded before is not given back again: the rest is', async () => {
+  it('a cancellation refunds only what was not refunded before', async () => {
     const { holdId, bookingId, paymentId } = await booked()
     await refund(api, paymentId, 4_000)
     expect(bookingIn(await api.cancel(bookingId)).state).toBe('cancelled')
@@ -146,14 +146,14 @@ describe('beside the payments API', () => {
     expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
-  it('all of it refunded before: the seats are given back and the gateway is not asked', async () => {
+  it('after a full refund, a cancellation frees the seats without a request to the gateway', async () => {
     const { holdId, bookingId, paymentId } = await booked()
     await refund(api, paymentId)
     expect(bookingIn(await api.cancel(bookingId))).toMatchObject({ state: 'cancelled', refundId: null })
     expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
-  it('while it is not known what became of a refund, nothing is cancelled: it may fail, and then the money would be owed for seats that are gone', async () => {
+  it('while the outcome of a refund is unknown, a cancellation is refused for now', async () => {
     const { holdId, bookingId, paymentId } = await booked()
     const { window, reached, goOn } = await windowThatStandsStill('refunding')
     const refunding = refund(window, paymentId)
@@ -166,7 +166,7 @@ describe('beside the payments API', () => {
     expect(bookingIn(await api.cancel(bookingId)).state).toBe('cancelled')
   })
 
-  it('a refund of it by hand, while a cancellation is at the gateway, finds nothing left', async () => {
+  it('a refund during the effect of a cancellation finds nothing left', async () => {
     const { bookingId, paymentId, holdId } = await booked()
     const { window, reached, goOn } = await windowThatStandsStill('cancelling')
     const cancelling = window.cancel(bookingId)
@@ -180,8 +180,8 @@ describe('beside the payments API', () => {
   })
 })
 
-describe('a refund that does not come to pass', () => {
-  it('is refused by the gateway: the booking stands, its seats too, and it can be cancelled again', async () => {
+describe('a cancellation whose refund', () => {
+  it('is refused by the gateway leaves the booking and its seats, and can be tried again', async () => {
     const { holdId, bookingId } = await booked()
     const window = await office.open('refused-refund', {
       gateway: (real) => ({
@@ -197,13 +197,13 @@ describe('a refund that does not come to pass', () => {
     expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
-  it('is taken in hand by a bank that takes its time: cancelled, and the seats are free', async () => {
+  it('is pending at the bank is done, and the seats are free', async () => {
     const { holdId, bookingId } = await booked('pm_card_pendingRefund')
     expect(bookingIn(await api.cancel(bookingId)).state).toBe('cancelled')
     expect(await booksOf(holdId)).toMatchObject({ booking: 'cancelled', claims: 0, seats: 0 })
   })
 
-  it('is not answered: the booking is being cancelled until it is known, and the same key hears it', async () => {
+  it('has an unknown outcome is unsettled, and the same key returns the outcome later', async () => {
     const { holdId, bookingId } = await booked()
     await office.faults(
       { on: 'refund', kind: 'drop-after', rate: 1, times: 1 },

@@ -51,7 +51,8 @@ async function statusOfHold(
 ): Promise<{ state: string; leftSeconds: number; claimedSeconds: number | null }> {
   const [row] = await office.sql<{ state: string; leftSeconds: number; claimedSeconds: number | null }>(
     `SELECT state::text, extract(epoch FROM expires_at - now())::float8 AS "leftSeconds",
-            (SELECT min(extract(epoch FROM seat_claims.expires_at - now()))::float8 FROM seat_claims WHERE hold_id = holds.id) AS "claimedSeconds"
+            (SELECT min(extract(epoch FROM seat_claims.expires_at - now()))::float8
+               FROM seat_claims WHERE hold_id = holds.id) AS "claimedSeconds"
        FROM holds WHERE id = $1`,
     [holdId],
   )
@@ -61,14 +62,15 @@ async function statusOfHold(
 
 async function orderOf(holdId: string): Promise<{ orderId: string; paymentId: string }> {
   const [row] = await office.sql<{ orderId: string; paymentId: string }>(
-    `SELECT order_id AS "orderId", (SELECT id FROM payments WHERE payments.order_id = holds.order_id) AS "paymentId" FROM holds WHERE id = $1`,
+    `SELECT order_id AS "orderId", (SELECT id FROM payments WHERE payments.order_id = holds.order_id) AS "paymentId"
+       FROM holds WHERE id = $1`,
     [holdId],
   )
   if (!row) throw new Error('no order')
   return row
 }
 
-/** Stands still just before a request leaves it: a paused process, as far as all others can see. */
+/** A process that pauses just before it sends a request to the gateway. */
 async function pausedBefore(
   request: 'confirmIntent' | 'captureIntent',
   by: string,
@@ -93,7 +95,7 @@ async function pausedBefore(
   return { window, reached, goOn }
 }
 
-/** What a trigger keeps from happening is done by hand: the books are wrong, and nobody may pay for it. */
+/** By hand, past the triggers: the rows are wrong, and no customer may pay for that. */
 async function byHand(statement: string, parameters: unknown[]): Promise<void> {
   await office.sql('SET session_replication_role = replica')
   await office.sql(statement, parameters)
@@ -101,17 +103,37 @@ async function byHand(statement: string, parameters: unknown[]): Promise<void> {
 }
 
 describe('a checkout', () => {
-  it('books the seats, takes the money once, and tells it', async () => {
+  it('books the seats, takes the money once, and publishes the change', async () => {
     const { holdId, seatIds, event } = await held()
     const booking = bookingIn(await api.checkOut(holdId))
     expect(booking).toMatchObject({ state: 'confirmed', holdId, seatIds, quantity: 2, amountMinor: 10_000, customerId })
     expect(await booksOf(holdId)).toMatchObject({ hold: 'booked', order: 'paid', charges: 1, pinned: 2, seats: 2 })
-    expect(api.told.filter(({ eventId }) => eventId === event.eventId)).toEqual([
+    expect(api.published.filter(({ eventId }) => eventId === event.eventId)).toEqual([
       { eventId: event.eventId, seatIds, tierId: null, quantity: 2, state: 'booked' },
     ])
   })
 
-  it('of twenty at once with different keys, one pays and the others are told that it is being done or was', async () => {
+  it('takes at most nine round trips to PostgreSQL, and one when it is repeated', async () => {
+    const watched = await openStoppable(office, 'watched')
+    const roundTripsOf = async (work: () => Promise<unknown>) => {
+      const before = watched.proxy.roundTrips
+      await work()
+      return watched.proxy.roundTrips - before
+    }
+    try {
+      const { holdId } = await held()
+      const key = randomUUID()
+      // Key; claim: read, write; store the intent; settle: read, write; settle the capture: read, write.
+      expect(await roundTripsOf(() => watched.window.checkOut(holdId, { key }))).toBe(8)
+      expect(await roundTripsOf(() => watched.window.checkOut(holdId, { key }))).toBe(1)
+      expect(await booksOf(holdId)).toMatchObject({ booking: 'confirmed', charges: 1 })
+    } finally {
+      await office.closeReplicas('watched')
+      await watched.proxy.close()
+    }
+  })
+
+  it('twenty times at once with different keys pays once, and refuses the others', async () => {
     const { holdId } = await held()
     const results = valuesOf(await raceCopies(20, (copy) => (copy % 2 ? api : worker).checkOut(holdId)))
     const answers = results.map(brief)
@@ -122,7 +144,7 @@ describe('a checkout', () => {
     expect(await booksOf(holdId)).toMatchObject({ charges: 1, booking: 'confirmed' })
   })
 
-  it('of twenty at once with one key, all hear the same', async () => {
+  it('twenty times at once with one key returns the same answer to all', async () => {
     const { holdId } = await held()
     const key = randomUUID()
     await raceCopies(20, (copy) => (copy % 2 ? api : worker).checkOut(holdId, { key }))
@@ -131,13 +153,13 @@ describe('a checkout', () => {
     expect(await booksOf(holdId)).toMatchObject({ charges: 1, booking: 'confirmed' })
   })
 
-  it('again with another key after it is done: refused, with the booking', async () => {
+  it('again with another key is refused, with the id of the booking', async () => {
     const { holdId } = await held()
     const { id: bookingId } = bookingIn(await api.checkOut(holdId))
     expect(await api.checkOut(holdId)).toEqual({ kind: 'refused', refusal: { code: 'hold-booked', holdId, bookingId } })
   })
 
-  it('is refused, and nothing is done, where the hold is unknown, foreign, lapsed, released or of another customer', async () => {
+  it('is refused for an unknown, foreign, lapsed or released hold, and changes nothing', async () => {
     const { holdId } = await held()
     const stranger = randomUUID()
     expect(brief(await api.checkOut(stranger))).toBe('refused hold-not-found')
@@ -149,7 +171,7 @@ describe('a checkout', () => {
     expect(await booksOf(holdId)).toMatchObject({ ...nothing, order: 'none' })
   })
 
-  it('finds that one claim is not its own any more, though the hold still says so: refused, and nothing is pinned', async () => {
+  it('is refused if one claim was taken over, although the hold is active, and pins nothing', async () => {
     const { holdId, seatIds, event } = await held()
     await office.sql('DELETE FROM seat_claims WHERE seat_id = $1', [seatIds[0]])
     await insertHold(office, event, { seatIds: seatIds.slice(0, 1) }, { forCustomer: 'customer-2' })
@@ -157,7 +179,7 @@ describe('a checkout', () => {
     expect(await booksOf(holdId)).toMatchObject({ ...nothing, order: 'none', hold: 'active', claims: 1, pinned: 0 })
   })
 
-  it('does not lose its seats to the clock while the card is being checked', async () => {
+  it('keeps its seats while the card is being checked, although their time is over', async () => {
     const { holdId } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'slow-card')
     const slow = window.checkOut(holdId)
@@ -170,7 +192,7 @@ describe('a checkout', () => {
 })
 
 describe('a declined checkout', () => {
-  it('leaves the hold the time that it had when the checkout began, and its order cancelled', async () => {
+  it('leaves the hold the time that it had when the checkout began, and cancels its order', async () => {
     const { holdId } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'long-decline')
     const checkout = window.checkOut(holdId, { paymentMethod: declined })
@@ -195,12 +217,12 @@ describe('a declined checkout', () => {
     }
     expect(brief(await api.checkOut(holdId))).toBe('refused hold-expired')
     expect(await booksOf(holdId)).toMatchObject({ ...nothing, claims: 0 })
-    expect(api.told.filter(({ eventId }) => eventId === event.eventId)).toEqual([
+    expect(api.published.filter(({ eventId }) => eventId === event.eventId)).toEqual([
       { eventId: event.eventId, seatIds, tierId: null, quantity: 2, state: 'free' },
     ])
   })
 
-  it('gives the places of a tier back after the third', async () => {
+  it('frees the places of a tier after the third decline', async () => {
     const event = await office.newEvent()
     const holdId = await insertHold(office, event, { places: 3 })
     for (const held of [3, 3, 0]) {
@@ -209,7 +231,7 @@ describe('a declined checkout', () => {
     }
   })
 
-  it('after one, the second card books', async () => {
+  it('does not keep the second card from booking', async () => {
     const { holdId } = await held()
     await api.checkOut(holdId, { paymentMethod: declined })
     expect(bookingIn(await api.checkOut(holdId)).state).toBe('confirmed')
@@ -218,7 +240,7 @@ describe('a declined checkout', () => {
 })
 
 describe('seats that are gone', () => {
-  it('when the money is on hold: it is given back, and nobody is charged', async () => {
+  it('when the money is reserved: the authorization is voided, and no customer is charged', async () => {
     const { holdId, seatIds } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'robbed')
     const key = randomUUID()
@@ -232,7 +254,7 @@ describe('seats that are gone', () => {
     expect(window.faults()).toHaveLength(1)
   })
 
-  it('also where the tier does not hold its places any more, and the counter stays within its bounds', async () => {
+  it('as places of a tier: the authorization is voided, and the counter stays within its bounds', async () => {
     const event = await office.newEvent()
     const holdId = await insertHold(office, event, { places: 3 })
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'robbed-of-places')
@@ -244,14 +266,14 @@ describe('seats that are gone', () => {
     expect(await booksOf(holdId)).toMatchObject({ ...nothing, hold: 'expired', held: 0, sold: 0 })
   })
 
-  it('while the gateway is silent: they are sold to others after the time of a hold, and the late authorization is given back', async () => {
+  it('while the gateway is silent: others buy them, and the late authorization is voided', async () => {
     const { holdId, event, seatIds } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'silent')
     const key = randomUUID()
     const checkout = window.checkOut(holdId, { key })
     await reached.wait()
     expect(await endOverdueCheckout(worker.deps)).toBe(false)
-    // Its owner's lease is over and nobody wants the money any more, but its request is still on the wire.
+    // The lease of its owner has expired, the payment is to be abandoned, and its request is still on the wire.
     await letTimePass(office, '11 minutes')
     expect(await endOverdueCheckout(worker.deps)).toBe(true)
     const other = await insertHold(office, event, { seatIds }, { forCustomer: 'customer-2' })
@@ -262,7 +284,7 @@ describe('seats that are gone', () => {
     expect(await booksOf(other)).toMatchObject({ charges: 1, seats: 2 })
   })
 
-  it('but not where the gateway has spoken in the moment in which they were to be freed', async () => {
+  it('but not if the gateway answers just before they are freed', async () => {
     const { holdId } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'just-in-time')
     const checkout = window.checkOut(holdId)
@@ -284,7 +306,7 @@ describe('seats that are gone', () => {
     expect(await booksOf(holdId)).toMatchObject({ hold: 'booked', booking: 'confirmed', charges: 1, seats: 2 })
   })
 
-  it('of a checkout whose process died: recovery cancels it, and its key is told', async () => {
+  it('of a checkout whose process died: recovery cancels it, and its key returns the outcome', async () => {
     const { holdId } = await held()
     await office.faults(
       { on: 'confirm', kind: 'error-before', rate: 1 },
@@ -301,7 +323,7 @@ describe('seats that are gone', () => {
     expect(await booksOf(holdId)).toMatchObject({ ...nothing, hold: 'expired', order: 'cancelled' })
   })
 
-  it('and the money taken all the same, by hand at the gateway: it is refunded by itself', async () => {
+  it('although the money was captured by hand at the gateway: it is refunded without a request', async () => {
     const { holdId, seatIds } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'captured-by-hand', {
       beforeCancel: (intentId) => captureByHand(intentId),
@@ -316,7 +338,7 @@ describe('seats that are gone', () => {
     expect(await booksOf(holdId)).toMatchObject({ booking: 'none', charges: 1, order: 'refunded', refunded: 10_000 })
   })
 
-  it('and where that refund comes to nothing, a person is told', async () => {
+  it('and the refund fails: the fault is reported', async () => {
     const { holdId, seatIds } = await held()
     const { window, reached, goOn } = await pausedBefore('confirmIntent', 'captured-and-kept', {
       beforeCancel: (intentId) => captureByHand(intentId),
@@ -333,13 +355,13 @@ describe('seats that are gone', () => {
       }),
     })
     await recoverEverything(office, refusing)
-    expect(refusing.faults().map(String)).toEqual([expect.stringMatching(/taken in vain and could not be given back/)])
+    expect(refusing.faults().map(String)).toEqual([expect.stringMatching(/taken for nothing, and its refund failed/)])
     expect(await booksOf(holdId)).toMatchObject({ booking: 'none', charges: 1, order: 'paid', refunded: 0 })
   })
 })
 
 describe('a capture that is refused', () => {
-  it('cancels the booking and frees the seats, and the customer is told that nothing was taken', async () => {
+  it('cancels the booking, frees the seats, and answers that nothing was taken', async () => {
     const { holdId, event, seatIds } = await held()
     expect(brief(await api.checkOut(holdId, { paymentMethod: captureFails }))).toBe('answered 402')
     expect(await booksOf(holdId)).toMatchObject({
@@ -349,7 +371,7 @@ describe('a capture that is refused', () => {
     expect(brief(await api.checkOut(other, { customerId: 'customer-2' }))).toBe('answered 201')
   })
 
-  it('gives places back', async () => {
+  it('frees places', async () => {
     const event = await office.newEvent()
     const holdId = await insertHold(office, event, { places: 3 })
     expect(brief(await api.checkOut(holdId, { paymentMethod: captureFails }))).toBe('answered 402')
@@ -359,7 +381,7 @@ describe('a capture that is refused', () => {
 
 describe('an answer that is lost', () => {
   it.each(['confirm', 'capture'])(
-    'of the %s: the worker finishes what was left, and the same key hears it',
+    'of the %s: the worker finishes the checkout, and the same key returns the outcome',
     async (on) => {
       const { holdId } = await held()
       await office.faults(
@@ -376,7 +398,7 @@ describe('an answer that is lost', () => {
     },
   )
 
-  it('of our own COMMIT that authorized: the same owner goes on to the capture', async () => {
+  it('of the COMMIT that authorized: the same owner continues with the capture', async () => {
     const { holdId } = await held()
     let lost = 0
     const window = await office.open('lost-commit', {
@@ -385,7 +407,7 @@ describe('an answer that is lost', () => {
         transaction: async (work) => {
           const result = await real.transaction(work)
           const kind = (result as { kind?: string } | null)?.kind
-          if (kind === 'continues' && lost++ === 0) throw new CommitUnknown('the answer of COMMIT was lost')
+          if (kind === 'continues' && lost++ === 0) throw new CommitUnknown('the answer of COMMIT was lost', { result })
           return result
         },
       }),
@@ -395,7 +417,7 @@ describe('an answer that is lost', () => {
     expect(await booksOf(holdId)).toMatchObject({ charges: 1, booking: 'confirmed', seats: 2 })
   })
 
-  it('of a paused owner whose payment recovery finished: it changes nothing, and hears the same', async () => {
+  it('of a paused owner whose payment recovery finished: it returns the recorded answer', async () => {
     const { holdId } = await held()
     const { window, reached, goOn } = await pausedBefore('captureIntent', 'paused-owner')
     const key = randomUUID()
@@ -410,10 +432,10 @@ describe('an answer that is lost', () => {
   })
 })
 
-describe('what the gateway tells', () => {
-  it('that the money was taken, before we heard our own answer: the seats are booked in that commit, and the owner hears it', async () => {
+describe('an event of the gateway', () => {
+  it('that arrives before our own answer confirms the booking, and the owner returns the outcome', async () => {
     const { holdId } = await held()
-    const { window, reached, goOn } = await pausedBefore('captureIntent', 'told-before')
+    const { window, reached, goOn } = await pausedBefore('captureIntent', 'event-first')
     const key = randomUUID()
     const checkout = window.checkOut(holdId, { key })
     await reached.wait()

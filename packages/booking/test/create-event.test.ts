@@ -44,7 +44,7 @@ async function create(event: NewEvent, key: string = randomUUID()) {
   return createEvent(window.deps, call(key, event), event)
 }
 
-it('an event is read as it was made: sections, rows and tiers in their order, chairs where they are', async () => {
+it('an event is read as it was made: sections, rows and tiers in their order, seats where they are', async () => {
   const { id: eventId } = bodyOf<{ id: string }>(await create(newEvent()))
   const { database } = window.replica
   const plans = createEventPlans(database)
@@ -92,7 +92,7 @@ it('its ids are ours, in the order of the plan', async () => {
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/)
 })
 
-it('one request sent ten times at once makes one event, and all are told of it', async () => {
+it('one request sent ten times at once creates one event', async () => {
   const event = newEvent({ name: 'Once' })
   const key = randomUUID()
   const results = valuesOf(await race(Array.from({ length: 10 }, () => () => create(event, key))))
@@ -106,7 +106,7 @@ it('one request sent ten times at once makes one event, and all are told of it',
   expect(counted).toEqual({ events: 1, seats: 6 })
 })
 
-it('half an event is none: what the database refuses is taken back as a whole', async () => {
+it('an event that the database rejects in part is rolled back as a whole', async () => {
   const impossible = newEvent({ name: 'Half', tiers: [{ name: 'Free', priceMinor: 0, capacity: 1 }] })
   await expect(create(impossible)).rejects.toThrow()
   expect(await office.sql(`SELECT id FROM events WHERE name = 'Half'`)).toEqual([])
@@ -126,7 +126,7 @@ it('a hundred thousand seats are one event', async () => {
   expect(counted).toEqual({ seats: 100_000 })
 })
 
-it("another account's events are unknown, and one that is not there yet is not taken for never", async () => {
+it("another account's events are unknown, and an unknown event is not cached as unknown", async () => {
   const { database } = window.replica
   const plans = createEventPlans(database)
   const { id: eventId } = bodyOf<{ id: string }>(await create(newEvent()))
@@ -152,6 +152,6 @@ it('they are listed newest first, in pages that neither repeat nor skip', async 
   expect(listed).toEqual([...listed].sort().reverse())
 })
 
-it('where a chair is missing, so is its number', () => {
+it('where a seat is missing, so is its number', () => {
   expect(seatNumbers({ from: 3, to: 7, missing: [3, 5] })).toEqual([4, 6, 7])
 })

@@ -31,7 +31,7 @@ async function statesOf(...holdIds: string[]): Promise<string[]> {
   return rows.map(({ state }) => state)
 }
 
-/** Long enough for its owner to begin with something on a machine that is busy. */
+/** Long enough for the owner to begin an operation on a busy machine. */
 const lastsMs = 3_000
 
 function isOver(holdId: string): Promise<unknown> {
@@ -45,23 +45,23 @@ function isOver(holdId: string): Promise<unknown> {
 }
 
 describe('the sweeper', () => {
-  it('expires what lapsed, gives back its seats and places, and tells of them; the rest it leaves alone', async () => {
+  it('expires lapsed holds, frees their seats and places, publishes that, and leaves other holds alone', async () => {
     const seats = idOf(await counter.seats(event, event.seatIds.slice(0, 2)))
     const places = idOf(await counter.places(event, 3))
     const alive = idOf(await counter.seats(event, event.seatIds.slice(2, 3)))
     await letLapse(office, seats)
     await letLapse(office, places)
-    const toldBefore = window.told.length
+    const publishedBefore = window.published.length
 
     expect(await expireHolds(window.deps, 100)).toBe(2)
     expect(await statesOf(seats, places, alive)).toEqual(['expired', 'expired', 'active'])
     expect(await office.sql('SELECT hold_id AS id FROM seat_claims')).toEqual([{ id: alive }])
     expect(await placesOf(office, event)).toEqual({ sold: 0, held: 0 })
-    expect(window.told.slice(toldBefore)).toHaveLength(2)
+    expect(window.published.slice(publishedBefore)).toHaveLength(2)
     expect(await expireHolds(window.deps, 100)).toBe(0)
   })
 
-  it('takes at most as many as it was told, the oldest first', async () => {
+  it('expires at most as many as its limit, the oldest first', async () => {
     const [younger, older] = [
       await insertHold(office, event, { places: 1 }),
       await insertHold(office, event, { places: 1 }),
@@ -72,21 +72,21 @@ describe('the sweeper', () => {
     expect(await statesOf(older, younger)).toEqual(['expired', 'active'])
   })
 
-  it('leaves with its new owner what was taken over', async () => {
+  it('leaves seats that were taken over with their new owner', async () => {
     const lapsed = idOf(await counter.seats(event, event.seatIds.slice(0, 2)))
     await letLapse(office, lapsed)
     const taken = idOf(await counter.seats(event, event.seatIds.slice(1, 2), { customerId: 'ben' }))
     expect(await expireHolds(window.deps, 100)).toBe(1)
     expect(await ownersOf(office, event.seatIds)).toEqual([null, taken, null, null])
-    expect(window.told.at(-1)).toMatchObject({ seatIds: event.seatIds.slice(0, 1), state: 'free' })
+    expect(window.published.at(-1)).toMatchObject({ seatIds: event.seatIds.slice(0, 1), state: 'free' })
   })
 
-  it('leaves alone what is being paid for, whatever its time says', async () => {
+  it('leaves a hold alone that is being checked out, although its time is over', async () => {
     const holdId = await insertHold(office, event, { seatIds: event.seatIds.slice(0, 1) })
     const afterClaim = slow.stop('UPDATE payments SET gateway_intent_id')
     const paying = slow.window.checkOut(holdId)
     await afterClaim.reached()
-    // By hand, because a trigger keeps what is being paid for as it is.
+    // By hand, because a trigger rejects the change of a hold that is being checked out.
     await office.sql(
       `BEGIN; SET LOCAL session_replication_role = replica;
        UPDATE holds SET expires_at = now() - interval '1 hour' WHERE id = '${holdId}'; COMMIT`,
@@ -112,8 +112,8 @@ describe('two sweepers', () => {
   })
 })
 
-describe('the sweeper and whoever takes lapsed seats over', () => {
-  it('lock them in one order: neither waits for what the other one waits for', async () => {
+describe('the sweeper and a request that takes lapsed seats over', () => {
+  it('lock the seats in one order, and do not deadlock', async () => {
     const seatIds = event.seatIds.slice(0, 3)
     // Written backwards, so that the order of the table is not that of the seats.
     await letLapse(office, await insertHold(office, event, { seatIds: seatIds.toReversed() }))
@@ -157,7 +157,7 @@ describe('the sweeper and the owner of a hold that is just about to lapse', () =
   it.each([
     ['extend', 'UPDATE seat_claims'],
     ['release', 'UPDATE holds'],
-  ] as const)('an owner who came first to %s it is not disturbed', async (what, statement) => {
+  ] as const)('do not collide if the owner comes first to %s it', async (what, statement) => {
     const holdId = await insertHold(office, event, { seatIds: event.seatIds.slice(0, 1) }, { lastsMs })
     const beforeWriting = slow.stop(statement)
     const owner = slow.counter[what](holdId)
@@ -170,7 +170,7 @@ describe('the sweeper and the owner of a hold that is just about to lapse', () =
     expect(await statesOf(holdId)).toEqual([what === 'extend' ? 'active' : 'released'])
   })
 
-  it.each(['extend', 'release'] as const)('an owner who comes second to %s it hears that it is over', async (what) => {
+  it.each(['extend', 'release'] as const)('refuse the owner that comes second to %s it', async (what) => {
     const holdId = await insertHold(office, event, { places: 2 })
     await letLapse(office, holdId)
     const beforeCommit = slow.stop('COMMIT')

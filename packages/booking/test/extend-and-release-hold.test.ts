@@ -35,17 +35,17 @@ describe('a hold', () => {
     expect(brief(await counter.extend(holdId))).toBe('refused hold-extended-before')
   })
 
-  it('gives its seats back when it is released, and stays released', async () => {
+  it('frees its seats when it is released, and stays released', async () => {
     expect(holdIn(await counter.release(holdId)).state).toBe('released')
     expect(await ownersOf(office, event.seatIds)).toEqual([null, null, null, null])
-    expect(window.told.at(-1)).toMatchObject({ seatIds: event.seatIds.slice(0, 2), state: 'free' })
+    expect(window.published.at(-1)).toMatchObject({ seatIds: event.seatIds.slice(0, 2), state: 'free' })
     expect(brief(await counter.release(holdId))).toBe('refused hold-released')
     expect(brief(await counter.extend(holdId))).toBe('refused hold-released')
     expect(brief(await window.checkOut(holdId))).toBe('refused hold-released')
     expect(brief(await counter.seats(event, event.seatIds, { customerId: 'ben' }))).toBe('answered 201')
   })
 
-  it('answers the same to the same key, also when it has changed since', async () => {
+  it('returns the same answer to the same key, also when it has changed since', async () => {
     const key = randomUUID()
     const extended = await counter.extend(holdId, { key })
     await counter.release(holdId)
@@ -61,7 +61,7 @@ describe('a hold', () => {
   })
 })
 
-describe('what cannot be extended or released is refused, with its own code, and nothing is changed', () => {
+describe('extending and releasing are refused with a code, and change nothing, for', () => {
   const both = async (asking: Parameters<Counter['extend']>[1] = {}, id = holdId) => {
     const before = await office.sql('SELECT * FROM holds WHERE id = $1', [holdId])
     const answers = [brief(await counter.extend(id, asking)), brief(await counter.release(id, asking))]
@@ -69,7 +69,7 @@ describe('what cannot be extended or released is refused, with its own code, and
     return new Set(answers)
   }
 
-  it('a hold that nobody has ever heard of', async () => {
+  it('an unknown hold', async () => {
     expect(await both({}, newId())).toEqual(new Set(['refused hold-not-found']))
   })
 

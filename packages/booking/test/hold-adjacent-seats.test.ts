@@ -1,7 +1,7 @@
 import { raceCopies, valuesOf } from '@seatbelt/testing'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chooseRun } from '../src/hold/hold-adjacent-seats.ts'
+import { chooseRun, type Run } from '../src/hold/hold-adjacent-seats.ts'
 import { type BoxOffice, brief, holdIn, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, idOf, letLapse, openStoppable } from './holding.ts'
 
@@ -78,7 +78,7 @@ describe('seats side by side', () => {
   })
 })
 
-describe('whoever finds the chosen seats taken', () => {
+describe('a request that finds the chosen seats taken', () => {
   it('chooses anew', async () => {
     const event = await office.newEvent({ rows: [[1, 2, 3, 4]] })
     const beforeClaim = slow.stop('INSERT INTO seat_claims')
@@ -90,7 +90,7 @@ describe('whoever finds the chosen seats taken', () => {
     expect(await heldBy(holding)).toEqual(['A3', 'A4'])
   })
 
-  it('in a crowd has other seats, as long as there are enough', async () => {
+  it('holds other seats in a crowd, as long as there are enough', async () => {
     const row = Array.from({ length: 20 }, (_, at) => at + 1)
     const event = await office.newEvent({ rows: [row, row, row, row] })
     const results = valuesOf(
@@ -101,7 +101,10 @@ describe('whoever finds the chosen seats taken', () => {
   })
 })
 
-/** The rule in plain words: every run of free seats of that length, the best by row, then by distance from the row's middle. */
+/**
+ * The rule in plain words: every run of free seats of that length, the best by row, then by distance from the row's
+ * middle.
+ */
 function bestRun(rows: readonly TestRow[], quantity: number): string[] | null {
   const runs = rows.flatMap(({ numbers, taken }, row) => {
     const [first = 0, last = 0] = [numbers[0], numbers.at(-1)]
@@ -120,7 +123,7 @@ interface TestRow {
 }
 
 describe('the choice', () => {
-  it('is the best run there is, for every plan of seats and whatever of it is taken', async () => {
+  it('is the best run, for every plan of seats and whatever is taken', async () => {
     const row = fc
       .uniqueArray(fc.integer({ min: 1, max: 9 }), { minLength: 1 })
       .map((numbers) => numbers.sort((a, b) => a - b))
@@ -133,10 +136,10 @@ describe('the choice', () => {
           const event = await office.newEvent({ rows: rows.map(({ numbers }) => numbers), capacity: null })
           await takeAll(event, rows)
           const { sectionId } = event
-          const run = await window.deps.payments.database.statement((client) =>
-            chooseRun(client, { sectionId, quantity, amongBest: 1 }),
+          const [run] = await window.replica.database.query<Run>(
+            chooseRun({ sectionId, quantity, amongBest: 1, random: 0.5 }),
           )
-          expect(run && (await placesOf(run.seatIds))).toEqual(bestRun(rows, quantity))
+          expect(run ? await placesOf(run.seatIds) : null).toEqual(bestRun(rows, quantity))
         },
       ),
       { numRuns: 60 },

@@ -25,7 +25,7 @@ const ada = { customerId: 'ada' }
 const ben = { customerId: 'ben' }
 
 describe('a hold of places', () => {
-  it('counts them as held, at the price of the tier, and gives them back when it is released', async () => {
+  it('counts them as held, at the price of the tier, and frees them when it is released', async () => {
     const event = await newTier(10)
     const hold = holdIn(await other.places(event, 3))
     expect(hold).toMatchObject({ state: 'active', quantity: 3, amountMinor: 6_000, tierId: event.tierId, seatIds: [] })
@@ -33,7 +33,7 @@ describe('a hold of places', () => {
     expect(brief(await other.release(hold.id))).toBe('answered 200')
     expect(await placesOf(office, event)).toEqual({ sold: 0, held: 0 })
     const change = { eventId: event.eventId, seatIds: [], tierId: event.tierId, quantity: 3 }
-    expect(window.told).toEqual([
+    expect(window.published).toEqual([
       { ...change, state: 'held' },
       { ...change, state: 'free' },
     ])
@@ -57,7 +57,7 @@ describe('a hold of places', () => {
 })
 
 describe('the last places', () => {
-  it('go to exactly so many of those who want them', async () => {
+  it('go to exactly so many requests', async () => {
     const event = await newTier(10)
     const counters = [slow.counter, other]
     const results = valuesOf(
@@ -70,7 +70,7 @@ describe('the last places', () => {
     expect(await placesOf(office, event)).toEqual({ sold: 0, held: 10 })
   })
 
-  it('go to whoever takes them first, where two saw them free', async () => {
+  it('go to the first of two requests that saw them free', async () => {
     const event = await newTier(1)
     const beforeTaking = slow.stop('UPDATE tiers')
     const slowHold = slow.counter.places(event, 1, ada)
@@ -82,7 +82,7 @@ describe('the last places', () => {
     expect(await countOf(office, 'holds')).toBe(1)
   })
 
-  it('are kept by the database, whoever writes', async () => {
+  it('are protected by the database from every writer', async () => {
     const event = await newTier(1)
     await other.places(event, 1)
     await expect(office.sql('UPDATE tiers SET held = held + 1 WHERE id = $1', [event.tierId])).rejects.toThrow(
@@ -91,8 +91,8 @@ describe('the last places', () => {
   })
 })
 
-describe('sold-out is said only where nothing has lapsed', () => {
-  it('what lapsed is expired first, although no sweeper runs', async () => {
+describe('sold-out means that nothing has lapsed', () => {
+  it('lapsed holds are expired first, although no sweeper runs', async () => {
     const event = await newTier(5)
     const holdId = idOf(await other.places(event, 4, ada))
     expect(brief(await other.places(event, 2, ben))).toBe('refused sold-out')
@@ -102,7 +102,7 @@ describe('sold-out is said only where nothing has lapsed', () => {
     expect(await office.sql('SELECT state FROM holds WHERE id = $1', [holdId])).toEqual([{ state: 'expired' }])
   })
 
-  it('what lapsed after the last look, and before the take, is found as well', async () => {
+  it('a hold that lapses between the read and the write is found as well', async () => {
     const event = await newTier(5)
     const holdId = idOf(await other.places(event, 3, ada))
     const beforeTaking = slow.stop('UPDATE tiers SET held = held +')
@@ -114,7 +114,7 @@ describe('sold-out is said only where nothing has lapsed', () => {
     expect(brief(await slowHold)).toBe('answered 201')
   })
 
-  it('whoever is just expiring it is waited for', async () => {
+  it('a request waits for another transaction that is expiring the hold', async () => {
     const event = await newTier(1)
     await letLapse(office, idOf(await other.places(event, 1, ada)))
     const beforeCommit = slow.stop('COMMIT')
@@ -128,7 +128,7 @@ describe('sold-out is said only where nothing has lapsed', () => {
     expect(await placesOf(office, event)).toEqual({ sold: 0, held: 1 })
   })
 
-  it('by many at once, who expire the same holds, beside two sweepers', async () => {
+  it('for many requests at once that expire the same holds, beside two sweepers', async () => {
     const event = await newTier(10)
     for (let customer = 0; customer < 10; customer += 1) {
       await letLapse(office, idOf(await other.places(event, 1, { customerId: `gone-${customer}` })))

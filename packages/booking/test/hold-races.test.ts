@@ -1,8 +1,8 @@
+import type { PaymentLayers } from '@seatbelt/payments'
 import { freePort } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { BookingLayers } from '../src/shared/booking-deps.ts'
-import { type BoxOffice, type BoxOfficeParts, brief, openBoxOffice, type SoldEvent } from './box-office.ts'
+import { accountId, type BoxOffice, type BoxOfficeParts, brief, openBoxOffice, type SoldEvent } from './box-office.ts'
 import {
   type Counter,
   counterOf,
@@ -38,7 +38,7 @@ const ben = { customerId: 'ben' }
 describe('two customers at the last seat', () => {
   const lastSeat = () => event.seatIds.slice(0, 1)
 
-  it('both saw it free: whoever claims it first has it, and the other one is told which seat it was', async () => {
+  it('both saw it free: the first to claim it has it, and the refusal of the other names the seat', async () => {
     const beforeClaim = slow.stop('INSERT INTO seat_claims')
     const slowHold = slow.counter.seats(event, lastSeat(), ada)
     await beforeClaim.reached()
@@ -51,7 +51,7 @@ describe('two customers at the last seat', () => {
     expect(await countOf(office, 'holds')).toBe(1)
   })
 
-  it('one has not committed: the other one waits, and is refused when it has', async () => {
+  it('one has not committed: the other waits, and is refused after the commit', async () => {
     const beforeCommit = slow.stop('COMMIT')
     const slowHold = slow.counter.seats(event, lastSeat(), ada)
     await beforeCommit.reached()
@@ -62,7 +62,7 @@ describe('two customers at the last seat', () => {
     expect(brief(await waiting)).toBe('refused seats-taken')
   })
 
-  it('one dies before it commits: the other one waited, and has the seat', async () => {
+  it('one dies before it commits: the other waited, and has the seat', async () => {
     const beforeCommit = slow.stop('COMMIT')
     const died = slow.counter.seats(event, lastSeat(), ada).catch(() => 'died')
     await beforeCommit.reached()
@@ -122,7 +122,8 @@ describe('a hold of several seats', () => {
         await inTheMiddle.query('BEGIN')
         await inTheMiddle.query(
           seats === 'free'
-            ? `INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at) VALUES ($1, '${event.sectionId}', '${holdId}', now())`
+            ? `INSERT INTO seat_claims (seat_id, account_id, section_id, hold_id, expires_at)
+               VALUES ($1, '${accountId}', '${event.sectionId}', '${holdId}', now())`
             : 'SELECT FROM seat_claims WHERE seat_id = $1 FOR UPDATE',
           [middle],
         )
@@ -142,13 +143,16 @@ describe('a hold of several seats', () => {
   )
 })
 
+/** The read of the claims of a hold whose row is locked. */
+const lockingClaims = 'FROM seat_claims WHERE hold_id'
+
 describe('a claim that lapsed', () => {
   let holdId: string
   beforeEach(async () => {
     holdId = idOf(await slow.counter.seats(event, event.seatIds.slice(0, 2), ada))
   })
 
-  it('is taken over by whoever wants the seat; what its owner still does changes nothing', async () => {
+  it('is taken over by the next request for the seat, and its former owner changes nothing', async () => {
     await letLapse(office, holdId)
     const taken = idOf(await other.seats(event, event.seatIds.slice(1, 3), ben))
     expect(brief(await slow.counter.extend(holdId, ada))).toBe('refused hold-expired')
@@ -156,8 +160,8 @@ describe('a claim that lapsed', () => {
     expect(await ownersOf(office, event.seatIds)).toEqual([null, taken, taken, null])
   })
 
-  it('is taken over while its owner extends it a moment too late: all of the extension is taken back', async () => {
-    const beforeClaims = slow.stop('UPDATE seat_claims')
+  it('is taken over while its owner extends it too late: the extension is refused, and changes nothing', async () => {
+    const beforeClaims = slow.stop(lockingClaims)
     const extension = slow.counter.extend(holdId, ada)
     await beforeClaims.reached()
     await letClaimsLapse(office, holdId)
@@ -168,7 +172,7 @@ describe('a claim that lapsed', () => {
     expect(await office.sql('SELECT extended FROM holds WHERE id = $1', [holdId])).toEqual([{ extended: false }])
   })
 
-  it('is not taken over when its owner has extended it first: whoever waited looks again', async () => {
+  it('is not taken over if its owner extended it first: the request that waited reads it again', async () => {
     await letClaimsLapse(office, holdId)
     const beforeCommit = slow.stop('COMMIT')
     const extension = slow.counter.extend(holdId, ada)
@@ -181,7 +185,7 @@ describe('a claim that lapsed', () => {
     expect(await ownersOf(office, event.seatIds)).toEqual([holdId, holdId, null, null])
   })
 
-  it('is not taken over when a checkout has pinned it first', async () => {
+  it('is not taken over if a checkout has pinned it first', async () => {
     await letClaimsLapse(office, holdId)
     const till = new pg.Client({ connectionString: office.databaseUrl })
     await till.connect()
@@ -198,19 +202,23 @@ describe('a claim that lapsed', () => {
     expect(await ownersOf(office, event.seatIds)).toEqual([holdId, holdId, null, null])
   })
 
-  it('is not given away by its old owner, who released it a moment too late', async () => {
-    const beforeDelete = slow.stop('DELETE FROM seat_claims')
+  it('is not deleted by its former owner, who releases it too late', async () => {
+    const beforeClaims = slow.stop(lockingClaims)
     const release = slow.counter.release(holdId, ada)
-    await beforeDelete.reached()
+    await beforeClaims.reached()
     await letClaimsLapse(office, holdId)
     const taken = idOf(await other.seats(event, event.seatIds.slice(0, 1), ben))
-    beforeDelete.pass()
+    beforeClaims.pass()
     expect(brief(await release)).toBe('answered 200')
     expect(await ownersOf(office, event.seatIds)).toEqual([taken, null, null, null])
-    expect(slow.window.told.at(-1)).toMatchObject({ seatIds: event.seatIds.slice(1, 2), quantity: 1, state: 'free' })
+    expect(slow.window.published.at(-1)).toMatchObject({
+      seatIds: event.seatIds.slice(1, 2),
+      quantity: 1,
+      state: 'free',
+    })
   })
 
-  it('is taken over by one of two who saw that it lapsed', async () => {
+  it('is taken over by one of two requests that saw it lapsed', async () => {
     await letLapse(office, holdId)
     const beforeDelete = slow.stop('DELETE FROM seat_claims')
     const slowTakeover = slow.counter.seats(event, event.seatIds.slice(0, 1), ada)
@@ -222,12 +230,12 @@ describe('a claim that lapsed', () => {
   })
 })
 
-describe('two holds of one customer at once, who may hold two seats', () => {
-  const withoutRedisLock: Partial<BookingLayers> = { redisLock: (_, work) => work() }
-  const withoutAdvisoryLock: Partial<BookingLayers> = { advisoryLock: (_, __, work) => work() }
+describe('two holds at once of one customer, who may hold two seats', () => {
+  const withoutRedisLock: Partial<PaymentLayers> = { redisLock: (_, work) => work() }
+  const withoutAdvisoryLock: Partial<PaymentLayers> = { advisoryLock: (_, __, work) => work() }
 
   /** The first one has counted and not yet written when the second one comes. */
-  async function holdTwiceAtOnce(layers: Partial<BookingLayers>, redisUrl?: string) {
+  async function holdTwiceAtOnce(layers: Partial<PaymentLayers>, redisUrl?: string) {
     const strict = await office.newEvent({ seatsPerCustomer: 2 })
     const parts = { layers: () => layers, ...(redisUrl ? { redisUrl } : {}) }
     const racing = await openStoppable(office, 'racing', parts)
@@ -247,19 +255,19 @@ describe('two holds of one customer at once, who may hold two seats', () => {
     }
   }
 
-  it('are decided one after the other by the Redis lock, at once', async () => {
+  it('are decided one after the other by the Redis lock, without waiting', async () => {
     const { second, finish } = await holdTwiceAtOnce(withoutAdvisoryLock)
     expect(brief(await second)).toBe('refused hold-in-progress')
     expect(await finish()).toEqual(['answered 201', 'refused hold-in-progress'])
   })
 
-  it('are decided one after the other by the advisory lock, where Redis is not there', async () => {
+  it('are decided one after the other by the advisory lock, without Redis', async () => {
     const { finish } = await holdTwiceAtOnce({}, `redis://127.0.0.1:${await freePort()}`)
     await waitsForLock(office, 'racing')
     expect(await finish()).toEqual(['answered 201', 'refused customer-holds-too-many'])
   })
 
-  it('are both let through without these locks: so the races above were real', async () => {
+  it('both succeed without these locks: so the races above were real', async () => {
     const { second, finish } = await holdTwiceAtOnce({ ...withoutRedisLock, ...withoutAdvisoryLock })
     expect(brief(await second)).toBe('answered 201')
     expect(await finish()).toEqual(['answered 201', 'answered 201'])

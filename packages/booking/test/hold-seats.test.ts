@@ -3,7 +3,7 @@ import { developmentAccounts } from '@seatbelt/database'
 import type { WireMessage } from '@seatbelt/testing'
 import { v7 as newId } from 'uuid'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { findHold } from '../src/hold/hold-rows.ts'
+import { findHold } from '../src/hold/hold-queries.ts'
 import { accountId, type BoxOffice, brief, holdIn, openBoxOffice, type SoldEvent, type Window } from './box-office.ts'
 import { type Counter, counterOf, countOf, idOf, letLapse, namedSeats, openStoppable, ownersOf } from './holding.ts'
 
@@ -30,21 +30,21 @@ describe('a hold of seats', () => {
     expect(hold).toMatchObject({ state: 'active', quantity: 2, amountMinor: 10_000, currency: 'EUR', tierId: null })
     expect(hold.seatIds).toEqual([first, second])
     expect(await ownersOf(office, event.seatIds)).toEqual([hold.id, hold.id, null, null])
-    expect(window.told.at(-1)).toEqual({
+    expect(window.published.at(-1)).toEqual({
       ...{ eventId: event.eventId, seatIds: [first, second], tierId: null, quantity: 2 },
       state: 'held',
     })
   })
 
-  it('keeps its price when the section becomes dearer', async () => {
+  it('keeps its price when the price of the section rises', async () => {
     const holdId = idOf(await counter.seats(event, event.seatIds.slice(0, 1)))
     await office.sql('UPDATE event_sections SET price_minor = 9000 WHERE id = $1', [event.sectionId])
-    const hold = await window.deps.payments.database.statement((client) => findHold(client, accountId, holdId))
+    const hold = await findHold(window.replica.database, accountId, holdId)
     expect(hold?.amountMinor).toBe(5_000)
     expect(holdIn(await counter.seats(event, event.seatIds.slice(1, 2))).amountMinor).toBe(9_000)
   })
 
-  it('answers the same to the same key, and takes nothing twice', async () => {
+  it('returns the same answer to the same key, and holds nothing twice', async () => {
     const key = randomUUID()
     const first = await counter.seats(event, event.seatIds.slice(0, 2), { key })
     const before = await countOf(office, 'holds')
@@ -52,38 +52,45 @@ describe('a hold of seats', () => {
     expect(await countOf(office, 'holds')).toBe(before)
   })
 
-  it('is shown as expired when its time is over, before anybody wrote that down', async () => {
+  it('is shown as expired when its time is over, before the sweeper has expired it', async () => {
     const holdId = idOf(await counter.seats(event, event.seatIds.slice(0, 1)))
     await letLapse(office, holdId)
-    const hold = await window.deps.payments.database.statement((client) => findHold(client, accountId, holdId))
+    const hold = await findHold(window.replica.database, accountId, holdId)
     expect(hold?.state).toBe('expired')
   })
 
-  it('costs the database three statements of its own, and one more where something lapsed', async () => {
+  it('sends nine statements in four round trips, and one more statement if a claim has lapsed', async () => {
     const { counter: watched, proxy } = await openStoppable(office, 'watched')
     const statements: string[] = []
     const watch = ({ kind, text }: WireMessage) => {
-      if (kind === 'execute' || kind === 'query') statements.push(text.trim().split(/\s+/, 2).join(' '))
+      if (kind === 'execute' || kind === 'query') statements.push(text.trim().split(/\s+/, 3).join(' '))
       return false
+    }
+    const roundTripsOf = async (work: () => Promise<unknown>) => {
+      statements.length = 0
+      const before = proxy.roundTrips
+      await work()
+      return proxy.roundTrips - before
     }
     try {
       proxy.intercept({ matches: watch, at: 'request' })
-      const holdId = idOf(await watched.seats(event, event.seatIds))
-      // The key, then under the customer's lock: what is wanted, the hold with its claims, the key's answer.
+      const key = randomUUID()
+      let holdId = ''
+      expect(await roundTripsOf(async () => (holdId = idOf(await watched.seats(event, event.seatIds, { key }))))).toBe(
+        4,
+      )
       expect(statements).toEqual([
-        'SELECT "public"."idempotency_keys"."account_id",',
-        'BEGIN',
-        'WITH bounded',
-        'SELECT event.id,',
-        'WITH hold',
-        'INSERT INTO',
-        'COMMIT',
+        'SELECT fingerprint, step,',
+        ...['BEGIN ISOLATION LEVEL', 'WITH bounded AS', 'SELECT id, currency,', 'SELECT seats.id, seats.event_id'],
+        ...['INSERT INTO holds', 'INSERT INTO seat_claims'],
+        ...['INSERT INTO idempotency_keys', 'COMMIT'],
       ])
+      expect(await roundTripsOf(() => watched.seats(event, event.seatIds, { key }))).toBe(1)
       await letLapse(office, holdId)
-      statements.length = 0
-      await watched.seats(event, event.seatIds.slice(1), { customerId: 'customer-2' })
-      expect(statements.slice(3, 5)).toEqual(['SELECT event.id,', 'DELETE FROM'])
-      expect(statements).toHaveLength(8)
+      const ben = { customerId: 'ben' }
+      expect(await roundTripsOf(() => watched.seats(event, event.seatIds.slice(1), ben))).toBe(4)
+      expect(statements).toHaveLength(10)
+      expect(statements[6]).toBe('DELETE FROM seat_claims')
     } finally {
       await office.closeReplicas('watched')
       await proxy.close()
@@ -91,12 +98,12 @@ describe('a hold of seats', () => {
   })
 })
 
-describe('what cannot be held is refused, with its own code, and nothing is changed', () => {
+describe('holding is refused with a code, and changes nothing, for', () => {
   const state = async () => ({
     holds: await countOf(office, 'holds'),
     claims: await countOf(office, 'seat_claims'),
     keys: await countOf(office, 'idempotency_keys'),
-    told: window.told.length,
+    published: window.published.length,
   })
   let before: Awaited<ReturnType<typeof state>>
   beforeEach(async () => {
@@ -104,7 +111,7 @@ describe('what cannot be held is refused, with its own code, and nothing is chan
   })
   afterEach(async () => expect(await state()).toEqual(before))
 
-  it('seats that nobody has ever heard of', async () => {
+  it('unknown seats', async () => {
     const unknown = newId()
     const result = await counter.seats(event, [event.seatIds[0] ?? '', unknown])
     expect(brief(result)).toBe('refused seats-not-found')
@@ -146,21 +153,21 @@ describe('what cannot be held is refused, with its own code, and nothing is chan
     expect(brief(await counter.seats(event, []))).toBe('refused quantity-not-positive')
   })
 
-  it('more than a hold is of', async () => {
+  it('more than one hold can have', async () => {
     const seatIds = Array.from({ length: 11 }, () => newId())
     expect(brief(await counter.seats(event, seatIds))).toBe('refused too-many-seats')
     expect(brief(await counter.places(event, 11))).toBe('refused too-many-seats')
     expect(brief(await counter.adjacent(event, 11))).toBe('refused too-many-seats')
   })
 
-  it('more than the tier ever had', async () => {
+  it('more than the capacity of the tier', async () => {
     const small = await office.newEvent({ capacity: 3 })
     expect(await counter.places(small, 4)).toMatchObject({
       refusal: { code: 'quantity-over-capacity', tierId: small.tierId, capacity: 3 },
     })
   })
 
-  it('a tier or a section of another event, and one that is not there', async () => {
+  it('an unknown tier or section, and one of another event', async () => {
     const { tierId, sectionId } = await office.newEvent()
     const { eventId } = event
     expect(brief(await counter.places({ eventId, tierId }, 1))).toBe('refused tier-not-found')
@@ -189,7 +196,7 @@ describe('what cannot be held is refused, with its own code, and nothing is chan
 })
 
 describe('the limit of a customer', () => {
-  it('counts what is held of all kinds, and not what lapsed, was released or is of another event', async () => {
+  it('counts holds of all kinds, but not lapsed or released ones, nor those of another event', async () => {
     const strict = await office.newEvent({ seatsPerCustomer: 3 })
     await counter.seats(event, event.seatIds)
     const lapsed = idOf(await counter.seats(strict, strict.seatIds.slice(0, 1)))

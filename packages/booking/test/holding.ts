@@ -24,7 +24,7 @@ export interface Asking {
 
 type Result = Promise<Guarded<never>>
 
-/** What customers do at a window before they pay. */
+/** The operations of customers at a window before they pay. */
 export interface Counter {
   seats(event: Pick<SoldEvent, 'eventId'>, seatIds: readonly string[], asking?: Asking): Result
   places(event: Pick<SoldEvent, 'eventId' | 'tierId'>, quantity: number, asking?: Asking): Result
@@ -60,15 +60,18 @@ export async function openStoppable(office: BoxOffice, by: string, parts: BoxOff
   return { window, counter: counterOf(window), proxy, stop: (sql: string) => stopBefore(proxy, sql) }
 }
 
-/** Stops the next statement with this text before PostgreSQL sees it. Prisma prepares statements; they begin with their values. */
+/**
+ * Stops the next statement with this text before PostgreSQL sees it. BEGIN names a level that has COMMIT in its name.
+ */
 function stopBefore(proxy: TcpProxy, sql: string) {
   return proxy.intercept({
-    matches: ({ kind, text }) => (kind === 'bind' || kind === 'query') && text.includes(sql),
+    matches: ({ kind, text }) =>
+      (kind === 'bind' || kind === 'query') && text.includes(sql) && !text.startsWith('BEGIN'),
     at: 'request',
   })
 }
 
-/** Somebody at this window waits for a lock that another transaction has. */
+/** Waits until a transaction of this window waits for a lock. */
 export async function waitsForLock(office: BoxOffice, by: string): Promise<void> {
   await eventually(`${by} waits for a lock`, async () => {
     const waiting = await office.sql(
@@ -79,18 +82,18 @@ export async function waitsForLock(office: BoxOffice, by: string): Promise<void>
   })
 }
 
-/** As if its time had passed, for whoever reads it from now on. */
+/** As if the time of the hold had passed. */
 export async function letLapse(office: BoxOffice, holdId: string): Promise<void> {
   await office.sql(`UPDATE holds SET expires_at = now() - interval '1 second' WHERE id = $1`, [holdId])
   await letClaimsLapse(office, holdId)
 }
 
-/** The claims alone: what the owner of a hold sees who looked at it a moment too early. */
+/** The claims alone: as if the time passed just after the owner had read the hold. */
 export async function letClaimsLapse(office: BoxOffice, holdId: string): Promise<void> {
   await office.sql(`UPDATE seat_claims SET expires_at = now() - interval '1 second' WHERE hold_id = $1`, [holdId])
 }
 
-/** Which holds have these seats, by the claims. */
+/** The holds that have these seats, by the claims. */
 export async function ownersOf(office: BoxOffice, seatIds: readonly string[]): Promise<(string | null)[]> {
   const rows = await office.sql<{ seatId: string; holdId: string }>(
     `SELECT seat_id AS "seatId", hold_id AS "holdId" FROM seat_claims WHERE pinned OR expires_at > clock_timestamp()`,

@@ -13,12 +13,13 @@ import {
 } from './box-office.ts'
 
 /**
- * Every step of a checkout and of a cancellation: a process is killed just before it and just after it, a worker that is there
- * finishes what it left, the customer asks again with the same key, and hears the one true answer. Each table is compared with what
- * the operation really does.
+ * Kills a process just before and just after every step of a checkout and of a cancellation.
+ *
+ * Then a worker finishes what the process left, and the customer's retry with the same key must return the one true
+ * answer. Each table is compared with what the operation really does.
  */
 let office: BoxOffice
-/** The process that is still there. */
+/** The process that survives. */
 let api: Window
 
 beforeAll(async () => {
@@ -142,14 +143,14 @@ const scenarios: Record<string, Scenario> = {
 const table = Object.entries(scenarios).map(([name, scenario]) => ({ name, ...scenario }))
 
 describe.each(table)('$name', ({ prepare, operate, steps, answer, end }) => {
-  it('touches the world at exactly these points', async () => {
+  it('has exactly these points', async () => {
     const { mortal, window } = await mortalWindow()
     const prepared = await prepare()
     expect(await mortal.passedBy(() => operate(window, prepared, randomUUID()))).toEqual(bothSidesOf(...steps))
   })
 
   it.each(bothSidesOf(...steps))(
-    'killed %s: recovery finishes it, the same key brings the one true answer, and it happened once',
+    'killed %s: recovery finishes it, the same key returns the one true answer, and it happened once',
     async (point) => {
       const { mortal, window } = await mortalWindow()
       const prepared = await prepare()

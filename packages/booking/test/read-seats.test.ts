@@ -16,14 +16,14 @@ afterAll(() => office.close())
 
 const strangerId = '0192f000-0000-7000-8000-0000000000ff'
 
-/** What looks at the seats, with nothing remembered. */
+/** The readers, with empty caches. */
 function newReaders() {
   const { database } = window.replica
   const plans = createEventPlans(database)
   return { availability: createAvailabilityReader(database, plans), map: createSeatMapReader(database, plans) }
 }
 
-/** What a claim can be, and what it means. */
+/** The kinds of claims, and the state of the seat. */
 const claims = {
   none: 'free',
   held: 'held',
@@ -35,7 +35,7 @@ const claims = {
 } as const satisfies Record<string, SeatState>
 type Claim = keyof typeof claims
 
-/** Straight into the table, with what bookings need left out: the map asks the claims alone. */
+/** Straight into the table, without bookings: the map reads the claims alone. */
 async function insertClaims({ sectionId, seatIds }: SoldEvent, of: readonly Claim[]): Promise<void> {
   const rows = of.flatMap((claim, at) => {
     if (claim === 'none') return []
@@ -44,15 +44,18 @@ async function insertClaims({ sectionId, seatIds }: SoldEvent, of: readonly Clai
     const isPinned = isBooked || claim.startsWith('pinned')
     const bookingId = isBooked ? 'gen_random_uuid()' : 'NULL'
     return [
-      `('${seatIds[at]}', '${sectionId}', gen_random_uuid(), now() ${over ? '-' : '+'} interval '1 minute', ${isPinned}, ${bookingId}::uuid)`,
+      `('${seatIds[at]}', '${accountId}', '${sectionId}', gen_random_uuid(),
+        now() ${over ? '-' : '+'} interval '1 minute', ${isPinned}, ${bookingId}::uuid)`,
     ]
   })
   const insert =
     rows.length === 0
       ? ''
-      : `INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at, pinned, booking_id) VALUES ${rows.join(', ')};`
+      : `INSERT INTO seat_claims (seat_id, account_id, section_id, hold_id, expires_at, pinned, booking_id)
+         VALUES ${rows.join(', ')};`
   await office.sql(
-    `BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM seat_claims WHERE section_id = '${sectionId}'; ${insert} COMMIT`,
+    `BEGIN; SET LOCAL session_replication_role = replica;
+     DELETE FROM seat_claims WHERE section_id = '${sectionId}'; ${insert} COMMIT`,
   )
 }
 
@@ -81,7 +84,7 @@ it('the map and the counts agree with the claims, whatever these are', async () 
   )
 })
 
-it('a seat that is held and then booked by the real thing is drawn so', async () => {
+it('the map shows seats that the operations hold and book', async () => {
   const event = await office.newEvent({ rows: [[1, 2, 3]] })
   const [first = '', second = ''] = event.seatIds
   const holdId = await insertHold(office, event, { seatIds: [first] })
@@ -93,7 +96,7 @@ it('a seat that is held and then booked by the real thing is drawn so', async ()
   expect((await availability(accountId, event.eventId))?.sections).toMatchObject([{ free: 1, held: 1, booked: 1 }])
 })
 
-it('places that have lapsed are free, although their tier still counts them', async () => {
+it('places of lapsed holds are free, although their tier still counts them', async () => {
   const event = await office.newEvent({ rows: [], capacity: 10 })
   await insertHold(office, event, { places: 3 })
   await insertHold(office, event, { places: 4 }, { lastsMs: -1_000 })
@@ -103,19 +106,19 @@ it('places that have lapsed are free, although their tier still counts them', as
   ])
 })
 
-it("another account's event, an unknown one, and a section of another event have no picture", async () => {
+it("another account's event, an unknown event, and a section of another event have no snapshot", async () => {
   const [event, other] = [await office.newEvent(), await office.newEvent()]
   const { availability, map } = newReaders()
   expect(await availability(strangerId, event.eventId)).toBeNull()
   expect(await availability(accountId, strangerId)).toBeNull()
   expect(await map(strangerId, event.eventId, event.sectionId)).toBeNull()
   expect(await map(accountId, event.eventId, other.sectionId)).toBeNull()
-  // Also where somebody else has looked, so that there is one.
+  // Also if another account has read it, so that a snapshot is cached.
   expect(await map(accountId, event.eventId, event.sectionId)).not.toBeNull()
   expect(await map(strangerId, event.eventId, event.sectionId)).toBeNull()
 })
 
-it('however many look at once, the database is asked once', async () => {
+it('however many read at once, one query runs', async () => {
   const event = await office.newEvent()
   const { availability, map } = newReaders()
   const looks = await Promise.all(Array.from({ length: 50 }, () => availability(accountId, event.eventId)))

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createLatch, eventually, type RedisServer, startRedisServer } from '@seatbelt/testing'
 import type { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { SeatChange } from '../src/live/seat-change.ts'
-import type { SeatChangeLog, SeatNews } from '../src/live/seat-change-log.ts'
+import type { SeatChange, SeatEvent } from '../src/live/seat-change.ts'
+import type { SeatChangeLog } from '../src/live/seat-change-log.ts'
 import { openSeatChangeLog } from './open-seat-change-log.ts'
 
 let server: RedisServer
@@ -21,126 +21,127 @@ const boundMs = 15_000
 
 const openLog = () => openSeatChangeLog(server.url, closers)
 
-/** Follows and keeps what it was told. */
+/** Follows, and keeps what it receives. */
 async function follow(log: SeatChangeLog, eventId: string, after: string | null = null) {
-  const news: SeatNews[] = []
-  const batches: (readonly SeatNews[])[] = []
+  const events: SeatEvent[] = []
+  const batches: (readonly SeatEvent[])[] = []
   const stop = await log.follow(eventId, after, (batch) => {
     batches.push(batch)
-    news.push(...batch)
+    events.push(...batch)
   })
   if (!stop) throw new Error('Redis is away')
-  const quantities = () => news.flatMap((one) => (one.kind === 'change' ? [one.change.quantity] : []))
+  const quantities = () => events.flatMap((one) => (one.kind === 'change' ? [one.change.quantity] : []))
   return {
-    news,
+    events,
     batches,
     stop,
     quantities,
-    kinds: () => news.map(({ kind }) => kind).join(' '),
-    /** Until it was told of this one. */
-    hears: (quantity: number) => eventually(`hears ${quantity}`, () => quantities().includes(quantity), { boundMs }),
-    hearsReset: () => eventually('hears reset', () => news.some(({ kind }) => kind === 'reset'), { boundMs }),
+    kinds: () => events.map(({ kind }) => kind).join(' '),
+    /** Waits for the change with this quantity. */
+    receives: (quantity: number) =>
+      eventually(`receives ${quantity}`, () => quantities().includes(quantity), { boundMs }),
+    receivesReset: () => eventually('receives reset', () => events.some(({ kind }) => kind === 'reset'), { boundMs }),
     idOf: (quantity: number) => {
-      const found = news.find((one) => one.kind === 'change' && one.change.quantity === quantity)
-      if (!found) throw new Error(`was not told of ${quantity}`)
+      const found = events.find((one) => one.kind === 'change' && one.change.quantity === quantity)
+      if (!found) throw new Error(`did not receive ${quantity}`)
       return found.id
     },
   }
 }
 
-/** The quantity names it, for the test. */
+/** The quantity identifies the change. */
 function change(eventId: string, quantity: number): SeatChange {
   return { eventId, seatIds: [`seat-${quantity}`], tierId: null, quantity, state: 'held' }
 }
 
 describe('following', () => {
-  it('what one replica tells, another hears, in order, and of this event alone', async () => {
+  it('a follower at another replica receives the changes in order, and of its event alone', async () => {
     const [one, other] = [await openLog(), await openLog()]
     const [eventId, elsewhere] = [randomUUID(), randomUUID()]
     const client = await follow(other.log, eventId)
-    for (const quantity of [1, 2, 3]) one.log.tell(change(eventId, quantity))
-    one.log.tell(change(elsewhere, 9))
-    other.log.tell(change(eventId, 4))
-    await client.hears(4)
+    for (const quantity of [1, 2, 3]) one.log.publish(change(eventId, quantity))
+    one.log.publish(change(elsewhere, 9))
+    other.log.publish(change(eventId, 4))
+    await client.receives(4)
     expect([...client.quantities()].sort()).toEqual([1, 2, 3, 4])
     expect(client.quantities().filter((quantity) => quantity < 4)).toEqual([1, 2, 3])
-    expect(client.news[0]?.kind).toBe('start')
-    expect(client.news.find(({ kind }) => kind === 'change')).toMatchObject({ change: change(eventId, 1) })
+    expect(client.events[0]?.kind).toBe('start')
+    expect(client.events.find(({ kind }) => kind === 'change')).toMatchObject({ change: change(eventId, 1) })
   })
 
-  it('one connection follows all events for all who do, also those that are added while it blocks', async () => {
+  it('one connection follows all events for all followers, also those that are added while it blocks', async () => {
     const { log, redis } = await openLog()
     const before = await connections(redis)
     const events = Array.from({ length: 20 }, () => randomUUID())
     const clients = []
     for (const eventId of events) {
       clients.push(await follow(log, eventId), await follow(log, eventId))
-      log.tell(change(eventId, 1))
+      log.publish(change(eventId, 1))
     }
-    for (const client of clients) await client.hears(1)
+    for (const client of clients) await client.receives(1)
     expect((await connections(redis)) - before).toBe(1)
   })
 
-  it('all who follow an event are given the same array, so that it can be written out once', async () => {
+  it('all followers of an event receive the same array, so that it can be rendered once', async () => {
     const { log } = await openLog()
     const eventId = randomUUID()
     const [one, other] = [await follow(log, eventId), await follow(log, eventId)]
-    log.tell(change(eventId, 1))
-    await Promise.all([one.hears(1), other.hears(1)])
+    log.publish(change(eventId, 1))
+    await Promise.all([one.receives(1), other.receives(1)])
     expect(one.batches.at(-1)).toBe(other.batches.at(-1))
   })
 
-  it('who begins is told of the last second too: a map that is asked for afterwards may be so old', async () => {
+  it('a new follower also receives the changes of the last second: a map may be so old', async () => {
     const { log, redis } = await openLog()
     const eventId = randomUUID()
-    log.tell(change(eventId, 1))
+    log.publish(change(eventId, 1))
     await eventually('it is written', async () => (await redis.xlen(`seat-changes:${eventId}`)) === 1)
     const late = await follow(log, eventId)
     expect([late.kinds(), late.quantities()]).toEqual(['start change', [1]])
   })
 
-  it('who follows no more is told no more', async () => {
+  it('a follower that has stopped receives nothing', async () => {
     const { log } = await openLog()
     const eventId = randomUUID()
     const [gone, there] = [await follow(log, eventId), await follow(log, eventId)]
     gone.stop()
-    log.tell(change(eventId, 1))
-    await there.hears(1)
+    log.publish(change(eventId, 1))
+    await there.receives(1)
     expect(gone.quantities()).toEqual([])
     // The last one too: the reading ends, and begins anew for the next.
     there.stop()
     const next = await follow(log, eventId)
-    log.tell(change(eventId, 2))
-    await next.hears(2)
+    log.publish(change(eventId, 2))
+    await next.receives(2)
   })
 })
 
 describe('resuming', () => {
-  it('what was missed comes first, each once, and then what is new', async () => {
+  it('a follower receives what it missed first, each change once, and then new changes', async () => {
     const { log } = await openLog()
     const eventId = randomUUID()
     const first = await follow(log, eventId)
-    log.tell(change(eventId, 1))
-    await first.hears(1)
+    log.publish(change(eventId, 1))
+    await first.receives(1)
     first.stop()
     const witness = await follow(log, eventId)
-    for (const quantity of [2, 3, 4]) log.tell(change(eventId, quantity))
-    await witness.hears(4)
+    for (const quantity of [2, 3, 4]) log.publish(change(eventId, quantity))
+    await witness.receives(4)
 
     const again = await follow(log, eventId, first.idOf(1))
-    log.tell(change(eventId, 5))
-    await again.hears(5)
+    log.publish(change(eventId, 5))
+    await again.receives(5)
     expect([again.kinds(), again.quantities()]).toEqual(['start change change change change', [2, 3, 4, 5]])
   })
 
-  it('what comes while one begins is kept for him, and told after what he missed', async () => {
+  it('changes that arrive while a follower begins come after those that it missed', async () => {
     const { log, redis } = await openLog()
     const eventId = randomUUID()
     const witness = await follow(log, eventId)
-    log.tell(change(eventId, 1))
-    await witness.hears(1)
-    const isRead = createLatch('what he missed is read', { boundMs })
-    const goOn = createLatch('he begins', { boundMs })
+    log.publish(change(eventId, 1))
+    await witness.receives(1)
+    const isRead = createLatch('the missed changes are read', { boundMs })
+    const goOn = createLatch('the follower begins', { boundMs })
     const xrange = redis.xrange.bind(redis)
     redis.xrange = (async (...range: Parameters<typeof xrange>) => {
       const entries = await xrange(...range)
@@ -151,62 +152,62 @@ describe('resuming', () => {
 
     const beginning = follow(log, eventId, witness.idOf(1))
     await isRead.wait()
-    log.tell(change(eventId, 2))
-    await witness.hears(2)
+    log.publish(change(eventId, 2))
+    await witness.receives(2)
     goOn.open()
     const late = await beginning
-    log.tell(change(eventId, 3))
-    await late.hears(3)
+    log.publish(change(eventId, 3))
+    await late.receives(3)
     expect([late.kinds(), late.quantities()]).toEqual(['start change change', [2, 3]])
   })
 
-  it('nothing is lost or told twice by those who come back again and again while changes come', async () => {
+  it('a follower that resumes again and again receives each change once', async () => {
     const { log } = await openLog()
     const eventId = randomUUID()
     const last = 60
     const witness = await follow(log, eventId)
-    log.tell(change(eventId, 0))
-    await witness.hears(0)
-    const telling = (async () => {
+    log.publish(change(eventId, 0))
+    await witness.receives(0)
+    const publishing = (async () => {
       for (let quantity = 1; quantity <= last; quantity += 1) {
-        log.tell(change(eventId, quantity))
+        log.publish(change(eventId, quantity))
         await new Promise((resolve) => setTimeout(resolve, 5))
       }
     })()
-    const heard: number[] = []
+    const received: number[] = []
     let position = witness.idOf(0)
-    while (!heard.includes(last)) {
+    while (!received.includes(last)) {
       const client = await follow(log, eventId, position)
       await eventually('something comes', () => client.quantities().length > 0, { boundMs })
       client.stop()
-      heard.push(...client.quantities())
-      position = client.news.at(-1)?.id ?? position
+      received.push(...client.quantities())
+      position = client.events.at(-1)?.id ?? position
     }
-    await telling
-    expect(heard).toEqual(Array.from({ length: last }, (_, at) => at + 1))
+    await publishing
+    expect(received).toEqual(Array.from({ length: last }, (_, at) => at + 1))
   })
 
-  it('a position that is not in the stream any more is a reset, and it goes on from there', async () => {
+  it('a position that was dropped from the stream causes a reset, and following continues', async () => {
     const { log, redis } = await openLog()
     const eventId = randomUUID()
     const witness = await follow(log, eventId)
-    for (const quantity of [1, 2]) log.tell(change(eventId, quantity))
-    await witness.hears(2)
+    for (const quantity of [1, 2]) log.publish(change(eventId, quantity))
+    await witness.receives(2)
     await redis.xtrim(`seat-changes:${eventId}`, 'MAXLEN', 1)
     const late = await follow(log, eventId, witness.idOf(1))
-    expect([late.kinds(), late.news[0]?.id]).toEqual(['reset', witness.idOf(2)])
-    log.tell(change(eventId, 3))
-    await late.hears(3)
+    expect([late.kinds(), late.events[0]?.id]).toEqual(['reset', witness.idOf(2)])
+    log.publish(change(eventId, 3))
+    await late.receives(3)
     expect(late.quantities()).toEqual([3])
   })
 
-  it.each(['1-1', '999999999999999-0', '0-0'])('a position that never was is a reset: %s', async (position) => {
+  it.each(['1-1', '999999999999999-0', '0-0'])('a position that never existed causes a reset: %s', async (position) => {
     const { log } = await openLog()
     const client = await follow(log, randomUUID(), position)
     expect(client.kinds()).toBe('reset')
   })
 
-  it('too much to be told is a reset', async () => {
+  it('too many missed changes cause a reset', async () => {
     const { log, redis } = await openLog()
     const eventId = randomUUID()
     const key = `seat-changes:${eventId}`
@@ -217,72 +218,72 @@ describe('resuming', () => {
     expect((await follow(log, eventId, position)).kinds()).toBe('reset')
   })
 
-  it('what another version wrote is not taken for nothing', async () => {
+  it('an entry of another version causes a reset', async () => {
     const { log, redis } = await openLog()
     const eventId = randomUUID()
     const client = await follow(log, eventId)
     await redis.xadd(`seat-changes:${eventId}`, '*', 'change', 'not JSON')
-    await client.hearsReset()
+    await client.receivesReset()
   })
 })
 
 describe('while Redis is away', () => {
-  it('following is not begun, and telling neither throws nor waits', async () => {
+  it('following fails, and publishing neither throws nor waits', async () => {
     const { log, dropped } = await openLog()
     const eventId = randomUUID()
     await server.kill()
     await eventually('it is noticed', async () => (await log.follow(eventId, null, () => undefined)) === null, {
       boundMs,
     })
-    for (let quantity = 0; quantity < 5_000; quantity += 1) log.tell(change(eventId, quantity))
+    for (let quantity = 0; quantity < 5_000; quantity += 1) log.publish(change(eventId, quantity))
     await eventually('all are dropped', async () => (await dropped()) === 5_000, { boundMs })
     await server.restart()
   })
 
-  it('who follows is told reset when it is back, although Redis forgot everything, and goes on', async () => {
+  it('a follower receives a reset once Redis is back, although Redis lost everything, and continues', async () => {
     const { log } = await openLog()
     const eventId = randomUUID()
     const client = await follow(log, eventId)
-    log.tell(change(eventId, 1))
-    await client.hears(1)
+    log.publish(change(eventId, 1))
+    await client.receives(1)
     await server.kill()
     await server.restart()
-    await client.hearsReset()
+    await client.receivesReset()
     await eventually('Redis is back for the writer', async () => (await follow(log, eventId)).kinds() !== '', {
       boundMs,
     })
-    log.tell(change(eventId, 2))
-    await client.hears(2)
+    log.publish(change(eventId, 2))
+    await client.receives(2)
     expect(client.quantities()).toEqual([1, 2])
   })
 
-  it('what a replica could not tell is told as a reset to those who follow by another', async () => {
+  it('a change that a replica could not publish causes a reset for followers at another replica', async () => {
     const [writing, reading] = [await openLog(), await openLog()]
     const eventId = randomUUID()
     const client = await follow(reading.log, eventId)
     // Of this replica alone: the other's connections stay.
     writing.redis.disconnect()
-    writing.log.tell(change(eventId, 1))
+    writing.log.publish(change(eventId, 1))
     await eventually('it is dropped', async () => (await writing.dropped()) === 1)
     expect(client.kinds()).toBe('start')
     await writing.redis.connect()
-    await client.hearsReset()
+    await client.receivesReset()
     expect(client.quantities()).toEqual([])
   })
 
-  it('a Redis that hangs is not filled with what it cannot take', async () => {
+  it('a Redis that hangs does not fill the memory of the replica', async () => {
     const { log, dropped } = await openLog()
     const eventId = randomUUID()
     const client = await follow(log, eventId)
     server.pause()
-    const told = 20_000
-    for (let quantity = 1; quantity <= told; quantity += 1) log.tell(change(eventId, quantity))
-    expect(await dropped()).toBe(told - 1_000)
+    const published = 20_000
+    for (let quantity = 1; quantity <= published; quantity += 1) log.publish(change(eventId, quantity))
+    expect(await dropped()).toBe(published - 1_000)
     server.resume()
-    await client.hearsReset()
+    await client.receivesReset()
     const late = await eventually('it is followed again', () => follow(log, eventId).catch(() => null), { boundMs })
-    log.tell(change(eventId, told + 1))
-    await late.hears(told + 1)
+    log.publish(change(eventId, published + 1))
+    await late.receives(published + 1)
   })
 })
 

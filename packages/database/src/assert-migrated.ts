@@ -10,11 +10,11 @@ export interface AssertMigratedOptions {
 }
 
 /**
- * Resolves when the database takes queries and has the schema that this program was built for: every migration that is known here
- * is applied, unchanged, and no other.
+ * Resolves when the database takes queries and has the schema that this program was built for.
  *
+ * Every migration that is known here is applied, unchanged, and no other.
  * Guarantees: it changes nothing. A process that calls it first never serves requests against another schema.
- * Does not guarantee anything about later: a database that is migrated under a running process is not noticed.
+ * Does not guarantee: anything about later. A database that is migrated under a running process is not noticed.
  * Fails with: `DatabaseUnavailable`, `MigrationRefused`; both in one line that says what to do, without the password.
  */
 export async function assertMigrated(
@@ -27,8 +27,8 @@ export async function assertMigrated(
     connectionString: url,
     application_name: 'seatbelt-assert-migrated',
     connectionTimeoutMillis: 5_000,
-    // A migration that is just being applied holds the table for milliseconds.
-    statement_timeout: 10_000,
+    // A migration that is just being applied holds the table for milliseconds. PgBouncer refuses bounds of the server.
+    query_timeout: 10_000,
   })
   await client.connect()
   try {

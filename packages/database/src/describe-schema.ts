@@ -3,10 +3,9 @@ import pg from 'pg'
 /**
  * The whole schema of a migrated database as one readable script, with the comment of each constraint above it.
  *
- * `prisma/schema.sql` is its output: `npx vitest run packages/database/test/schema.test.ts -u` writes it, and without the
- * last word compares it, so that a reader may trust the file. It is written from
- * the catalog because the PostgreSQL that this project brings along has no pg_dump. It is for reading: the migrations
- * are what is run.
+ * `prisma/schema.sql` is its output. `npx vitest run packages/database/test/schema.test.ts -u` writes that file, and
+ * without `-u` compares it. The script comes from the catalog because the PostgreSQL of this project has no pg_dump.
+ * It is for reading; the migrations are what runs.
  */
 export async function describeSchema(url: string): Promise<string> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, statement_timeout: 10_000 })
@@ -83,5 +82,6 @@ SELECT coalesce('-- ' || obj_description(oid, 'pg_trigger') || E'\\n', '') || pg
   FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal ORDER BY tgname`
 
 const functions = `
-SELECT rtrim(pg_get_functiondef(oid), E'\\n') || E';\\n' AS line
+SELECT coalesce('-- ' || obj_description(oid, 'pg_proc') || E'\\n', '')
+       || rtrim(pg_get_functiondef(oid), E'\\n') || E';\\n' AS line
   FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY proname`

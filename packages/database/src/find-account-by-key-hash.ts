@@ -1,6 +1,6 @@
 import type { Database } from './database.ts'
 
-/** The account of an API key, by its SHA-256. A revoked key is unknown. Fails with the faults of `database-error.ts`. */
+/** The account of an API key, by its SHA-256. A revoked key is unknown. Fails with `database-error.ts`. */
 export function findAccountByKeyHash(
   database: Database,
 ): (hash: Uint8Array) => Promise<{ readonly accountId: string } | null> {

@@ -1,16 +1,11 @@
-export { type AssertMigratedOptions, assertMigrated } from './assert-migrated.ts'
-export {
-  afterCommit,
-  createDatabase,
-  type Database,
-  type DatabaseOptions,
-  lockTimeoutMs,
-  type RollBack,
-  type Tx,
-} from './database.ts'
+export { assertMigrated } from './assert-migrated.ts'
+export { assertPoolerFits, PoolerRefused } from './assert-pooler-fits.ts'
+export { lockTimeoutMs } from './connection.ts'
+export { createDatabase, type Database, type DatabaseOptions } from './database.ts'
 export {
   CommitUnknown,
   DatabaseUnavailable,
+  GuardFailed,
   LockNotAvailable,
   TransactionConflict,
   UniqueViolation,
@@ -19,12 +14,9 @@ export { describeSchema } from './describe-schema.ts'
 export { findAccountByKeyHash } from './find-account-by-key-hash.ts'
 export type {
   Booking,
-  Event,
   Hold,
-  IdempotencyKey,
   Invoice,
   Order,
-  OutboxMessage,
   Payment,
   PaymentEvent,
   ReconciliationFinding,
@@ -32,7 +24,8 @@ export type {
   Refund,
   Subscription,
 } from './generated/client.ts'
-export { Prisma } from './generated/client.ts'
 export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
-export { developmentAccounts, developmentKeyPrefix, seedDevelopment } from './seed-development.ts'
+export { developmentAccounts, seedDevelopment } from './seed-development.ts'
+export { empty, join, Sql, type SqlValue, type Statement, sql } from './sql.ts'
+export type { RollBack, Tx } from './transaction.ts'
 export { waitForDatabase } from './wait-for-database.ts'

@@ -22,7 +22,7 @@ interface Migration {
  * Guarantees: each migration and its line in `_prisma_migrations` commit together or not at all; two runs at once wait
  * for each other; what it writes is what `prisma migrate deploy` would have written, so that either may be used next.
  * Does not guarantee anything about a database that the Prisma command line left half migrated: it refuses that one.
- * Fails with: `MigrationRefused` where an applied migration is unknown here (a newer schema), differs, or is unfinished.
+ * Fails with: `MigrationRefused` where an applied migration is unknown here (a newer schema), differs or is unfinished.
  *
  * It is our own because the Prisma command line downloads an engine first, which a machine without that way cannot do.
  */
@@ -31,7 +31,7 @@ export async function migrate(url: string, directory: string = migrationsDirecto
   const client = new pg.Client({
     connectionString: url,
     application_name: 'seatbelt-migrate',
-    // A database that does not answer within this time is not there; the caller should hear so rather than wait.
+    // A database that does not answer within this time is not there. An error is better than a longer wait.
     connectionTimeoutMillis: 5_000,
     // Longest wait for another migration or a busy table, and longest single migration. Ours take milliseconds.
     lock_timeout: 30_000,
@@ -84,7 +84,7 @@ export async function readApplied(client: pg.Client): Promise<Applied[]> {
   return rows
 }
 
-/** Those that are still to be applied. @throws MigrationRefused where the database is not one that this code can bring up. */
+/** Those that are still to be applied. @throws MigrationRefused where this code cannot bring the database up. */
 export function pendingMigrations(migrations: readonly Migration[], applied: readonly Applied[]): Migration[] {
   const known = new Map(migrations.map((migration) => [migration.name, migration]))
   for (const { name, sha256, finished } of applied) {

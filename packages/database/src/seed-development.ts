@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Database } from './database.ts'
+import { sql } from './sql.ts'
+
+const developmentKeyPrefix = 'sb_dev_only_'
 
 /**
- * The accounts that a development stack starts with. Their keys are public, which their prefix says; authentication
- * refuses everything with this prefix in production, unless SEATBELT_DEMO_KEYS says that it is a demo.
+ * The accounts that a development stack starts with. Their keys are public, as their prefix shows. Authentication
+ * rejects keys with this prefix in production, unless SEATBELT_DEMO_KEYS accepts them.
  */
-export const developmentKeyPrefix = 'sb_dev_only_'
-
 export const developmentAccounts = [
   {
     id: '0192f000-0000-7000-8000-000000000001',
@@ -23,17 +24,12 @@ export const developmentAccounts = [
 /** May be run again and again, also by several processes at once. */
 export async function seedDevelopment(database: Database): Promise<void> {
   await database.transaction(async (tx) => {
-    await tx.account.createMany({
-      data: developmentAccounts.map(({ id, name }) => ({ id, name })),
-      skipDuplicates: true,
-    })
-    await tx.apiKey.createMany({
-      data: developmentAccounts.map(({ id, apiKey }) => ({
-        keySha256: createHash('sha256').update(apiKey).digest(),
-        accountId: id,
-        name: 'development',
-      })),
-      skipDuplicates: true,
-    })
+    for (const { id, name, apiKey } of developmentAccounts) {
+      const hash = createHash('sha256').update(apiKey).digest()
+      tx.write(sql`INSERT INTO accounts (id, name) VALUES (${id}::uuid, ${name}) ON CONFLICT DO NOTHING`)
+      tx.write(sql`
+        INSERT INTO api_keys (key_sha256, account_id, name) VALUES (${hash}, ${id}::uuid, 'development')
+        ON CONFLICT DO NOTHING`)
+    }
   })
 }

@@ -8,8 +8,10 @@ const tryMs = 3_000
 const pauseMs = 250
 
 /**
- * Resolves when the database takes queries. A server that is not up yet is waited for, `waitMs` at most; one that refuses this user,
- * password or database is not, because waiting does not mend it.
+ * Resolves when the database takes queries.
+ *
+ * It waits for a server that is not up yet, `waitMs` at most. It does not wait for one that refuses this user, password
+ * or database, because waiting does not mend that.
  *
  * Fails with: `DatabaseUnavailable`, in one line that names the server without the password.
  */
@@ -63,7 +65,7 @@ function describeProblem(error: unknown): Problem {
 
 /** SQLSTATEs of a server that is up and says no. */
 const lastingStates = new Set([
-  '28000', // invalid_authorization_specification: no such user, or pg_hba.conf lets nobody in from here
+  '28000', // invalid_authorization_specification: no such user, or pg_hba.conf refuses this address
   '28P01', // invalid_password
   '3D000', // invalid_catalog_name: no such database
   '42501', // insufficient_privilege: no right to connect

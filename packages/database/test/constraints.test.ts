@@ -3,7 +3,7 @@ import { freshDatabase } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-/** What the database refuses from anybody, as it would from a person in psql. */
+/** The database refuses these from any client, also from a person in psql. */
 let fresh: Awaited<ReturnType<typeof freshDatabase>>
 let client: pg.Client
 const ids = { account: randomUUID(), other: randomUUID(), order: '', payment: '' }
@@ -24,17 +24,25 @@ beforeEach(async () => {
   await insertOrder(ids.order)
 })
 
-function insertOrder(id: string, { amount = 500, currency = 'EUR' } = {}) {
+function insertOrder(
+  id: string,
+  {
+    amount = 500,
+    currency = 'EUR',
+    gatewayReference = null,
+  }: { amount?: number; currency?: string; gatewayReference?: string | null } = {},
+) {
   return client.query(
-    "INSERT INTO orders (id, account_id, customer_id, amount_minor, currency) VALUES ($1, $2, 'c', $3, $4)",
-    [id, ids.account, amount, currency],
+    `INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, gateway_reference)
+     VALUES ($1, $2, 'c', $3, $4, $5)`,
+    [id, ids.account, amount, currency, gatewayReference],
   )
 }
 
 function insertPayment(overrides: Record<string, unknown> = {}) {
   const row = {
     ...{ id: ids.payment, account_id: ids.account, order_id: ids.order, amount_minor: 500, currency: 'EUR' },
-    ...{ payment_method: 'pm', intent_parameters: '{}', look_at: new Date(), wanted_until: new Date() },
+    ...{ payment_method: 'pm', intent_parameters: '{}', next_attempt_at: new Date(), abandon_after: new Date() },
     ...overrides,
   }
   const columns = Object.keys(row)
@@ -42,7 +50,7 @@ function insertPayment(overrides: Record<string, unknown> = {}) {
   return client.query(`INSERT INTO payments (${columns}) VALUES (${values})`, Object.values(row))
 }
 
-/** What a payment that is, or was, on hold has besides its state. */
+/** The columns of an authorized payment, besides its state. */
 function onHold() {
   return { gateway_intent_id: randomUUID(), authorized_at: new Date(), void_at: new Date() }
 }
@@ -71,6 +79,21 @@ describe('orders', () => {
     expect(await change("state = 'paid'")).toBe('orders_version_grows')
     expect(await change("state = 'paid', version = version + 2")).toBe('orders_version_grows')
     expect(await change("state = 'paid', version = version + 1")).toBeUndefined()
+  })
+
+  it('keep what the keys of the gateway come from', async () => {
+    const change = (value: string) =>
+      refusalOf(
+        client.query('UPDATE orders SET gateway_reference = $2, version = version + 1 WHERE id = $1', [
+          ids.order,
+          value,
+        ]),
+      )
+    expect(await change('another')).toBe('orders_gateway_reference_stays')
+    const id = randomUUID()
+    await insertOrder(id, { gatewayReference: 'its own' })
+    const same = "UPDATE orders SET gateway_reference = 'its own', version = version + 1 WHERE id = $1"
+    expect(await refusalOf(client.query(same, [id]))).toBeUndefined()
   })
 })
 
@@ -150,7 +173,7 @@ describe('payments', () => {
     expect(await refusalOf(insertPayment({ id: randomUUID() }))).toBe('payments_one_live_per_order')
   })
 
-  it('that were voided let another one begin, and are owned by nobody', async () => {
+  it('that were voided let another one begin, and have no owner', async () => {
     const voided = { ...onHold(), state: 'voided', goal: 'void', settled_at: new Date() }
     await insertPayment({ ...voided, id: randomUUID() })
     expect(await refusalOf(insertPayment())).toBeUndefined()
@@ -161,7 +184,7 @@ describe('payments', () => {
     expect(await refusalOf(insertPayment({ ...waiting, id: randomUUID() }))).toBe('payments_leased_only_while_open')
   })
 
-  it('give back what they took and no more, also in parts and while refunds are under way', async () => {
+  it('return what they took and no more, also in parts and while refunds are under way', async () => {
     const change = (sql: string) => refusalOf(client.query(`UPDATE payments SET ${sql} WHERE id = $1`, [ids.payment]))
     const succeeded = { state: 'succeeded', settled_at: new Date(), gateway_intent_id: randomUUID() }
     await insertPayment({ ...succeeded, gateway_charge_id: 'ch' })
@@ -195,8 +218,10 @@ describe('payments', () => {
   it('that have ended never change, and no stored intent, amount or generation is taken back', async () => {
     const change = (sql: string) => refusalOf(client.query(`UPDATE payments SET ${sql} WHERE id = $1`, [ids.payment]))
     await insertPayment({ gateway_intent_id: randomUUID(), generation: 3 })
-    for (const rewrite of ["gateway_intent_id = 'x'", 'generation = 2', 'amount_minor = 1', 'gateway_intent_id = NULL'])
+    const rewrites = ["gateway_intent_id = 'x'", 'generation = 2', 'amount_minor = 1', 'gateway_intent_id = NULL']
+    for (const rewrite of [...rewrites, "gateway_key = 'another'"])
       expect(await change(rewrite), rewrite).toBe('payments_final_stays_final')
+    expect(await change('owner = gen_random_uuid(), generation = 4')).toBeUndefined()
     expect(await change("state = 'cancelled', settled_at = now()")).toBeUndefined()
     expect(await change("state = 'processing', settled_at = NULL")).toBe('payments_final_stays_final')
   })
@@ -206,7 +231,12 @@ describe('payments', () => {
     const succeeded = { state: 'succeeded', settled_at: new Date(), gateway_intent_id: randomUUID() }
     await insertPayment({ ...succeeded, gateway_charge_id: 'ch' })
     expect(await change('refunded_minor = 100, refund_pending_minor = 100')).toBeUndefined()
-    for (const rewrite of ["state = 'voided'", 'generation = generation + 1', 'look_at = now()', "goal = 'void'"])
+    for (const rewrite of [
+      "state = 'voided'",
+      'generation = generation + 1',
+      'next_attempt_at = now()',
+      "goal = 'void'",
+    ])
       expect(await change(`refunded_minor = 200, ${rewrite}`), rewrite).toBe('payments_final_stays_final')
   })
 })
@@ -220,7 +250,7 @@ describe('idempotency keys', () => {
 
   it('have a whole answer or none, and without one an intent', async () => {
     expect(await refusalOf(insertKey(randomUUID(), 'answer_status', '201'))).toBe('idempotency_keys_answer_is_whole')
-    expect(await refusalOf(insertKey(randomUUID(), 'answered_at', 'NULL'))).toBe('idempotency_keys_intent_or_answer')
+    expect(await refusalOf(insertKey(randomUUID(), 'answered_at', 'NULL'))).toBe('idempotency_keys_target_or_answer')
   })
 
   it('without an answer were answered at no time, and with one at some time', async () => {
@@ -260,12 +290,34 @@ describe('idempotency keys', () => {
   })
 })
 
+describe('refunds', () => {
+  it("never change what they return, nor the gateway's key", async () => {
+    await insertPayment()
+    const id = randomUUID()
+    await client.query(
+      `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, next_attempt_at,
+                            gateway_intent_id, gateway_charge_id)
+       VALUES ($1, $2, $3, $4, 500, 'EUR', now(), 'pi', 'ch')`,
+      [id, ids.account, ids.order, ids.payment],
+    )
+    const change = (sql: string) => refusalOf(client.query(`UPDATE refunds SET ${sql} WHERE id = $1`, [id]))
+    for (const rewrite of ['amount_minor = 1', "gateway_charge_id = 'x'", "gateway_key = 'x'", 'generation = 0'])
+      expect(await change(rewrite), rewrite).toBe('refunds_final_stays_final')
+    expect(await change('owner = gen_random_uuid(), generation = 2')).toBeUndefined()
+  })
+})
+
 describe('transfers and histories', () => {
-  const insertTransfer = (debit: string, credit: string, amount = 500) =>
+  const insertTransfer = (debit: string, credit: string, amount = 500, account = ids.account) =>
     client.query(
-      `INSERT INTO transfers (id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
-       VALUES (gen_random_uuid(), $1, 'charge', $2, $3, $4, 'EUR')`,
-      [ids.payment, debit, credit, amount],
+      `INSERT INTO transfers (id, account_id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
+       VALUES (gen_random_uuid(), $1, $2, 'charge', $3, $4, $5, 'EUR')`,
+      [account, ids.payment, debit, credit, amount],
+    )
+  const insertHistory = (account = ids.account) =>
+    client.query(
+      "INSERT INTO payment_events (account_id, payment_id, event, by, generation) VALUES ($1, $2, 'e', 'b', 1)",
+      [account, ids.payment],
     )
 
   it('move a positive amount between two accounts, once per payment', async () => {
@@ -276,12 +328,16 @@ describe('transfers and histories', () => {
     expect(await refusalOf(insertTransfer('a', 'b'))).toBe('transfers_one_charge_per_payment')
   })
 
+  it('belong to the account of their payment', async () => {
+    await insertPayment()
+    expect(await refusalOf(insertTransfer('a', 'b', 500, ids.other))).toBe('transfers_account_id_payment_id_fkey')
+    expect(await refusalOf(insertHistory(ids.other))).toBe('payment_events_account_id_payment_id_fkey')
+  })
+
   it('are never rewritten', async () => {
     await insertPayment()
     await insertTransfer('a', 'b')
-    await client.query("INSERT INTO payment_events (payment_id, event, by, generation) VALUES ($1, 'e', 'b', 1)", [
-      ids.payment,
-    ])
+    await insertHistory()
     const where = `WHERE payment_id = '${ids.payment}'`
     expect(await refusalOf(client.query(`UPDATE transfers SET amount_minor = 1 ${where}`))).toBe(
       'transfers_append_only',

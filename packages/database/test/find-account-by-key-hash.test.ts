@@ -23,11 +23,11 @@ it('a key is found by its hash, with the account that it belongs to', async () =
   expect(await find(hash(otherShop.apiKey))).toEqual({ accountId: otherShop.id })
 })
 
-it('an unknown key is nobody', async () => {
+it('an unknown key has no account', async () => {
   expect(await find(hash('unknown'))).toBeNull()
 })
 
-it('a revoked key is nobody, and the other keys go on', async () => {
+it('a revoked key has no account, and the other keys go on', async () => {
   await database.client.apiKey.update({
     where: { keySha256: hash(shop.apiKey) },
     data: { revokedAt: new Date() },

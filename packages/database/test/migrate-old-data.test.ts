@@ -1,7 +1,7 @@
 import { cp, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freshDatabase } from '@seatbelt/testing'
+import { databaseOfVersionBefore, freshDatabase, type VersionBefore } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { migrate, migrationsDirectory } from '../src/index.ts'
@@ -77,10 +77,23 @@ async function insertPaidOrder(state: (typeof paymentStates)[number]): Promise<v
     )
 }
 
-describe('a database that is migrated while payments are under way', () => {
+/** Columns that have another name now. */
+const renamed = {
+  look_at: 'next_attempt_at',
+  looks: 'attempts',
+  hinted: 'wake_requested',
+  wanted_until: 'abandon_after',
+} as const
+
+function withNewNames(rows: readonly Record<string, unknown>[]): Record<string, unknown>[] {
+  const nameOf = (column: string) => renamed[column as keyof typeof renamed] ?? column
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([column, value]) => [nameOf(column), value])))
+}
+
+describe('a database of the first version that is migrated while payments are under way', () => {
   it('keeps every column that it had', async () => {
     const { rows: after } = await client.query('SELECT * FROM payments ORDER BY id')
-    expect(after).toMatchObject(before)
+    expect(after).toMatchObject(withNewNames(before))
     expect(after).toHaveLength(paymentStates.length)
   })
 
@@ -93,7 +106,7 @@ describe('a database that is migrated while payments are under way', () => {
     expect(rows).toEqual([{ goal: 'charge', ...none, began: true }])
   })
 
-  it('knows of each key which step it started, and keeps those without an answer as long as they have none', async () => {
+  it('knows the step of each key, and keeps keys without an answer as long as they have none', async () => {
     const { rows } = await client.query(
       'SELECT key, step, answered_at IS NOT NULL AS answered FROM idempotency_keys ORDER BY key',
     )
@@ -120,3 +133,132 @@ describe('a database that is migrated while payments are under way', () => {
     expect(rows).toEqual([])
   })
 })
+
+describe('a database of the version before, with work in every open state', () => {
+  const tables = [
+    'orders',
+    'payments',
+    'payment_events',
+    'refunds',
+    'transfers',
+    'idempotency_keys',
+    'outbox',
+    'gateway_events',
+    'event_sections',
+    'tiers',
+    'seats',
+    'holds',
+    'seat_claims',
+    'bookings',
+    'booked_seats',
+  ] as const
+  let old: VersionBefore
+  let filled: Map<string, Record<string, unknown>[]>
+
+  beforeAll(async () => {
+    old = await databaseOfVersionBefore({ migrate, migrationsDirectory: migrationsDirectory() })
+    await fillEveryState(old)
+    filled = await readAll()
+    await old.migrate()
+  })
+  afterAll(() => old?.close())
+
+  async function readAll() {
+    const rows = new Map<string, Record<string, unknown>[]>()
+    for (const table of tables) rows.set(table, await old.sql<Record<string, unknown>>(`SELECT * FROM ${table}`))
+    return rows
+  }
+
+  it('had something in each table, and in each open state', async () => {
+    for (const table of tables) expect(filled.get(table)?.length, table).toBeGreaterThan(0)
+    const states = await old.sql<{ state: string }>('SELECT DISTINCT state FROM payments ORDER BY state')
+    expect(states.map(({ state }) => state)).toEqual([
+      'processing',
+      'succeeded',
+      'needs_review',
+      'authorized',
+      'capturing',
+      'voiding',
+    ])
+  })
+
+  it('loses no row and no value', async () => {
+    const migrated = await readAll()
+    for (const table of tables) {
+      const rows = migrated.get(table) ?? []
+      const was = withNewNames(filled.get(table) ?? [])
+      expect(rows.length, table).toBe(was.length)
+      expect(rows, table).toEqual(expect.arrayContaining(was.map((row) => expect.objectContaining(row))))
+    }
+  })
+
+  it('has the account of each row, and none for events of the gateway about nothing of ours', async () => {
+    for (const table of tables) {
+      if (table === 'gateway_events') continue
+      const strangers = await old.sql(`SELECT 1 FROM ${table} WHERE account_id IS DISTINCT FROM $1`, [old.accountId])
+      expect(strangers, table).toEqual([])
+    }
+    const events = await old.sql<{ about: string; mine: boolean | null }>(
+      `SELECT CASE WHEN payment_id IS NOT NULL THEN 'payment' WHEN refund_id IS NOT NULL THEN 'refund' ELSE 'nothing' END
+                AS about, account_id = $1 AS mine
+         FROM gateway_events GROUP BY 1, 2 ORDER BY 1`,
+      [old.accountId],
+    )
+    expect(events).toEqual([
+      { about: 'nothing', mine: null },
+      { about: 'payment', mine: true },
+      { about: 'refund', mine: true },
+    ])
+  })
+
+  it('has no owner of the new kind, and keys of the gateway that are the ids of the rows', async () => {
+    for (const table of ['payments', 'refunds'])
+      expect(await old.sql(`SELECT DISTINCT owner, gateway_key FROM ${table}`)).toEqual([
+        { owner: null, gateway_key: null },
+      ])
+    expect(await old.sql('SELECT DISTINCT gateway_reference FROM orders')).toEqual([{ gateway_reference: null }])
+    expect(await old.sql('SELECT DISTINCT actor FROM payment_events')).toEqual([{ actor: null }])
+  })
+
+  it('is protected as before', async () => {
+    const refusals = [
+      ['DELETE FROM payment_events', 'payment_events_append_only'],
+      ['UPDATE transfers SET amount_minor = 1', 'transfers_append_only'],
+      ['UPDATE seat_claims SET expires_at = now() WHERE booking_id IS NOT NULL', 'seat_claims_are_kept'],
+      ["UPDATE payments SET decline_code = 'x' WHERE state = 'succeeded'", 'payments_final_stays_final'],
+    ]
+    for (const [statement = '', constraint] of refusals)
+      await expect(old.sql(statement), statement).rejects.toMatchObject({ constraint })
+  })
+})
+
+async function fillEveryState(old: VersionBefore): Promise<void> {
+  await old.claimPayment()
+  const withIntent = async (how: Parameters<VersionBefore['claimPayment']>[0] = {}) => {
+    const payment = await old.claimPayment(how)
+    await old.storeIntent(payment, `pi_${payment.id}`)
+    return payment
+  }
+  await withIntent()
+  await old.giveUp(await withIntent())
+  const reviewed = await withIntent()
+  await old.sql("UPDATE payments SET state = 'needs_review' WHERE id = $1", [reviewed.id])
+  for (const next of [null, 'capture', 'void'] as const) {
+    const payment = await withIntent({ capture: 'manual' })
+    await old.authorize(payment)
+    if (next !== null) await old.endAuthorization(payment, next)
+  }
+  const paid = await withIntent()
+  await old.succeed(paid, `ch_${paid.id}`)
+  await old.claimRefund(paid)
+  const refunded = await withIntent()
+  await old.succeed(refunded, `ch_${refunded.id}`)
+  await old.succeedRefund(await old.claimRefund(refunded), `re_${refunded.id}`)
+  await old.holdSeats()
+  await old.checkOut(await old.holdSeats())
+  const hold = await old.holdSeats()
+  const checkout = await old.checkOut(hold)
+  await old.storeIntent(checkout, `pi_${checkout.id}`)
+  await old.book(hold, checkout)
+  await old.sql("INSERT INTO gateway_events (id, type, result) VALUES ('evt_other', 'customer.created', 'ignored')")
+}

@@ -3,7 +3,7 @@ import { freshDatabase } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 
-/** What the database refuses about seats from anybody, as it would from a person in psql, and what it must let through. */
+/** Rows of seats that the database refuses from any client, also from a person in psql, and those that it must take. */
 let fresh: Awaited<ReturnType<typeof freshDatabase>>
 let client: pg.Client
 const account = randomUUID()
@@ -54,17 +54,17 @@ function insertEvent(overrides: Row = {}) {
 }
 
 function insertSection(overrides: Row = {}) {
-  const place = { event_id: event, position: next() }
+  const place = { account_id: account, event_id: event, position: next() }
   return insert('event_sections', { id: randomUUID(), ...place, name: 's', price_minor: 500, ...overrides })
 }
 
 function insertSeat(overrides: Row = {}) {
   const place = { event_id: event, section_id: section, row_position: 1, row_name: 'A', number: next() }
-  return insert('seats', { id: randomUUID(), ...place, ...overrides })
+  return insert('seats', { id: randomUUID(), account_id: account, ...place, ...overrides })
 }
 
 function insertTier(overrides: Row = {}) {
-  const place = { event_id: event, position: next() }
+  const place = { account_id: account, event_id: event, position: next() }
   return insert('tiers', { id: randomUUID(), ...place, name: 't', price_minor: 500, capacity: 10, ...overrides })
 }
 
@@ -81,7 +81,13 @@ async function insertPayment(overrides: Row = {}): Promise<{ readonly id: string
   const orderId = await insertOrder()
   await insert('payments', {
     ...{ id, account_id: account, order_id: orderId, amount_minor: 500, currency: 'EUR', payment_method: 'pm' },
-    ...{ intent_parameters: '{}', look_at: new Date(), wanted_until: new Date(), state: 'succeeded', goal: 'capture' },
+    ...{
+      intent_parameters: '{}',
+      next_attempt_at: new Date(),
+      abandon_after: new Date(),
+      state: 'succeeded',
+      goal: 'capture',
+    },
     ...{ settled_at: new Date(), gateway_intent_id: id, gateway_charge_id: id, ...overrides },
   })
   return { id, orderId }
@@ -92,7 +98,7 @@ async function insertRefund({ id: paymentId, orderId }: { readonly id: string; r
   const money = {
     amount_minor: 500,
     currency: 'EUR',
-    look_at: new Date(),
+    next_attempt_at: new Date(),
     gateway_intent_id: 'pi',
     gateway_charge_id: 'ch',
   }
@@ -119,8 +125,12 @@ async function held(overrides: Row = {}): Promise<string> {
 }
 
 function insertClaim(seatId: unknown, holdId: unknown, overrides: Row = {}) {
-  const row = { seat_id: seatId, section_id: section, hold_id: holdId, expires_at: inOneHour(), ...overrides }
-  return insert('seat_claims', row)
+  const claim = { seat_id: seatId, section_id: section, hold_id: holdId, expires_at: inOneHour() }
+  return insert('seat_claims', { account_id: account, ...claim, ...overrides })
+}
+
+function insertBookedSeat(bookingId: unknown, seatId: unknown, overrides: Row = {}) {
+  return insert('booked_seats', { account_id: account, booking_id: bookingId, seat_id: seatId, ...overrides })
 }
 
 const changeHold = (id: string, sql: string) => client.query(`UPDATE holds SET ${sql} WHERE id = $1`, [id])
@@ -151,7 +161,7 @@ async function pendingBooking(): Promise<Booked> {
   const payment = await insertPayment()
   await insert('bookings', bookingOf({ id, holdId, payment }))
   await changeClaims(holdId, `booking_id = '${id}'`)
-  for (const seatId of seats) await insert('booked_seats', { booking_id: id, seat_id: seatId })
+  for (const seatId of seats) await insertBookedSeat(id, seatId)
   await changeHold(holdId, "state = 'booked', left_ms = NULL")
   return { id, holdId, payment }
 }
@@ -233,10 +243,11 @@ describe('what an event sells', () => {
     expect(await refusalOf(insertSeat({ ...chair, number: 0 }))).toBe('seats_number_is_positive')
   })
 
-  it('is sold by an event that is there', async () => {
-    const nobodys = { event_id: randomUUID() }
-    expect(await refusalOf(insertSection(nobodys))).toBe('event_sections_event_id_fkey')
-    expect(await refusalOf(insertTier(nobodys))).toBe('tiers_event_id_fkey')
+  it('is sold by an event of its account', async () => {
+    for (const unknown of [{ event_id: randomUUID() }, { account_id: other }]) {
+      expect(await refusalOf(insertSection(unknown))).toBe('event_sections_account_id_event_id_fkey')
+      expect(await refusalOf(insertTier(unknown))).toBe('tiers_account_id_event_id_fkey')
+    }
   })
 
   it("has no seat in another event's section", async () => {
@@ -261,7 +272,7 @@ describe('tiers', () => {
     expect(await change('sold = sold + 3, held = held - 3')).toBeUndefined()
   })
 
-  it('give back no more than was taken', async () => {
+  it('return no more than was taken', async () => {
     expect(await change('held = held - 1')).toBe('tiers_never_oversold')
     expect(await change('sold = sold - 1')).toBe('tiers_never_oversold')
     // Nor by way of the other counter.
@@ -439,14 +450,14 @@ describe('claims of seats', () => {
     expect(await refusalOf(insertClaim(seats[0], second.id))).toBe('seat_claims_pkey')
   })
 
-  it('of a seat that nobody knows, or for a hold that nobody made, are refused', async () => {
+  it('of an unknown seat, or for an unknown hold, are refused', async () => {
     const hold = holdOfSeats()
     await insert('holds', hold)
     expect(await refusalOf(insertClaim(randomUUID(), hold.id))).toBe('seat_claims_seat_id_fkey')
     expect(await refusalOf(insertClaim(seats[0], randomUUID()))).toBe('seat_claims_hold_id_fkey')
   })
 
-  it('that have lapsed can be deleted by whoever wants the seat, while their hold is written down as active', async () => {
+  it('that have lapsed can be deleted by the next buyer, while their hold is still recorded as active', async () => {
     const id = await held({ expires_at: oneHourAgo() })
     const takeover = client.query(
       'DELETE FROM seat_claims WHERE seat_id = $1 AND NOT pinned AND expires_at <= clock_timestamp()',
@@ -456,7 +467,7 @@ describe('claims of seats', () => {
     const second = holdOfSeats()
     await insert('holds', second)
     expect(await refusalOf(insertClaim(seats[0], second.id))).toBeUndefined()
-    // What is left of the first hold goes its own way, before and after somebody wrote down that it expired.
+    // The rest of the first hold goes its own way, before and after its end is recorded.
     await changeHold(id, "state = 'expired'")
     expect((await deleteClaims(id)).rowCount).toBe(1)
   })
@@ -508,7 +519,7 @@ describe('claims of seats', () => {
     expect((await deleteClaims(id)).rowCount).toBe(2)
   })
 
-  it('are not booked without being pinned, nor for a booking that nobody made', async () => {
+  it('are not booked without being pinned, nor for an unknown booking', async () => {
     const { id, holdId } = await booked()
     const free = randomUUID()
     await insertSeat({ id: free })
@@ -607,7 +618,7 @@ describe('bookings', () => {
       expect(await refusalOf(changeBooking(id, step)), step).toBeUndefined()
   })
 
-  it('are cancelled without a refund where nothing was taken, or nothing is left to give back', async () => {
+  it('are cancelled without a refund where nothing was taken, or nothing is left to return', async () => {
     const { id } = await booked()
     expect(await refusalOf(changeBooking(id, "state = 'cancelled', cancelled_at = now()"))).toBeUndefined()
     await client.query('UPDATE booked_seats SET released_at = now() WHERE booking_id = $1', [id])
@@ -643,7 +654,7 @@ describe('booked seats', () => {
     const first = await booked()
     const second = await bookable()
     await insert('bookings', second)
-    const again = () => refusalOf(insert('booked_seats', { booking_id: second.id, seat_id: seats[0] }))
+    const again = () => refusalOf(insertBookedSeat(second.id, seats[0]))
     expect(await again()).toBe('bookings_one_per_seat')
     await client.query('UPDATE booked_seats SET released_at = now() WHERE booking_id = $1', [first.id])
     expect(await again()).toBeUndefined()
@@ -657,18 +668,20 @@ describe('booked seats', () => {
     await release('now()')
     const second = await bookable()
     await insert('bookings', second)
-    await insert('booked_seats', { booking_id: second.id, seat_id: seats[1] })
+    await insertBookedSeat(second.id, seats[1])
     expect(await refusalOf(release('NULL'))).toBe('bookings_one_per_seat')
   })
 
-  it('are of a booking and a seat that are there', async () => {
+  it('are of a booking of their account, and of a seat', async () => {
     const { id } = await booked()
-    const unknown = randomUUID()
-    const refused = (row: Row) => refusalOf(insert('booked_seats', row))
-    expect(await refused({ booking_id: unknown, seat_id: seats[0], released_at: new Date() })).toBe(
-      'booked_seats_booking_id_fkey',
-    )
-    expect(await refused({ booking_id: id, seat_id: unknown })).toBe('booked_seats_seat_id_fkey')
+    const released = { released_at: new Date() }
+    const noBooking = insertBookedSeat(randomUUID(), seats[0], released)
+    expect(await refusalOf(noBooking)).toBe('booked_seats_account_id_booking_id_fkey')
+    const seat = randomUUID()
+    await insertSeat({ id: seat })
+    const anothers = insertBookedSeat(id, seat, { account_id: other })
+    expect(await refusalOf(anothers)).toBe('booked_seats_account_id_booking_id_fkey')
+    expect(await refusalOf(insertBookedSeat(id, randomUUID()))).toBe('booked_seats_seat_id_fkey')
   })
 })
 

@@ -1,128 +1,245 @@
 import { randomUUID } from 'node:crypto'
-import { createLatch, freshDatabase, startTcpProxy } from '@seatbelt/testing'
-import pg from 'pg'
+import { createLatch, eventually } from '@seatbelt/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createDatabase, type Database, type Tx } from '../src/index.ts'
+import { createDatabase, type Database, sql, type Tx } from '../src/index.ts'
+import { type Bench, guard, insertAccount, startBench } from './transaction-support.ts'
 
-let fresh: Awaited<ReturnType<typeof freshDatabase>>
+let bench: Bench
 let database: Database
-let psql: pg.Client
 beforeAll(async () => {
-  fresh = await freshDatabase()
-  database = createDatabase({ url: fresh.url, poolSize: 4, applicationName: 'transaction-test' })
-  psql = new pg.Client({ connectionString: fresh.url })
-  await psql.connect()
+  bench = await startBench()
+  database = bench.open({ poolSize: 4 })
 })
-afterAll(async () => {
-  await psql?.end()
-  await database?.close()
-  await fresh?.close()
-})
-
-async function accounts(): Promise<string[]> {
-  const { rows } = await psql.query<{ name: string }>('SELECT name FROM accounts ORDER BY name')
-  return rows.map(({ name }) => name)
-}
+afterAll(() => bench?.close())
 
 describe('transaction', () => {
   it('commits what its work wrote, and nothing of work that threw or rolled back', async () => {
     const write = (name: string, end: 'commit' | 'throw' | 'roll back') =>
       database.transaction<string, string>(async (tx, rollBack) => {
-        await tx.account.create({ data: { id: randomUUID(), name } })
+        tx.write(insertAccount(name))
         if (end === 'throw') throw new Error('no')
         return end === 'roll back' ? rollBack('rolled back') : 'committed'
       })
     expect(await write('a', 'commit')).toBe('committed')
     await expect(write('b', 'throw')).rejects.toThrow('no')
     expect(await write('c', 'roll back')).toBe('rolled back')
-    expect(await accounts()).toEqual(['a'])
+    expect(await bench.names()).toEqual(['a'])
   })
 
-  it('reads a unique violation the same way from the ORM and from raw SQL', async () => {
-    const id = randomUUID()
-    await database.client.account.create({ data: { id, name: 'unique' } })
-    const expected = { code: 'unique-violation', constraint: 'accounts_pkey' }
-    await expect(database.transaction((tx) => tx.account.create({ data: { id, name: 'x' } }))).rejects.toMatchObject(
-      expected,
-    )
-    const raw = database.transaction((tx) => tx.$executeRaw`INSERT INTO accounts (id, name) VALUES (${id}::uuid, 'x')`)
-    await expect(raw).rejects.toMatchObject(expected)
-  })
-
-  it('says that a connection which broke before COMMIT left nothing, and goes on with another one', async () => {
-    const before = await accounts()
-    const broken = database.transaction(async (tx) => {
-      await tx.account.create({ data: { id: randomUUID(), name: 'never' } })
-      const [row] = await tx.$queryRaw<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`
-      await psql.query('SELECT pg_terminate_backend($1, 2000)', [row?.pid])
-      await tx.account.count()
-    })
-    await expect(broken).rejects.toMatchObject({ code: 'database-unavailable' })
-    expect(await accounts()).toEqual(before)
-    expect(await database.transaction(async () => 'well again')).toBe('well again')
-  })
-
-  it('never lets the next one commit what a server that stood still did not roll back in time', async () => {
-    const before = await accounts()
-    const { hostname, port } = new URL(fresh.url)
-    const proxy = await startTcpProxy({ target: { host: hostname, port: Number(port) }, protocol: 'postgres' })
-    // The host of the server was paused: its own clocks, and with them its own bounds, stood still as well.
-    const url = new URL(proxy.through(fresh.url))
-    const bounds = { query_timeout: '200', statement_timeout: '0', idle_in_transaction_session_timeout: '0' }
-    for (const [name, value] of Object.entries(bounds)) url.searchParams.set(name, value)
-    const paused = createDatabase({ url: url.href, poolSize: 1, applicationName: 'paused' })
-    const create = (tx: Tx, name: string) => tx.account.create({ data: { id: randomUUID(), name } })
-    try {
-      const isInsert = ({ text }: { text: string }) => text.startsWith('INSERT INTO "public"."accounts"')
-      const second = proxy.intercept({ matches: isInsert, nth: 2, at: 'request' })
-      const broken = paused.transaction(async (tx) => {
-        await create(tx, 'never')
-        await create(tx, 'never')
+  it('rolls back what was sent before its work threw or rolled back', async () => {
+    const write = (name: string, end: 'throw' | 'roll back') =>
+      database.transaction<string, string>(async (tx, rollBack) => {
+        await tx.writeReturning(insertAccount(name))
+        if (end === 'throw') throw new Error('no')
+        return rollBack('rolled back')
       })
-      await expect(broken).rejects.toMatchObject({ code: 'database-unavailable' })
-      await second.reached()
-      second.pass()
-      await paused.transaction((tx) => create(tx, 'next'))
-      expect(await accounts()).toEqual([...before, 'next'].sort())
-    } finally {
-      await paused.close()
-      await proxy.close()
+    await expect(write('b', 'throw')).rejects.toThrow('no')
+    expect(await write('c', 'roll back')).toBe('rolled back')
+    expect(await bench.names()).toEqual(['a'])
+  })
+
+  it('runs statements in the order in which they were issued, and returns their rows', async () => {
+    const seen = await database.transaction(async (tx) => {
+      const before = tx.read<{ n: number }>(sql`SELECT count(*)::int AS n FROM accounts`)
+      tx.write(insertAccount('in order'))
+      const between = tx.read<{ n: number }>(sql`SELECT count(*)::int AS n FROM accounts`)
+      const deleted = tx.writeReturning<{ name: string }>(
+        sql`DELETE FROM accounts WHERE name = 'in order' RETURNING name`,
+      )
+      return Promise.all([before, between, deleted])
+    })
+    expect(seen).toEqual([[{ n: 1 }], [{ n: 2 }], [{ name: 'in order' }]])
+  })
+
+  it('names the columns of its rows as Prisma does, and leaves names in quotes as they are', async () => {
+    const statement = sql`SELECT 1 AS order_id, 2 AS "gatewayId", 3 AS state, 4 AS key_2 UNION SELECT 5, 6, 7, NULL`
+    const rows = [
+      { orderId: 1, gatewayId: 2, state: 3, key2: 4 },
+      { orderId: 5, gatewayId: 6, state: 7, key2: null },
+    ]
+    // The second time it is prepared.
+    for (let run = 0; run < 2; run++) {
+      expect(await database.query(statement)).toEqual(rows)
+      expect(await database.transaction((tx) => tx.read(statement))).toEqual(rows)
+      expect(await database.transaction((tx) => tx.writeReturning(statement))).toEqual(rows)
     }
   })
 
-  it('tries a victim of a deadlock again, and both commit', async () => {
+  it('reads a unique violation the same way from Prisma and from SQL', async () => {
+    const id = randomUUID()
+    await database.query(insertAccount('unique', id))
+    const expected = { code: 'unique-violation', constraint: 'accounts_pkey' }
+    const byPrisma = database.statement((client) => client.account.create({ data: { id, name: 'x' } }))
+    await expect(byPrisma).rejects.toMatchObject(expected)
+    await expect(database.query(insertAccount('x', id))).rejects.toMatchObject(expected)
+    const inTransaction = database.transaction(async (tx) => tx.write(insertAccount('x', id)))
+    await expect(inTransaction).rejects.toMatchObject(expected)
+  })
+
+  it('reports the error of a write, also to work that swallows it', async () => {
+    const swallowed = database.transaction(async (tx) => {
+      tx.write(insertAccount('never'))
+      await tx.writeReturning(sql`SELECT 1 / 0`).catch(() => 'swallowed')
+      return 'committed'
+    })
+    await expect(swallowed).rejects.toMatchObject({ code: '22012' })
+    expect(await bench.names()).not.toContain('never')
+  })
+
+  it('takes no statement after its end', async () => {
+    const left: Tx[] = []
+    await database.transaction(async (tx) => void left.push(tx))
+    const [tx] = left
+    expect(() => tx?.write(insertAccount('late'))).toThrow('has ended')
+    await expect(tx?.read(sql`SELECT 1`)).rejects.toThrow('has ended')
+  })
+
+  it('answers statements that were not sent when the work threw', async () => {
+    let pending: Promise<unknown> = Promise.resolve()
+    const thrown = database.transaction(async (tx) => {
+      pending = tx.writeReturning(insertAccount('never'))
+      throw new Error('no')
+    })
+    await expect(thrown).rejects.toThrow('no')
+    await expect(pending).rejects.toThrow('rolled back')
+  })
+
+  it('is READ COMMITTED, whatever the database has as its default', async () => {
+    const { pathname } = new URL(bench.url)
+    const alter = (value: string) =>
+      bench.witness.query(`ALTER DATABASE "${pathname.slice(1)}" SET default_transaction_isolation = '${value}'`)
+    await alter('repeatable read')
+    const strict = bench.open()
+    const isolation = sql`SELECT current_setting('transaction_isolation') AS is`
+    expect(await strict.query(isolation)).toEqual([{ is: 'repeatable read' }])
+    await alter('read committed')
+    expect(await strict.transaction((tx) => tx.read(isolation))).toEqual([{ is: 'read committed' }])
+  })
+})
+
+describe('after a conflict', () => {
+  it('a victim of a deadlock runs again, and both commit', async () => {
     const [a, b] = [randomUUID(), randomUUID()]
-    await database.client.account.createMany({ data: [a, b].map((id) => ({ id, name: 'deadlock' })) })
+    for (const id of [a, b]) await database.query(insertAccount('deadlock', id))
     const [firstHolds, secondHolds] = [createLatch('first'), createLatch('second')]
     let runs = 0
     const rename = (ids: string[], mine: typeof firstHolds, others: typeof firstHolds) =>
       database.transaction(async (tx) => {
         runs++
-        await tx.account.update({ where: { id: ids[0] as string }, data: { name: 'held' } })
+        await tx.writeReturning(sql`UPDATE accounts SET name = 'held' WHERE id = ${ids[0] as string}::uuid`)
         mine.open()
         await others.wait()
-        await tx.account.update({ where: { id: ids[1] as string }, data: { name: 'done' } })
+        tx.write(sql`UPDATE accounts SET name = 'done' WHERE id = ${ids[1] as string}::uuid`)
       })
     await Promise.all([rename([a, b], firstHolds, secondHolds), rename([b, a], secondHolds, firstHolds)])
+    // The victim may meet the other transaction once more before that has woken up.
+    expect(runs).toBeGreaterThanOrEqual(3)
+    // The later one wrote over both rows.
+    expect((await bench.names()).filter((name) => name === 'done' || name === 'held')).toEqual(['done', 'held'])
+  })
+
+  it('a failed guard rolls back the COMMIT that travels with it, and the work runs again', async () => {
+    let runs = 0
+    const result = await database.transaction(async (tx) => {
+      runs++
+      tx.write(insertAccount(`guarded ${runs}`))
+      tx.write(guard(runs === 2, 'second-run'))
+      return runs
+    })
+    expect(result).toBe(2)
+    expect((await bench.names()).filter((name) => name.startsWith('guarded'))).toEqual(['guarded 2'])
+  })
+
+  it('work whose guard fails three times is given up, with the name of the guard', async () => {
+    let runs = 0
+    const never = database.transaction(async (tx) => {
+      runs++
+      tx.write(insertAccount('never'))
+      tx.write(guard(false, 'never-holds'))
+    })
+    await expect(never).rejects.toMatchObject({ code: 'transaction-conflict', guard: 'never-holds' })
     expect(runs).toBe(3)
+    expect(await bench.names()).not.toContain('never')
   })
 
-  it('bounds the wait for a row that somebody holds', async () => {
+  it('a guard of a null fails', async () => {
+    const never = database.transaction(async (tx) => tx.write(sql`SELECT guard(NULL, 'null')`))
+    await expect(never).rejects.toMatchObject({ guard: 'null' })
+  })
+
+  it('only what the committed run registered is published, in its order', async () => {
+    const published: string[] = []
+    let runs = 0
+    await database.transaction(async (tx) => {
+      runs++
+      for (const hint of ['a', 'throws', 'b'])
+        tx.afterCommit(() => {
+          published.push(`${hint} of run ${runs}`)
+          if (hint === 'throws') throw new Error('a hint is lost')
+        })
+      tx.write(guard(runs === 2, 'second-run'))
+    })
+    expect(published).toEqual(['a of run 2', 'throws of run 2', 'b of run 2'])
+  })
+
+  it('nothing is published by a transaction that rolled back', async () => {
+    const published: string[] = []
+    await database.transaction<string, string>(async (tx, rollBack) => {
+      tx.afterCommit(() => published.push('never'))
+      return rollBack('no')
+    })
+    expect(published).toEqual([])
+  })
+
+  it('one statement that lost a conflict is sent again', async () => {
     const id = randomUUID()
-    await database.client.account.create({ data: { id, name: 'held' } })
-    await psql.query('BEGIN')
-    await psql.query('SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE', [id])
-    const waiting = database.transaction((tx) => tx.account.update({ where: { id }, data: { name: 'x' } }))
+    await database.query(insertAccount('contended', id))
+    const url = new URL(bench.url)
+    url.searchParams.set('options', '-c default_transaction_isolation=repeatable\\ read')
+    const strict = createDatabase({ url: url.href, poolSize: 1, applicationName: 'strict' })
+    await bench.witness.query('BEGIN')
+    await bench.witness.query("UPDATE accounts SET name = 'theirs' WHERE id = $1", [id])
+    const renamed = strict.query(sql`UPDATE accounts SET name = name || ', ours' WHERE id = ${id}::uuid RETURNING name`)
+    await eventually('the statement waits', async () => {
+      const { rows } = await bench.witness.query(
+        'SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))',
+      )
+      return rows.length > 0
+    })
+    await bench.witness.query('COMMIT')
+    expect(await renamed).toEqual([{ name: 'theirs, ours' }])
+    await strict.close()
+  })
+})
+
+describe('a bound', () => {
+  it('ends the wait for a row that another transaction holds', async () => {
+    const id = randomUUID()
+    await database.query(insertAccount('held', id))
+    await bench.witness.query('BEGIN')
+    await bench.witness.query('SELECT 1 FROM accounts WHERE id = $1 FOR UPDATE', [id])
+    const waiting = database.transaction(async (tx) =>
+      tx.write(sql`UPDATE accounts SET name = 'x' WHERE id = ${id}::uuid`),
+    )
     await expect(waiting).rejects.toMatchObject({ code: 'lock-not-available' })
-    await psql.query('ROLLBACK')
+    await bench.witness.query('ROLLBACK')
   })
 
-  it('bounds the wait for a connection, and says that nothing happened', async () => {
-    const release = createLatch('connections are given back', { boundMs: 10_000 })
+  it('ends the wait for a connection, and nothing happened', async () => {
+    const release = createLatch('connections are released', { boundMs: 10_000 })
     const holders = Array.from({ length: 4 }, () => database.transaction(() => release.wait()))
     await expect(database.transaction(async () => 'never')).rejects.toMatchObject({ code: 'database-unavailable' })
+    await expect(database.query(insertAccount('never'))).rejects.toMatchObject({ code: 'database-unavailable' })
     release.open()
     await Promise.all(holders)
+    expect(await bench.names()).not.toContain('never')
+  })
+
+  it('is set for each connection on the server', async () => {
+    const bounds = await database.query(sql`
+      SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement,
+             current_setting('idle_in_transaction_session_timeout') AS idle`)
+    expect(bounds).toEqual([{ lock: '2s', statement: '5s', idle: '5s' }])
   })
 })
 

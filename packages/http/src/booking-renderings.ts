@@ -1,8 +1,11 @@
-import type { Booking, CancellationOutcome, CheckoutOutcome, Event, Hold } from '@seatbelt/domain'
+import type { Booking, CancellationOutcome, CheckoutOutcome, Event, Hold, RecordedAnswer } from '@seatbelt/domain'
 import { problem } from './problem.ts'
-import { type RecordedAnswer, recordedProblem } from './recorded-answer.ts'
+import { recordedProblem } from './recorded-answer.ts'
 
-/** The answers of bookings that are recorded, as `renderings` has those of payments: pure, and handed to whoever settles. */
+/**
+ * The answers of bookings that are recorded, as `renderings` has those of payments: pure, and handed to the code that
+ * settles.
+ */
 export const bookingRenderings = {
   eventCreated: (event: Event): RecordedAnswer => ({
     status: 201,

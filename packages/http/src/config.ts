@@ -34,7 +34,10 @@ export function processFields(defaults: { instance: string; port: number }) {
   }
 }
 
-/** What every process reads that runs the payment operations. The lease is compared with the deadline where both are read. */
+/**
+ * The settings of every process that runs the payment operations. The lease is compared with the deadline where both
+ * are read.
+ */
 export function operationFields(defaults: { poolSize: number }) {
   return {
     DATABASE_URL: urlField('postgres', 'postgresql').describe(
@@ -44,6 +47,11 @@ export function operationFields(defaults: { poolSize: number }) {
       .default(30_000)
       .describe('how long the database may take to come up when this process starts'),
     DATABASE_POOL_SIZE: integerField({ min: 1, max: 100 }).default(defaults.poolSize).describe('connections at most'),
+    DATABASE_PREPARED: z
+      .enum(['on', 'off'])
+      .default('on')
+      .transform((value) => value === 'on')
+      .describe('off: prepare no statements, for a pooler that cannot track them, such as PgBouncer before 1.21'),
     REDIS_URLS: z
       .string()
       .transform((urls) => urls.split(','))
@@ -67,6 +75,26 @@ export function operationFields(defaults: { poolSize: number }) {
     LEASE_MS: integerField({ min: 1_000, max: 600_000 })
       .default(60_000)
       .describe('how long the process that claimed a payment may work on it before another may take it over'),
+  }
+}
+
+type OperationConfig = z.output<z.ZodObject<ReturnType<typeof operationFields>>>
+
+/**
+ * What `operationFields` reads, as packages/payments and packages/booking take it. The one mapping for all processes.
+ */
+export function connectionOptions(config: OperationConfig & { readonly INSTANCE: string }) {
+  return {
+    databaseUrl: config.DATABASE_URL,
+    databasePoolSize: config.DATABASE_POOL_SIZE,
+    databasePrepared: config.DATABASE_PREPARED,
+    redisLock: config.REDIS_LOCK,
+    redisUrls: config.REDIS_URLS,
+    gatewayUrl: config.GATEWAY_URL,
+    gatewayApiKey: config.GATEWAY_API_KEY,
+    gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
+    leaseMs: config.LEASE_MS,
+    by: config.INSTANCE,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Refusal } from '@seatbelt/domain'
+import type { Call, Refusal } from '@seatbelt/domain'
 import { z } from 'zod'
 import type { Answer } from './answer.ts'
 import { fingerprint } from './fingerprint.ts'
@@ -50,14 +50,6 @@ export interface OperationRequest {
   readonly params: Readonly<Record<string, string>>
   readonly query: unknown
   readonly body: unknown
-}
-
-/** What identifies a command, however often it is sent. */
-export interface Call {
-  readonly accountId: string
-  readonly key: string
-  /** SHA-256, 32 bytes. */
-  readonly fingerprint: Uint8Array
 }
 
 /** For what takes no parameters, no query or no body. */

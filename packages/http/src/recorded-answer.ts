@@ -1,11 +1,5 @@
+import type { RecordedAnswer } from '@seatbelt/domain'
 import type { Answer } from './answer.ts'
-
-/** What is stored under an idempotency key in the commit that settled it, and sent again, byte for byte, ever after. */
-export interface RecordedAnswer {
-  readonly status: number
-  readonly body: string
-  readonly location: string | null
-}
 
 /** The media type is not stored: an error is always a problem. */
 export function recordedAnswer(recorded: RecordedAnswer, replayed: boolean): Answer {

@@ -4,6 +4,7 @@ import type {
   Payment,
   PaymentEvent,
   PaymentOutcome,
+  RecordedAnswer,
   Refund,
   RefundOutcome,
   Subscription,
@@ -11,14 +12,14 @@ import type {
   WebhookEndpoint,
 } from '@seatbelt/domain'
 import { problem } from './problem.ts'
-import { type RecordedAnswer, recordedProblem } from './recorded-answer.ts'
+import { recordedProblem } from './recorded-answer.ts'
 
 /**
  * The answers that are recorded. The API, the worker and whoever else settles a payment are handed these functions, so
  * that a client reads the same bytes whoever finished its request.
  *
- * Pure: the same order or payment gives the same bytes. A field added here shows in answers recorded from then on; those
- * recorded before keep their old bytes.
+ * Pure: the same order or payment gives the same bytes. A field added here shows in answers recorded from then on;
+ * those recorded before keep their old bytes.
  */
 export const renderings = {
   orderCreated: (order: Order): RecordedAnswer => ({

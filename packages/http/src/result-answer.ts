@@ -1,6 +1,6 @@
-import { inProgressRetryAfterSeconds, type Refusal } from '@seatbelt/domain'
+import { inProgressRetryAfterSeconds, type RecordedAnswer, type Refusal } from '@seatbelt/domain'
 import { type Answer, jsonAnswer } from './answer.ts'
-import { type RecordedAnswer, recordedAnswer } from './recorded-answer.ts'
+import { recordedAnswer } from './recorded-answer.ts'
 import { refusalAnswer } from './refusal-answer.ts'
 
 /** What came of a command whose outcome is known. */

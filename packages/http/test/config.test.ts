@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { integerField, parseConfig, processFields } from '../src/index.ts'
+import { integerField, operationFields, parseConfig, processFields } from '../src/index.ts'
 
 const schema = z.object({
   ...processFields({ instance: 'shop-1', port: 3000 }),
@@ -44,5 +44,15 @@ it('a rule over several variables is told as it is', () => {
   const ruled = schema.refine((config) => config.LEASE_MS > 5_000, 'LEASE_MS must be above all deadlines')
   expect(parseConfig(ruled, { DATABASE_URL: 'postgresql://localhost/a', LEASE_MS: '1000' })).toEqual({
     complaints: ['the configuration: LEASE_MS must be above all deadlines'],
+  })
+})
+
+it('prepares statements unless the setting says off', () => {
+  const { DATABASE_PREPARED } = operationFields({ poolSize: 1 })
+  const read = (environment: Record<string, string>) => parseConfig(z.object({ DATABASE_PREPARED }), environment)
+  expect(read({})).toEqual({ value: { DATABASE_PREPARED: true } })
+  expect(read({ DATABASE_PREPARED: 'off' })).toEqual({ value: { DATABASE_PREPARED: false } })
+  expect(read({ DATABASE_PREPARED: '0' })).toEqual({
+    complaints: [expect.stringMatching(/^DATABASE_PREPARED is wrong .*: off: prepare no statements, for a pooler/)],
   })
 })

@@ -1,15 +1,17 @@
 import {
   eventually,
   type FreshDatabase,
+  findPgBouncer,
   freshDatabase,
+  type PgBouncer,
   startLeakCheck,
+  startPgBouncer,
   startTcpProxy,
   type TcpProxy,
 } from '@seatbelt/testing'
 import { Client, Pool } from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createSessionLock, type Lease, type Lock, PooledConnection, withLock } from '../src/index.ts'
-import { findPgBouncer, type PgBouncer, startPgBouncer } from './pgbouncer.ts'
 
 /** So long that what is gone within a test was given back. */
 const ttlMs = 60_000

@@ -7,26 +7,15 @@ import { findPayment, listPayments } from './payment/payment-queries.ts'
 import { refundPayment } from './refund/refund-payment.ts'
 import { findRefund, listAllRefunds, listRefunds } from './refund/refund-queries.ts'
 import { reviewPayment, reviewRefund } from './review/review.ts'
-import type { PaymentOperations } from './shared/operations.ts'
+import { bindOperations } from './shared/bind-operations.ts'
 import type { PaymentDeps } from './shared/payment-deps.ts'
 
-export function createPaymentOperations(deps: PaymentDeps): PaymentOperations {
-  const { database } = deps
-  return {
-    createOrder: (call, order) => createOrder(deps, call, order),
-    payOrder: (call, payment) => payOrder(deps, call, payment),
-    capturePayment: (call, paymentId) => capturePayment(deps, call, paymentId),
-    voidPayment: (call, paymentId) => voidPayment(deps, call, paymentId),
-    refundPayment: (call, refund) => refundPayment(deps, call, refund),
-    cancelOrder: (call, orderId) => cancelOrder(deps, call, orderId),
-    reviewPayment: (accountId, paymentId) => reviewPayment(deps, accountId, paymentId),
-    reviewRefund: (accountId, refundId) => reviewRefund(deps, accountId, refundId),
-    findOrder: (accountId, orderId) => findOrder(database, accountId, orderId),
-    findPayment: (accountId, paymentId) => findPayment(database, accountId, paymentId),
-    listOrders: (accountId, page) => listOrders(database, accountId, page),
-    listPayments: (accountId, page) => listPayments(database, accountId, page),
-    findRefund: (accountId, refundId) => findRefund(database, accountId, refundId),
-    listAllRefunds: (accountId, page) => listAllRefunds(database, accountId, page),
-    listRefunds: (accountId, page) => listRefunds(database, accountId, page),
-  }
+/** The operations of the payments backend. The lab makes unsafe twins of them. */
+export type PaymentOperations = ReturnType<typeof createPaymentOperations>
+
+export function createPaymentOperations(deps: PaymentDeps) {
+  const orders = { createOrder, payOrder, cancelOrder, findOrder, listOrders }
+  const payments = { capturePayment, voidPayment, reviewPayment, findPayment, listPayments }
+  const refunds = { refundPayment, reviewRefund, findRefund, listRefunds, listAllRefunds }
+  return bindOperations(deps, { ...orders, ...payments, ...refunds })
 }

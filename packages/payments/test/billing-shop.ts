@@ -8,13 +8,13 @@ import {
 } from '../src/index.ts'
 import { bodyOf, call, type Replica, type Shop } from './shop.ts'
 
-/** What tests of billing do again and again. */
+/** The steps that tests of billing share. */
 export interface BillingShop {
   /** A subscription that is due now, of a customer of the gateway with this card attached. */
   subscribe(replica: Replica, overrides?: Partial<NewSubscription> & { readonly card?: string }): Promise<string>
   /** A card, attached to the same customer. */
   attach(subscriptionId: string, card: string): Promise<string>
-  /** What the gateway took for each invoice of the subscription, by period. */
+  /** The number of charges at the gateway for each invoice of the subscription, by period. */
   chargesOf(subscriptionId: string): Promise<readonly number[]>
   invoicesOf(subscriptionId: string): Promise<readonly InvoiceRow[]>
   stateOf(subscriptionId: string): Promise<string | undefined>
@@ -83,13 +83,18 @@ function newSubscription(
   overrides: Pick<NewSubscription, 'gatewayCustomerId' | 'paymentMethod'> & Partial<NewSubscription>,
 ): NewSubscription {
   return {
-    ...{ customerId: 'customer-1', amountMinor: 900, currency: 'EUR', receiptEmail: null },
-    ...{ interval: { unit: 'month', count: 1 }, timeZone: 'Europe/Berlin', anchor: null },
+    customerId: 'customer-1',
+    amountMinor: 900,
+    currency: 'EUR',
+    receiptEmail: null,
+    interval: { unit: 'month', count: 1 },
+    timeZone: 'Europe/Berlin',
+    anchor: null,
     ...overrides,
   }
 }
 
-/** So many hours from now, and never the same twice: a run that is finished is not begun again. */
+/** So many hours from now, and never the same twice, because a finished run does not begin again. */
 export function hoursFromNow(hours: number): Date {
   let atMs = Math.ceil(Date.now() / 1_000 + hours * 3_600) * 1_000
   while (taken.has(atMs)) atMs += 1_000
@@ -99,13 +104,13 @@ export function hoursFromNow(hours: number): Date {
 
 const taken = new Set<number>()
 
-/** What a copy of the worker does at the hour, with nobody else there to be elected. */
+/** Leads a run, as a worker does at the full hour when it is elected. */
 export async function lead(replica: Replica, hour: Date, signal = new AbortController().signal) {
   const fence = await drawBillingFence(replica.database)
   return bill(replica, { hour, fence, signal })
 }
 
-/** The same for whoever has a fence already. */
+/** The same under a fence that was drawn before. */
 export function bill(replica: Replica, run: Pick<BillingOptions, 'hour' | 'fence'> & Partial<BillingOptions>) {
   const onFault = (fault: unknown) => void replica.faults.push(fault)
   return billHour(replica.deps, { lanes: 4, signal: new AbortController().signal, onFault, ...run })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { CommitUnknown, developmentAccounts, type RollBack, type Tx } from '@seatbelt/database'
+import { CommitUnknown, type Database, developmentAccounts, sql } from '@seatbelt/database'
 import { intervalUnits, longestIntervals } from '@seatbelt/domain'
 import { StaleFence } from '@seatbelt/locks'
 import type { Gateway, GatewayAnswer } from '@seatbelt/safety'
@@ -15,6 +15,7 @@ import {
 } from '../src/index.ts'
 import { type BillingShop, bill, hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
 import { createMortal } from './crash-points.ts'
+import { hookedTransaction, isOrderRead, isSettleRead } from './hooked-transaction.ts'
 import {
   accountId,
   bodyOf,
@@ -34,7 +35,7 @@ let other: Replica
 let hours = 1
 const strangerId = developmentAccounts[1].id
 
-/** Later than all hours before it, and than every pause that was begun in them. */
+/** Later than all hours before it, and later than every pause that began in them. */
 function nextHour(later = 1): Date {
   hours += later
   return hoursFromNow(hours)
@@ -51,7 +52,7 @@ afterEach(() => shop.closeReplicas('mortal-'))
 afterAll(() => shop?.close())
 beforeEach(async () => {
   await shop.faults()
-  // What the test before left is not this one's: its runs ask for all that is due.
+  // The runs of a test bill all that is due, so nothing of the test before may be left.
   await shop.sql(`UPDATE subscriptions SET state = 'cancelled'`)
 })
 
@@ -84,18 +85,18 @@ async function haltingReplica(by: string, request: keyof Gateway) {
 
 const refusal: GatewayAnswer = { kind: 'rejected', status: 400, errorCode: 'parameter_unknown', requestId: 'req_1' }
 
-/** A replica whose release sends a request that the gateway refuses, whatever the card. */
+/** A replica whose release sends a request that the gateway refuses, for every card. */
 function refusedReplica(by: string, request: 'createIntent' | 'confirmIntent') {
   return shop.replica(by, { gateway: (real) => ({ ...real, [request]: async () => refusal }) })
 }
 
-/** A run of an hour that is over, as all real ones are: what was due by then, and no moment of the run itself. */
+/** The hour of a run lies in the past, as in production: it bills what was due by then, and nothing of its own time. */
 async function pastHour(subscriptionId: string): Promise<Date> {
   await shop.sql(`UPDATE subscriptions SET next_due_at = now() - interval '2 hours' WHERE id = $1`, [subscriptionId])
   return hoursFromNow(-1)
 }
 
-/** As if the subscription had been created so many months ago and never been billed. */
+/** As if the subscription had been created so many months ago, without any run since. */
 async function fallBehind(subscriptionId: string, months: number): Promise<void> {
   await shop.sql(
     `UPDATE subscriptions SET anchor = anchor - make_interval(months => $2), next_due_at = next_due_at - make_interval(months => $2)
@@ -127,7 +128,7 @@ describe('a run', () => {
     ).toEqual([{ led_by: 'worker-1', invoiced: 1, charged: 1, declined: 0 }])
   })
 
-  it('that was finished does nothing when it is started again', async () => {
+  it('that is finished does nothing when it is started again', async () => {
     const id = await billing.subscribe(worker)
     const hour = nextHour()
     await lead(worker, hour)
@@ -145,13 +146,13 @@ describe('a run', () => {
     expect(brief(await worker.cancel(invoice?.order_id ?? ''))).toBe('refused order-managed')
   })
 
-  it('charges one period at a time of who is behind, also when it is taken up again by another leader', async () => {
+  it('charges one period at a time where a customer is behind, also when another leader continues it', async () => {
     const id = await billing.subscribe(worker)
     await fallBehind(id, 2)
     const hour = nextHour()
     const stop = new AbortController()
     const stopped = await shop.replica('stopped', {
-      // It is stopped as soon as it has charged.
+      // It stops as soon as it has charged.
       gateway: (real) => ({
         ...real,
         confirmIntent: (...parameters) => real.confirmIntent(...parameters).finally(() => stop.abort()),
@@ -167,7 +168,7 @@ describe('a run', () => {
     expect(await billing.chargesOf(id)).toEqual([1, 1, 1])
   })
 
-  it('tries what came to nothing once, though it is stopped and taken up again within its hour', async () => {
+  it('tries an invoice once, although the gateway refuses it and another leader continues the run', async () => {
     const id = await billing.subscribe(worker)
     const hour = await pastHour(id)
     const stop = new AbortController()
@@ -188,7 +189,7 @@ describe('a run', () => {
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'paid', tries: 2 }])
   })
 
-  it('leaves to a later one what recovery has cancelled within its hour', async () => {
+  it('leaves an invoice to a later run whose payment recovery cancelled within its hour', async () => {
     const id = await billing.subscribe(worker)
     const hour = await pastHour(id)
     const stop = new AbortController()
@@ -214,7 +215,7 @@ describe('a run', () => {
     { how: 'paid', card: 'pm_card_visa', after: 'confirmIntent', type: 'payment_intent.succeeded' },
     { how: 'declined', card: 'pm_card_chargeCustomerFail', after: 'cancelIntent', type: 'payment_intent.canceled' },
     { how: 'refused', card: 'pm_card_visa', after: 'cancelIntent', type: 'payment_intent.canceled' },
-  ] as const)('counts what the gateway told first: $how', async ({ how, card, after, type }) => {
+  ] as const)('counts an outcome that the gateway’s event settled first: $how', async ({ how, card, after, type }) => {
     const id = await billing.subscribe(worker, { card })
     const outrun = await shop.replica(`outrun-${how}`, {
       gateway: (real) => ({
@@ -242,7 +243,7 @@ describe('a run', () => {
     expect(outrun.faults).toEqual([])
   })
 
-  it('goes through more than one page: whoever stands on a later one is charged in the same run', async () => {
+  it('goes through more than one page: a subscription on a later page is charged in the same run', async () => {
     const id = await billing.subscribe(worker)
     await shop.sql(
       `INSERT INTO subscriptions (id, account_id, customer_id, gateway_customer_id, payment_method, amount_minor, currency,
@@ -259,7 +260,7 @@ describe('a run', () => {
     ])
   })
 
-  it('goes by the clock of the database, though those of the processes are minutes apart', async () => {
+  it('uses the clock of the database, although the clocks of the processes are minutes apart', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 7 * 60_000 })
     try {
       const shown = await readBillingHour(worker.deps, 3_600)
@@ -279,7 +280,7 @@ describe('a run', () => {
     }
   })
 
-  it('claims nothing while the gateway is away, is not finished then, and goes on when it is back', async () => {
+  it('claims nothing while the gateway is away, stays unfinished, and continues when the gateway is back', async () => {
     const id = await billing.subscribe(worker)
     const away = await shop.replica('away', {
       layers: () => ({
@@ -296,10 +297,10 @@ describe('a run', () => {
     expect(await billing.chargesOf(id)).toEqual([1])
   })
 
-  it('goes on with the others where one cannot be billed, and says so', async () => {
+  it('bills the other subscriptions where one cannot be billed, and reports that one', async () => {
     const broken = await billing.subscribe(worker)
     const ids = [await billing.subscribe(worker), await billing.subscribe(worker)]
-    // As when a process is started with other time zones than the one that took the subscription.
+    // As when a process starts with other time zones than the process that created the subscription.
     await shop.sql(
       `UPDATE subscriptions SET time_zone = 'Europe/Atlantis', next_due_at = next_due_at - interval '1 day' WHERE id = $1`,
       [broken],
@@ -317,16 +318,16 @@ describe('several copies that all run', () => {
     const ids = await Promise.all(Array.from({ length: 8 }, () => billing.subscribe(worker)))
     const copies = await Promise.all(['copy-1', 'copy-2', 'copy-3'].map((by) => shop.replica(by)))
     const hour = nextHour()
-    // One fence for all: as if nobody had ever been elected.
+    // One fence for all, as if there were no election.
     const fence = await drawBillingFence(worker.database)
     const billed = await raceCopies(3, (copy) => bill(replicaAt(copies, copy), { hour, fence }))
     expect(valuesOf(billed)).toHaveLength(3)
-    // Whoever met another one at an order left it to that one, or to this.
+    // A copy that met another copy at an order left it to that copy, or to this run.
     await lead(worker, nextHour())
     for (const id of ids) expect(await billing.chargesOf(id)).toEqual([1])
   })
 
-  it('one of which had read what is due before another one tried it: a declined invoice is not tried again at once', async () => {
+  it('and one read what is due before another tried it: a declined invoice is not tried again', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     const { replica, reached, goOn } = await pausedBeforeClaims('copy-4')
     const fence = await drawBillingFence(worker.database)
@@ -339,7 +340,7 @@ describe('several copies that all run', () => {
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'open', declines: 1, tries: 1 }])
   })
 
-  it('and depose each other: each due period is charged once, when the last one is through', async () => {
+  it('and depose each other: each due period is charged once when the last one has ended', async () => {
     const ids = await Promise.all(Array.from({ length: 4 }, () => billing.subscribe(worker)))
     const copies = await Promise.all(['duel-1', 'duel-2', 'duel-3'].map((by) => shop.replica(by)))
     const hour = nextHour()
@@ -364,7 +365,7 @@ describe('a leader that is killed', () => {
     return { mortal, replica }
   }
 
-  it('at any point of its run is followed by another one, and the due period is charged once', async () => {
+  it('at any point of its run is followed by another leader, and the due period is charged once', async () => {
     const whole = await passage()
     await billing.subscribe(worker)
     const points = await whole.mortal.passedBy(() => lead(whole.replica, nextHour()))
@@ -386,13 +387,13 @@ describe('a leader that is killed', () => {
 })
 
 describe('a leader that is paused until another one leads', () => {
-  it('just before it claims: it starts no charge any more', async () => {
+  it('just before it claims: it starts no charge', async () => {
     const id = await billing.subscribe(worker)
     const { replica, reached, goOn } = await pausedBeforeClaims('paused-1')
     const hour = nextHour()
     const late = lead(replica, hour).catch((fault: unknown) => fault)
     await reached.wait()
-    // The next leader has its fence, and has done nothing yet.
+    // The next leader has drawn its fence, and has done nothing else.
     await drawBillingFence(other.database)
     goOn.open()
     expect(await late).toBeInstanceOf(StaleFence)
@@ -407,7 +408,7 @@ describe('a leader that is paused until another one leads', () => {
     expect(rows).toEqual([{ by: 'worker-2' }])
   })
 
-  it('while it is at the gateway: it does not call a run finished that another one is still at', async () => {
+  it('while it waits for the gateway: it does not mark the run of another leader as finished', async () => {
     const id = await billing.subscribe(worker)
     const { replica, reached, goOn } = await haltingReplica('paused-2', 'confirmIntent')
     const hour = nextHour()
@@ -415,7 +416,7 @@ describe('a leader that is paused until another one leads', () => {
     await reached.wait()
     await drawBillingFence(other.database)
     goOn.open()
-    // Its charge was claimed while it led, and is written down: what the gateway said is never thrown away.
+    // Its charge was claimed while it led, and is settled: evidence is never discarded.
     expect(await late).toBeInstanceOf(StaleFence)
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'paid', tries: 1 }])
     expect(await shop.sql('SELECT finished_at FROM billing_runs WHERE hour = $1', [hour])).toEqual([
@@ -423,7 +424,7 @@ describe('a leader that is paused until another one leads', () => {
     ])
   })
 
-  it('until its payment was recovered: one decline is counted, whoever settles', async () => {
+  it('until its payment was recovered: one decline is counted', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     const { replica, reached, goOn } = await haltingReplica('paused-3', 'cancelIntent')
     const late = lead(replica, nextHour())
@@ -436,7 +437,7 @@ describe('a leader that is paused until another one leads', () => {
   })
 })
 
-/** Halts where it has read what is due, and has not yet asked for the order's lock. */
+/** Halts after it has read what is due, and before it acquires the order's lock. */
 async function pausedBeforeClaims(by: string) {
   const [reached, goOn] = [createLatch(`${by} is about to claim`), createLatch(`${by} goes on`)]
   const replica = await shop.replica(by, {
@@ -452,7 +453,7 @@ async function pausedBeforeClaims(by: string) {
 }
 
 describe('an outcome that is not known', () => {
-  it('is no decline and brings no second charge, and the next period waits for it', async () => {
+  it('is no decline and causes no second charge, and the next period waits for it', async () => {
     const id = await billing.subscribe(worker)
     await fallBehind(id, 1)
     await shop.faults({ on: 'confirm', kind: 'drop-after', rate: 1, times: 1 })
@@ -468,7 +469,7 @@ describe('an outcome that is not known', () => {
     expect(await billing.chargesOf(id)).toEqual([1, 1])
   })
 
-  it('that recovery ends by cancelling is no decline, and a later run tries anew', async () => {
+  it('that recovery ends by cancelling is no decline, and a later run tries again', async () => {
     const id = await billing.subscribe(worker)
     await shop.faults({ on: 'confirm', kind: 'drop-before', rate: 1, times: 1 })
     await lead(worker, nextHour())
@@ -498,7 +499,7 @@ describe('a card that declines', () => {
     expect(await seen()).toBe('open 2 2 active')
     await lead(worker, hoursFromNow(days(6) + 1))
     expect(await seen()).toBe('uncollectible 3 3 past_due')
-    // Long after, though periods have come and gone.
+    // Long after, although several periods have passed.
     await lead(worker, hoursFromNow(days(100)))
     expect(await seen()).toBe('uncollectible 3 3 past_due')
     const orders = await shop.sql(
@@ -509,41 +510,35 @@ describe('a card that declines', () => {
     expect(await billing.chargesOf(id)).toEqual([0])
   })
 
-  it('counts once, though the settling COMMIT got no answer and is tried again', async () => {
-    const settling = new Set<Tx>()
-    let isLost = false
+  it('counts once, although the settling COMMIT got no answer and is retried', async () => {
     const lossy = await shop.replica('lossy', {
-      layers: (real): Partial<PaymentLayers> => ({
-        compareAndSet: {
-          ...real.compareAndSet,
-          settlePayment: (tx, ...rest) => {
-            settling.add(tx)
-            return real.compareAndSet.settlePayment(tx, ...rest)
-          },
-        },
-        transaction: async <T, R = never>(work: (tx: Tx, rollBack: RollBack<R>) => Promise<T>) => {
-          let settles = false
-          const result = await real.transaction<T, R>(async (tx, rollBack) => {
-            const done = await work(tx, rollBack)
-            settles = settling.has(tx)
-            return done
-          })
-          if (!settles || isLost) return result
-          isLost = true
-          throw new CommitUnknown('the answer to COMMIT was lost')
-        },
-      }),
+      layers: ({ transaction }) => ({ transaction: losesFirstSettle(transaction) }),
     })
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     await lead(lossy, nextHour())
-    expect(isLost).toBe(true)
+    expect(lossy.faults).toMatchObject([{ code: 'commit-unknown' }])
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'open', declines: 1, tries: 1 }])
   })
 })
 
+/** The first settle is committed, and the answer to its COMMIT does not arrive. */
+function losesFirstSettle(real: Database['transaction']): Database['transaction'] {
+  let isLost = false
+  return async (work) => {
+    let isSettle = false
+    const afterRead = async (text: string) => {
+      isSettle ||= isSettleRead(text)
+    }
+    const result = await hookedTransaction(real, { afterRead })(work)
+    if (!isSettle || isLost) return result
+    isLost = true
+    throw new CommitUnknown('the answer to COMMIT was lost', { result })
+  }
+}
+
 describe('a request of ours that the gateway refuses', () => {
   it.each(['createIntent', 'confirmIntent'] as const)(
-    'at %s: says nothing of the card, and a person hears of it',
+    'at %s: is not held against the card, and is reported',
     async (request) => {
       const id = await billing.subscribe(worker)
       const refused = await refusedReplica(`refused-${request}`, request)
@@ -556,7 +551,7 @@ describe('a request of ours that the gateway refuses', () => {
     },
   )
 
-  it('and whose intent recovery finds cancelled: it was noted who refused', async () => {
+  it('and whose intent recovery finds cancelled: the note of the refusal is used', async () => {
     const id = await billing.subscribe(worker)
     const cancelled = createLatch('the intent is cancelled')
     const refused = await shop.replica('refused-and-silent', {
@@ -584,7 +579,7 @@ describe('a request of ours that the gateway refuses', () => {
 })
 
 describe('another payment method', () => {
-  it('that comes while the old card is at the gateway is not held to what that one says', async () => {
+  it('that arrives while the old card is at the gateway does not inherit its decline', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     const { replica, reached, goOn } = await haltingReplica('replaced', 'confirmIntent')
     const late = lead(replica, hoursFromNow(0.01))
@@ -597,7 +592,7 @@ describe('another payment method', () => {
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'paid', declines: 0, tries: 2 }])
   })
 
-  it('begins without the declines of the one before; the same one told again keeps its own', async () => {
+  it('begins without the declines of the former one; the same one sent again keeps its own', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     await lead(worker, hoursFromNow(0.01))
     const [same] = await shop.sql<{ method: string }>(
@@ -613,7 +608,7 @@ describe('another payment method', () => {
     expect(await billing.stateOf(id)).toBe('active')
   })
 
-  it('leads out of past due with the next period, where the present one is the one that was given up', async () => {
+  it('leads out of past due with the next period, if the present one was given up', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     for (const later of [1, days(1) + 1, days(6) + 1]) await lead(worker, hoursFromNow(later))
     expect(await billing.stateOf(id)).toBe('past_due')
@@ -624,7 +619,7 @@ describe('another payment method', () => {
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'uncollectible' }, { period: 1, state: 'paid' }])
   })
 
-  it('leads out of past due: the uncollectible period rests, those missed are not charged, the present one is', async () => {
+  it('leads out of past due: of the periods up to now only the present one is charged', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     await fallBehind(id, 4)
     await shop.sql(
@@ -644,7 +639,7 @@ describe('another payment method', () => {
     expect(await billing.chargesOf(id)).toEqual([0, 1])
   })
 
-  it('is tried for what is open in the next run, without the pause', async () => {
+  it('is tried in the next run for what is open, without the pause', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     await lead(worker, hoursFromNow(0.01))
     expect(brief(await changePaymentMethod(worker, id, await billing.attach(id, 'pm_card_visa')))).toBe('answered 200')
@@ -653,38 +648,44 @@ describe('another payment method', () => {
   })
 })
 
+/** Resolves when a transaction of this replica waits for a lock. */
+function isWaiting(by: string): Promise<unknown> {
+  return eventually(`${by} waits`, async () => {
+    const waiting = `SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`
+    return (await shop.sql(waiting, [by])).length > 0
+  })
+}
+
 describe('a cancelled subscription', () => {
-  it('by several copies of one request at once: all hear the same', async () => {
+  it('by several copies of one request at once: all receive the same answer', async () => {
     const id = await billing.subscribe(worker)
     const request = call(randomUUID(), { cancel: id })
     const copies = await raceCopies(4, () => operations(worker).cancelSubscription(request, id))
-    const heard = valuesOf(copies)
-    expect(heard).toHaveLength(4)
-    expect(new Set(heard.map((result) => JSON.stringify({ ...result, replayed: null }))).size).toBe(1)
+    const answers = valuesOf(copies)
+    expect(answers).toHaveLength(4)
+    expect(new Set(answers.map((result) => JSON.stringify({ ...result, replayed: null }))).size).toBe(1)
   })
 
   it('waits for a try that is just being claimed, which is then finished', async () => {
-    const id = await billing.subscribe(worker)
-    const [reached, goOn] = [createLatch('the try is taken'), createLatch('the claim goes on')]
+    const customerId = 'customer-who-cancels'
+    const id = await billing.subscribe(worker, { customerId })
+    const [reached, goOn] = [createLatch('the claim has read'), createLatch('the claim goes on')]
     const claimer = await shop.replica('claimer', {
-      layers: ({ compareAndSet }) => ({
-        compareAndSet: {
-          ...compareAndSet,
-          startTry: async (...parameters) => {
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          // The claim's last read: it has locked the subscription, and its writes leave with COMMIT.
+          afterRead: async (text, [order]) => {
+            if (!isOrderRead(text) || order?.customerId !== customerId) return
             reached.open()
             await goOn.wait()
-            return compareAndSet.startTry(...parameters)
           },
-        },
+        }),
       }),
     })
     const run = lead(claimer, nextHour())
     await reached.wait()
     const cancellation = cancel(await shop.replica('canceller'), id)
-    await eventually('the cancellation waits', async () => {
-      const waiting = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'canceller' AND wait_event_type = 'Lock'`
-      return (await shop.sql(waiting)).length > 0
-    })
+    await isWaiting('canceller')
     goOn.open()
     expect(brief(await cancellation)).toBe('answered 200')
     expect(await run).toBe('finished')
@@ -692,7 +693,7 @@ describe('a cancelled subscription', () => {
     expect(await billing.stateOf(id)).toBe('cancelled')
   })
 
-  it('is charged no more: what is open is given up with it', async () => {
+  it('is not charged any more: its open invoice is given up in the same commit', async () => {
     const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
     await lead(worker, nextHour())
     expect(brief(await cancel(worker, id))).toBe('answered 200')
@@ -732,7 +733,7 @@ describe('a cancelled subscription', () => {
     expect(await billing.stateOf(id)).toBe('cancelled')
   })
 
-  it('of another account is not there', async () => {
+  it('of another account is not found', async () => {
     const id = await billing.subscribe(worker)
     const stranger = call(randomUUID(), { cancel: id }, strangerId)
     expect(brief(await operations(worker).cancelSubscription(stranger, id))).toBe('refused subscription-not-found')
@@ -741,8 +742,106 @@ describe('a cancelled subscription', () => {
   })
 })
 
+describe('a guarded write whose row has changed since it was read', () => {
+  const readsSubscription = (text: string) => text.includes('AS anchor FROM subscriptions')
+
+  /** A replica that runs `interfere` once, after the first such read and before the operation receives its rows. */
+  function interfered(by: string, isRead: (text: string) => boolean, interfere: () => Promise<unknown>) {
+    let reads = 0
+    return shop.replica(by, {
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text, rows) => {
+            if (isRead(text) && rows.length > 0 && ++reads === 1) await interfere()
+          },
+        }),
+      }),
+    })
+  }
+
+  it('version of the subscription: it was cancelled meanwhile, and is not invoiced', async () => {
+    const id = await billing.subscribe(worker)
+    const cancelIt = () =>
+      shop.sql(`UPDATE subscriptions SET state = 'cancelled', version = version + 1 WHERE id = $1`, [id])
+    await lead(await interfered('outdated-1', readsSubscription, cancelIt), nextHour())
+    expect(await billing.invoicesOf(id)).toEqual([])
+  })
+
+  it('tries of the invoice: it was tried meanwhile, and is not tried at once again', async () => {
+    const id = await billing.subscribe(worker)
+    const tryIt = () =>
+      shop.sql(
+        `UPDATE invoices SET tries = tries + 1, next_try_at = now() + interval '100 days' WHERE subscription_id = $1`,
+        [id],
+      )
+    const isInvoiceRead = (text: string) => text.includes('next_try_at FROM invoices')
+    expect(await lead(await interfered('outdated-2', isInvoiceRead, tryIt), nextHour())).toBe('finished')
+    expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'open', tries: 1 }])
+    expect(await billing.chargesOf(id)).toEqual([0])
+  })
+
+  it('tries of the invoice, in the settle: the decline counts on top of what changed meanwhile', async () => {
+    const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
+    const raise = () =>
+      shop.sql('UPDATE invoices SET tries = tries + 1, declines = declines + 1 WHERE subscription_id = $1', [id])
+    const isInvoiceRead = (text: string) => text.includes('AS now FROM invoices')
+    await lead(await interfered('outdated-3', isInvoiceRead, raise), nextHour())
+    expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'open', declines: 2, tries: 2 }])
+  })
+
+  it('version of the order: a cancellation waits for its change, and reads again', async () => {
+    const id = await billing.subscribe(worker, { card: 'pm_card_chargeCustomerFail' })
+    await lead(worker, nextHour())
+    const [invoice] = await billing.invoicesOf(id)
+    const orderId = invoice?.order_id ?? ''
+    const [isChanged, mayCommit] = [createLatch('the order is changed'), createLatch('the change may commit')]
+    const change = other.database.transaction(async (tx) => {
+      await tx.writeReturning(sql`UPDATE orders SET version = version + 1 WHERE id = ${orderId}::uuid RETURNING 1`)
+      isChanged.open()
+      await mayCommit.wait()
+    })
+    await isChanged.wait()
+    const cancellation = cancel(await shop.replica('outdated-4'), id)
+    await isWaiting('outdated-4')
+    mayCommit.open()
+    await change
+    expect(brief(await cancellation)).toBe('answered 200')
+    expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'uncollectible' }])
+    expect(await shop.sql('SELECT state FROM orders WHERE id = $1', [orderId])).toEqual([{ state: 'cancelled' }])
+  })
+
+  it('indexes of the invoices, without that version: two copies make one invoice, without a fault', async () => {
+    const id = await billing.subscribe(worker)
+    const bothHaveRead = createLatch('both have read the subscription')
+    let arrived = 0
+    const withoutVersion = (text: string) =>
+      text.includes('UPDATE subscriptions') ? text.replace(/ AND version = (\$\d+)/, ' AND $1::int IS NOT NULL') : text
+    const copies = await Promise.all(
+      ['twin-1', 'twin-2'].map((by) =>
+        shop.replica(by, {
+          layers: ({ transaction }) => ({
+            transaction: hookedTransaction(transaction, {
+              change: withoutVersion,
+              afterRead: async (text, [row]) => {
+                if (!readsSubscription(text) || row?.id !== id || arrived === 2) return
+                if (++arrived === 2) bothHaveRead.open()
+                await bothHaveRead.wait()
+              },
+            }),
+          }),
+        }),
+      ),
+    )
+    const hour = nextHour()
+    const fence = await drawBillingFence(worker.database)
+    await raceCopies(2, (copy) => bill(replicaAt(copies, copy), { hour, fence }))
+    expect(await billing.invoicesOf(id)).toMatchObject([{ period: 0 }])
+    expect(copies.flatMap(({ faults }) => faults)).toEqual([])
+  })
+})
+
 describe('a new subscription', () => {
-  it.each(intervalUnits)('has at most the longest interval in %ss, also for who writes it by hand', async (unit) => {
+  it.each(intervalUnits)('has at most the longest interval in %ss, also by a constraint of the table', async (unit) => {
     const id = await billing.subscribe(worker)
     const set = (count: number) =>
       shop.sql('UPDATE subscriptions SET interval_unit = $2, interval_count = $3 WHERE id = $1', [id, unit, count])
@@ -750,7 +849,7 @@ describe('a new subscription', () => {
     await expect(set(longestIntervals[unit] + 1)).rejects.toThrow('subscriptions_interval_is_possible')
   })
 
-  it('that is dated back, however far, is charged for the period of the present moment alone', async () => {
+  it('whose anchor lies years back is charged for the present period only', async () => {
     const anchor = new Date()
     anchor.setUTCFullYear(anchor.getUTCFullYear() - 6)
     anchor.setUTCDate(anchor.getUTCDate() - 1)
@@ -762,7 +861,7 @@ describe('a new subscription', () => {
     expect(invoices[0]?.period).toBeGreaterThan(60)
   })
 
-  it('that begins later is not charged before', async () => {
+  it('that begins later is not charged before its anchor', async () => {
     const id = await billing.subscribe(worker, { anchor: '2099-01-31T12:00:00' })
     await lead(worker, nextHour())
     expect(await billing.invoicesOf(id)).toEqual([])

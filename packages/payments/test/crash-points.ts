@@ -78,6 +78,7 @@ export function createMortal(): Mortal {
       database: (real) => ({
         ...real,
         statement: (work) => around('statement', () => real.statement(work)),
+        query: (statement) => around('statement', () => real.query(statement)),
         transaction: (work) => transaction(real, work),
       }),
       gateway: (real) => watchEachRequest(real, around),

@@ -1,10 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { developmentAccounts } from '@seatbelt/database'
-import type { CompareAndSet, Gateway } from '@seatbelt/safety'
+import type { Gateway } from '@seatbelt/safety'
 import { createLatch, raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createPaymentOperations, type PaymentLayers, recoverLapsingHold, recoverPayment } from '../src/index.ts'
+import {
+  createPaymentOperations,
+  type PaymentLayers,
+  recoverExpiredAuthorization,
+  recoverPayment,
+} from '../src/index.ts'
 import { countingReplica } from './counting-replica.ts'
+import { hookedTransaction, isSettleRead } from './hooked-transaction.ts'
 import {
   bodyOf,
   brief,
@@ -213,28 +219,27 @@ describe('a capture and a void at the same moment', () => {
         createLatch(`${second} has read`, patience),
         createLatch(`${first} has won`, patience),
       ]
-      const unlocked = (by: string, endAuthorization: (real: CompareAndSet) => CompareAndSet['endAuthorization']) =>
+      const unlocked = (by: string, afterRead: () => Promise<void>) =>
         shop.replica(by, {
-          layers: ({ compareAndSet }): Partial<PaymentLayers> => ({
+          layers: ({ transaction }): Partial<PaymentLayers> => ({
             redisLock: (_, work) => work(),
             advisoryLock: (_, __, work) => work(),
-            compareAndSet: { ...compareAndSet, endAuthorization: endAuthorization(compareAndSet) },
+            transaction: hookedTransaction(transaction, {
+              change: (text) => text.replace('FOR NO KEY UPDATE OF payments', ''),
+              afterRead: (text) => (isAuthorizedRead(text) ? afterRead() : Promise.resolve()),
+            }),
           }),
         })
-      const winner = await unlocked(`winning-${first}`, (real) => async (...asked) => {
-        await secondHasRead.wait()
-        return real.endAuthorization(...asked)
-      })
-      const loser = await unlocked(`losing-${second}`, (real) => async (...asked) => {
+      const winner = await unlocked(`winning-${first}`, () => secondHasRead.wait())
+      const loser = await unlocked(`losing-${second}`, () => {
         secondHasRead.open()
-        await firstHasWon.wait()
-        return real.endAuthorization(...asked)
+        return firstHasWon.wait()
       })
       const { paymentId } = await onHold()
       const losing = loser[second](paymentId)
       expect(brief(await winner[first](paymentId))).toBe('answered 200')
       firstHasWon.open()
-      expect(brief(await losing)).toBe('refused payment-in-progress')
+      expect(brief(await losing)).toBe('refused payment-not-authorized')
       expect(await ledgerOf(paymentId)).toEqual(ledger)
     },
   )
@@ -374,9 +379,9 @@ describe('an authorization that nobody captures', () => {
     await shop.faults({ on: 'capture', kind: 'drop-after', rate: 1, times: 1 })
     await api.capture(busy)
     await letLeasesRunOut(shop)
-    expect(await recoverLapsingHold(worker.deps)).toMatchObject({ payment: { id: paymentId } })
+    expect(await recoverExpiredAuthorization(worker.deps)).toMatchObject({ payment: { id: paymentId } })
     expect(await paymentRow(paymentId)).toMatchObject({ state: 'voided' })
-    expect(await recoverLapsingHold(worker.deps)).toBeNull()
+    expect(await recoverExpiredAuthorization(worker.deps)).toBeNull()
     await recoverAll(busy)
   })
 
@@ -393,32 +398,46 @@ describe('an authorization that nobody captures', () => {
     expect(await api.authorize(orderId, payKey)).toEqual({ ...authorized, replayed: true })
   })
 
-  it('meets a capture: whoever comes first decides, and the capture is refused if it was second', async () => {
-    const taken = createLatch('recovery has taken it', patience)
-    const capturing = await shop.replica('api-5', {
-      layers: ({ compareAndSet }) => ({
-        compareAndSet: {
-          ...compareAndSet,
-          endAuthorization: async (...asked) => {
-            await taken.wait()
-            return compareAndSet.endAuthorization(...asked)
-          },
-        },
-      }),
-    })
+  it('meets a capture: the first decides, and the capture is refused if it was second', async () => {
     const { paymentId } = await onHold()
     await letTimePass(shop, '5 days')
     const { replica: recovering, reached, goOn } = await pausedBefore('cancelIntent', 'worker-2')
-    const late = capturing.capture(paymentId)
     const recovery = recoverPayment(recovering.deps, paymentId)
     await reached.wait()
-    taken.open()
-    expect(brief(await late)).toBe('refused payment-in-progress')
+    expect(brief(await api.capture(paymentId))).toBe('refused payment-in-progress')
     goOn.open()
     await recovery
     expect(await ledgerOf(paymentId)).toEqual(givenBack)
   })
+
+  it('meets a capture that has read the payment: recovery finds the row locked, and takes nothing', async () => {
+    const [hasRead, goOn] = [createLatch('the capture has read', patience), createLatch('it goes on', patience)]
+    const capturing = await shop.replica('api-5', {
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text) => {
+            if (!isAuthorizedRead(text)) return
+            hasRead.open()
+            await goOn.wait()
+          },
+        }),
+      }),
+    })
+    const { paymentId } = await onHold()
+    await letTimePass(shop, '5 days')
+    const capture = capturing.capture(paymentId)
+    await hasRead.wait()
+    expect(await recoverPayment(worker.deps, paymentId)).toBeNull()
+    goOn.open()
+    expect(brief(await capture)).toBe('answered 200')
+    expect(await ledgerOf(paymentId)).toEqual(captured)
+  })
 })
+
+/** The read of a claim that captures or voids. */
+function isAuthorizedRead(text: string): boolean {
+  return text.includes('FOR NO KEY UPDATE OF payments') && !isSettleRead(text)
+}
 
 describe('a step that no answer settles', () => {
   it.each([

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { sql } from '@seatbelt/database'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { recoverPayment } from '../src/index.ts'
 import { accountId, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
@@ -24,41 +25,37 @@ async function listen(): Promise<void> {
   ])
 }
 
-function told() {
+function messages() {
   return shop.sql<{ channel: string; topic: string; recipient: string | null; payload: object }>(
     'SELECT channel, topic, recipient, payload FROM outbox ORDER BY channel',
   )
 }
 
-it('a payment that succeeded is told on both channels, each once, with what a client sees', async () => {
+it('a payment that succeeded is announced on both channels, each once, as a client reads it', async () => {
   await listen()
   const orderId = await orderWithReceipt()
   await api.pay(orderId)
   const [payment] = await shop.sql<{ id: string }>('SELECT id FROM payments')
-  expect(await told()).toEqual([
-    {
-      ...{ channel: 'receipt', topic: 'payment.succeeded', recipient: 'ada@example.com' },
-      payload: { orderId, amountMinor: 1_999, currency: 'EUR' },
-    },
-    {
-      ...{ channel: 'webhook', topic: 'payment.succeeded', recipient: null },
-      payload: { id: payment?.id, state: 'succeeded' },
-    },
+  const receipt = { orderId, amountMinor: 1_999, currency: 'EUR' }
+  const seen = { id: payment?.id, state: 'succeeded' }
+  expect(await messages()).toEqual([
+    { channel: 'receipt', topic: 'payment.succeeded', recipient: 'ada@example.com', payload: receipt },
+    { channel: 'webhook', topic: 'payment.succeeded', recipient: null, payload: seen },
   ])
 })
 
-it('nobody is told who did not ask: without an endpoint and without an address there is no row', async () => {
+it('there is no message without an endpoint and without an address', async () => {
   await api.pay(await api.createOrder())
-  expect(await told()).toEqual([])
+  expect(await messages()).toEqual([])
 })
 
-it('a decline is told to the merchant, and no receipt is sent for it', async () => {
+it('a decline is announced to the merchant, and has no receipt', async () => {
   await listen()
   await api.pay(await orderWithReceipt(), randomUUID(), 'pm_card_visa_chargeDeclined')
-  expect(await told()).toMatchObject([{ channel: 'webhook', topic: 'payment.declined' }])
+  expect(await messages()).toMatchObject([{ channel: 'webhook', topic: 'payment.declined' }])
 })
 
-it('a message exists exactly with the commit that makes it true: rolled back with it, written once by who settles then', async () => {
+it('a message exists exactly with its commit: a failed settle writes none, and the next settle writes it', async () => {
   await listen()
   let settles = 0
   const breaking = await shop.replica('api-2', {
@@ -66,9 +63,9 @@ it('a message exists exactly with the commit that makes it true: rolled back wit
       idempotencyKey: {
         ...real.idempotencyKey,
         // After the outbox rows, in the same transaction.
-        answerIntent: async () => {
+        recordAnswer: (tx) => {
           settles += 1
-          throw new Error('the settle breaks at its end')
+          tx.write(sql`SELECT 1 / 0`)
         },
       },
     }),
@@ -77,28 +74,28 @@ it('a message exists exactly with the commit that makes it true: rolled back wit
   expect((await breaking.pay(orderId)).kind).toBe('unsettled')
   expect(settles).toBe(1)
   expect(await shop.charges(orderId)).toHaveLength(1)
-  expect(await told()).toEqual([])
+  expect(await messages()).toEqual([])
 
   await letLeasesRunOut(shop)
   await recoverPayment(api.deps)
-  expect((await told()).map(({ channel, topic }) => `${channel} ${topic}`)).toEqual([
+  expect((await messages()).map(({ channel, topic }) => `${channel} ${topic}`)).toEqual([
     'receipt payment.succeeded',
     'webhook payment.succeeded',
   ])
 })
 
-it('a fact that was told before takes the whole commit with it: a double settle is not hidden', async () => {
+it('a fact that was announced before rolls the whole commit back: a double settle is not hidden', async () => {
   await listen()
   const orderId = await orderWithReceipt()
-  // Whoever settles first; here by hand, for a payment that is about to be settled.
+  // An earlier settle; here by hand, for a payment that is about to be settled.
   const racing = await shop.replica('api-2', {
     layers: (real) => ({
-      gatewayIntent: async (claimed, lease) => {
-        const evidence = await real.gatewayIntent(claimed, lease)
+      gatewayIntent: async (attempt) => {
+        const evidence = await real.gatewayIntent(attempt)
         await shop.sql(
           `INSERT INTO outbox (id, account_id, channel, topic, subject_id, payload)
            VALUES (gen_random_uuid(), $1, 'webhook', 'payment.succeeded', $2, '{}')`,
-          [accountId, claimed.id],
+          [accountId, attempt.id],
         )
         return evidence
       },
@@ -107,5 +104,5 @@ it('a fact that was told before takes the whole commit with it: a double settle 
   expect((await racing.pay(orderId)).kind).toBe('unsettled')
   expect(racing.faults).toMatchObject([{ code: 'unique-violation' }])
   expect(await shop.sql('SELECT state FROM payments')).toEqual([{ state: 'processing' }])
-  expect(await told()).toHaveLength(1)
+  expect(await messages()).toHaveLength(1)
 })

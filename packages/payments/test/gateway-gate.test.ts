@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createGatewayGate, type Gateway, type GatewayGate } from '@seatbelt/safety'
 import { createLatch } from '@seatbelt/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { makePutOffDue, recoverPayment } from '../src/index.ts'
+import { recoverPayment, retryPostponedNow } from '../src/index.ts'
 import { brief, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
@@ -72,8 +72,8 @@ async function gatedReplica(around: (real: Gateway) => Partial<Gateway> = () => 
 }
 
 async function paymentsOf(orderId: string) {
-  return shop.sql<{ generation: number; looks: number; look_at: Date }>(
-    'SELECT generation, looks, look_at FROM payments WHERE order_id = $1',
+  return shop.sql<{ generation: number; looks: number; next_attempt_at: Date }>(
+    'SELECT generation, attempts, next_attempt_at FROM payments WHERE order_id = $1',
     [orderId],
   )
 }
@@ -180,20 +180,20 @@ describe('when the gateway is back', () => {
     await shop.faults({ on: 'create', kind: 'error-before', rate: 1 })
     for (const orderId of orders) expect(brief(await other.pay(orderId))).toBe('unsettled')
     await shop.faults()
-    await shop.sql(`UPDATE payments SET look_at = now() + interval '20 seconds' WHERE state = 'processing'`)
+    await shop.sql(`UPDATE payments SET next_attempt_at = now() + interval '20 seconds' WHERE state = 'processing'`)
     await shop.sql(`UPDATE payments SET leased_until = now() + interval '1 minute' WHERE order_id = $1`, [owned])
     await shop.sql(`UPDATE payments SET state = 'needs_review' WHERE order_id = $1`, [reviewed])
-    const read = () => shop.sql<{ order_id: string; look_at: Date }>('SELECT * FROM payments ORDER BY id')
+    const read = () => shop.sql<{ order_id: string; next_attempt_at: Date }>('SELECT * FROM payments ORDER BY id')
     const before = await read()
 
     const counts = await Promise.all(
-      [other, await shop.replica('third')].map(({ database }) => makePutOffDue(database)),
+      [other, await shop.replica('third')].map(({ database }) => retryPostponedNow(database)),
     )
     expect(counts.reduce((sum, count) => sum + count)).toBe(putOff.length)
     const after = await read()
     const isPutOff = ({ order_id }: { order_id: string }) => putOff.includes(order_id)
     expect(after.filter((row) => !isPutOff(row))).toEqual(before.filter((row) => !isPutOff(row)))
-    const rest = ({ look_at: _, ...row }: { look_at: Date }) => row
+    const rest = ({ next_attempt_at: _, ...row }: { next_attempt_at: Date }) => row
     expect(after.map(rest)).toEqual(before.map(rest))
     for (let i = 0; i < putOff.length; i++)
       expect(await recoverPayment(other.deps)).toMatchObject({ result: { kind: 'answered' } })
@@ -203,15 +203,15 @@ describe('when the gateway is back', () => {
     const orderId = await other.createOrder()
     const put = (state: string, gatewayRefundId: string | null) =>
       shop.sql(
-        `INSERT INTO refunds (id, account_id, order_id, origin, amount_minor, currency, state, look_at, gateway_intent_id, gateway_charge_id, gateway_refund_id)
+        `INSERT INTO refunds (id, account_id, order_id, origin, amount_minor, currency, state, next_attempt_at, gateway_intent_id, gateway_charge_id, gateway_refund_id)
          SELECT gen_random_uuid(), account_id, id, 'reconciliation', 1, currency, $2::refund_state, now() + interval '20 seconds', 'pi', $3, $4 FROM orders WHERE id = $1`,
         [orderId, state, `ch_${state}`, gatewayRefundId],
       )
     await put('processing', null)
     await put('pending', 're_pending')
     await put('needs_review', null)
-    expect(await makePutOffDue(other.database)).toBe(1)
-    expect(await shop.sql('SELECT state::text FROM refunds WHERE look_at <= clock_timestamp()')).toEqual([
+    expect(await retryPostponedNow(other.database)).toBe(1)
+    expect(await shop.sql('SELECT state::text FROM refunds WHERE next_attempt_at <= clock_timestamp()')).toEqual([
       { state: 'processing' },
     ])
   })

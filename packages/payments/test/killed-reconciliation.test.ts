@@ -61,12 +61,21 @@ async function sentBack() {
 
 /** Begin, four pages of which each is read and written down: what every run does before it acts. */
 const reading = [
-  ...['commit 1', 'listCharges 1', 'statement 1', 'commit 2', 'listRefunds 1', 'statement 2', 'commit 3'],
-  ...['statement 3', 'statement 4', 'commit 4', 'statement 5', 'statement 6', 'commit 5'],
+  ...[
+    'commit 1',
+    'listCharges 1',
+    'statement 1',
+    'commit 2',
+    'listRefunds 1',
+    'statement 2',
+    'statement 3',
+    'commit 3',
+  ],
+  ...['statement 4', 'statement 5', 'commit 4', 'statement 6', 'statement 7', 'commit 5'],
 ]
 
 /** Which difference is next, how our books stand with its repair, and the charge as it is now. */
-const looking = ['statement 7', 'statement 8', 'retrieveIntent 1', 'listRefundsOf 1', 'statement 9']
+const looking = ['statement 8', 'statement 9', 'retrieveIntent 1', 'listRefundsOf 1', 'statement 10']
 
 /** Nothing is left to do; the run is ended, and what it saw is forgotten. */
 const ending = (first: number) => [0, 1, 2, 3].map((place) => `statement ${first + place}`)
@@ -76,27 +85,27 @@ const repairs = [
     of: 'a second charge',
     prepare: chargedTwice,
     acts: [
-      ...[...looking, 'statement 10', 'retrieveIntent 2', 'listRefundsOf 2'],
-      ...['commit 6', 'createRefund 1', 'commit 7', 'statement 11', 'commit 8', ...ending(12)],
+      ...[...looking, 'statement 11', 'retrieveIntent 2', 'listRefundsOf 2'],
+      ...['commit 6', 'createRefund 1', 'commit 7', 'statement 12', 'commit 8', ...ending(13)],
     ],
     given: { repairs: [{ state: 'succeeded', amount: 4_200 }], refunds: 1 },
   },
   {
     of: 'an unpaid order',
     prepare: chargedUnpaid,
-    acts: [...looking, 'commit 6', 'commit 7', ...ending(10)],
+    acts: [...looking, 'commit 6', 'commit 7', ...ending(11)],
     given: { repairs: [], refunds: 0 },
   },
   {
     of: 'a hold',
     prepare: onHold,
-    acts: [...looking, 'commit 6', 'cancelIntent 1', 'commit 7', ...ending(10)],
+    acts: [...looking, 'commit 6', 'cancelIntent 1', 'commit 7', ...ending(11)],
     given: { repairs: [], refunds: 0 },
   },
   {
     of: 'a refund that the bank sent back',
     prepare: sentBack,
-    acts: ['statement 7', 'retrieveRefund 1', 'statement 8', 'commit 6', 'commit 7', ...ending(9)],
+    acts: ['statement 8', 'retrieveRefund 1', 'statement 9', 'commit 6', 'commit 7', ...ending(10)],
     given: { repairs: [], refunds: 1 },
   },
 ]
@@ -138,7 +147,7 @@ describe.each(repairs)('the repair of $of', ({ prepare, acts, given }) => {
 
 async function letRefundBeDue(orderId: string): Promise<void> {
   await shop.sql(
-    `UPDATE refunds SET look_at = now() - interval '1 s',
+    `UPDATE refunds SET next_attempt_at = now() - interval '1 s',
             leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 s' END
       WHERE order_id = $1 AND settled_at IS NULL`,
     [orderId],

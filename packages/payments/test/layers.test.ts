@@ -1,7 +1,7 @@
-import type { CompareAndSet } from '@seatbelt/safety'
 import { createLatch, freePort, raceCopies, startRedisServer, valuesOf } from '@seatbelt/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PaymentLayers } from '../src/index.ts'
+import { hookedTransaction, isOrderRead, type StatementHooks, withoutVersion } from './hooked-transaction.ts'
 import { brief, openShop, type Replica, type Shop } from './shop.ts'
 
 /**
@@ -20,31 +20,21 @@ const withoutRedisLock: Partial<PaymentLayers> = { redisLock: (_, work) => work(
 const withoutAdvisoryLock: Partial<PaymentLayers> = { advisoryLock: (_, __, work) => work() }
 
 /** All contenders have read the order before the first of them writes it. */
-function meetBeforeWriting(real: CompareAndSet): CompareAndSet {
+function meetAfterReading(): NonNullable<StatementHooks['afterRead']> {
   const allHaveRead = createLatch('all contenders have read the order')
   let arrived = 0
-  return {
-    ...real,
-    order: async (tx, read, state) => {
-      if (state === 'processing') {
-        if (++arrived === contenders) allHaveRead.open()
-        await allHaveRead.wait()
-      }
-      return real.order(tx, read, state)
-    },
+  return async (text) => {
+    if (!isOrderRead(text)) return
+    if (++arrived === contenders) allHaveRead.open()
+    await allHaveRead.wait()
   }
 }
 
-/** Writes whatever the version is: the lost update that layer 4 is there for. */
-function withoutVersion(real: CompareAndSet): CompareAndSet {
-  return {
-    ...real,
-    order: async (tx, { id }, state) => {
-      await tx.$executeRaw`UPDATE orders SET state = ${state}::order_state, version = version + 1 WHERE id = ${id}::uuid`
-      return true
-    },
-  }
-}
+const withoutLocks = (hooks: StatementHooks) => (real: PaymentLayers) => ({
+  ...withoutRedisLock,
+  ...withoutAdvisoryLock,
+  transaction: hookedTransaction(real.transaction, hooks),
+})
 
 async function raceFor(orderId: string, replica: Replica): Promise<string[]> {
   return valuesOf(await raceCopies(contenders, () => replica.pay(orderId)))
@@ -84,11 +74,7 @@ describe('layer 3, the advisory lock', () => {
 describe('layer 4, compare-and-set', () => {
   it('holds without any lock: of all who read the same version, one writes', async () => {
     const replica = await shop.replica('api-1', {
-      layers: (real) => ({
-        ...withoutRedisLock,
-        ...withoutAdvisoryLock,
-        compareAndSet: meetBeforeWriting(real.compareAndSet),
-      }),
+      layers: withoutLocks({ afterRead: meetAfterReading() }),
     })
     const orderId = await replica.createOrder()
     expectOnePaid(await raceFor(orderId, replica))
@@ -99,11 +85,7 @@ describe('layer 4, compare-and-set', () => {
 describe('layer 5, the unique index', () => {
   it('holds without any lock and without versions: an order has one live payment', async () => {
     const replica = await shop.replica('api-1', {
-      layers: (real) => ({
-        ...withoutRedisLock,
-        ...withoutAdvisoryLock,
-        compareAndSet: meetBeforeWriting(withoutVersion(real.compareAndSet)),
-      }),
+      layers: withoutLocks({ afterRead: meetAfterReading(), change: withoutVersion }),
     })
     const orderId = await replica.createOrder()
     expectOnePaid(await raceFor(orderId, replica))
@@ -115,11 +97,7 @@ describe('without any of these layers', () => {
   it('the same race charges the same order several times', async () => {
     await shop.sql('DROP INDEX payments_one_live_per_order')
     const replica = await shop.replica('api-1', {
-      layers: (real) => ({
-        ...withoutRedisLock,
-        ...withoutAdvisoryLock,
-        compareAndSet: meetBeforeWriting(withoutVersion(real.compareAndSet)),
-      }),
+      layers: withoutLocks({ afterRead: meetAfterReading(), change: withoutVersion }),
     })
     const orderId = await replica.createOrder()
     await raceFor(orderId, replica)

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { startTcpProxy, type TcpProxy, type WireMessage } from '@seatbelt/testing'
+import { eventually, startTcpProxy, type TcpProxy, type WireMessage } from '@seatbelt/testing'
+import { Client } from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { brief, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
+import { createOrder } from '../src/order/create-order.ts'
+import { brief, call, letLeasesRunOut, newOrder, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
 let proxy: TcpProxy
@@ -37,24 +39,93 @@ async function cutAtCommit(nth: number, at: 'request' | 'answer', work: () => Pr
 }
 
 describe("the claim's COMMIT", () => {
-  it.each([
-    { at: 'answer', committed: 1 },
-    { at: 'request', committed: 0 },
-  ] as const)(
-    'is lost as $at: the caller hears that nobody knows, nothing is asked of the gateway, and the retry pays once',
-    async ({ at, committed }) => {
+  it('is lost as answer: the claim is read by its row, and the payment goes on', async () => {
+    const orderId = await other.createOrder()
+    const key = randomUUID()
+    const outcome = await cutAtCommit(1, 'answer', () => api.pay(orderId, key))
+    expect(outcome).toMatchObject({ value: { kind: 'answered', answer: { status: 201 }, replayed: false } })
+    expect(api.faults).toMatchObject([{ code: 'commit-unknown' }])
+    expect(await shop.charges(orderId)).toHaveLength(1)
+    expect(await other.pay(orderId, key)).toMatchObject({ kind: 'answered', replayed: true })
+  })
+
+  it('is lost as request: the claim is not there, the caller may try again, and the retry pays once', async () => {
+    const orderId = await other.createOrder()
+    const key = randomUUID()
+    const outcome = await cutAtCommit(1, 'request', () => api.pay(orderId, key))
+    expect(outcome).toMatchObject({ value: { kind: 'refused', refusal: { code: 'temporarily-unavailable' } } })
+    expect(await shop.sql('SELECT 1 FROM payments WHERE order_id = $1', [orderId])).toHaveLength(0)
+    expect(brief(await api.pay(orderId, key))).toBe('answered 201')
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+
+  it.each(['answer', 'request'] as const)(
+    'is lost as %s, and the database stays away: the caller receives that it is unknown, and the retry pays once',
+    async (at) => {
       const orderId = await other.createOrder()
       const key = randomUUID()
-      const outcome = await cutAtCommit(1, at, () => api.pay(orderId, key))
-      expect(outcome).toMatchObject({ error: { code: 'commit-unknown' } })
+      const commit = proxy.intercept({ matches: isCommit, nth: 1, at })
+      const paying = api.pay(orderId, key).catch((error: unknown) => error)
+      await commit.reached()
+      proxy.refuse()
+      commit.cut()
+      expect(await paying).toMatchObject({ code: 'commit-unknown' })
       expect(await shop.charges(orderId)).toHaveLength(0)
-      expect(await shop.sql('SELECT 1 FROM payments WHERE order_id = $1', [orderId])).toHaveLength(committed)
 
       await letLeasesRunOut(shop)
       expect(brief(await other.pay(orderId, key))).toBe('answered 201')
       expect(await shop.charges(orderId)).toHaveLength(1)
     },
   )
+
+  it('is lost as answer, and another owner takes the claim over: the caller receives its answer', async () => {
+    const orderId = await other.createOrder()
+    const key = randomUUID()
+    const commit = proxy.intercept({ matches: isCommit, nth: 1, at: 'answer' })
+    const paying = api.pay(orderId, key)
+    await commit.reached()
+    proxy.refuse()
+    commit.cut()
+    await letLeasesRunOut(shop)
+    expect(brief(await other.pay(orderId, key))).toBe('answered 201')
+    proxy.accept()
+    expect(brief(await paying)).toBe('answered 201')
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+})
+
+describe('the COMMIT of an operation without a lock', () => {
+  it('is lost while its backend still commits: the caller waits for it, and receives its answer', async () => {
+    const order = newOrder()
+    const { accountId, key, fingerprint } = call(randomUUID(), order)
+    const commit = proxy.intercept({ matches: isCommit, nth: 1, at: 'request' })
+    const creating = createOrder(api.deps, { accountId, key, fingerprint }, order)
+    await commit.reached()
+    proxy.refuse()
+    commit.cut()
+    // Stands for the backend: the same key, written and not committed yet.
+    const backend = new Client({ connectionString: shop.databaseUrl })
+    await backend.connect()
+    try {
+      await backend.query('BEGIN')
+      await backend.query(
+        `INSERT INTO idempotency_keys (account_id, key, fingerprint, answer_status, answer_body)
+         VALUES ($1, $2, $3, 201, 'by the backend')`,
+        [accountId, key, Buffer.from(fingerprint)],
+      )
+      proxy.accept()
+      await eventually('the key is asked for', async () => {
+        const waiting = await shop.sql(
+          "SELECT FROM pg_stat_activity WHERE wait_event = 'transactionid' AND datname = current_database()",
+        )
+        return waiting.length > 0
+      })
+      await backend.query('COMMIT')
+    } finally {
+      await backend.end()
+    }
+    expect(await creating).toMatchObject({ kind: 'answered', answer: { body: 'by the backend' } })
+  })
 })
 
 describe("the settle's COMMIT", () => {
@@ -112,7 +183,7 @@ describe('a database that is gone', () => {
     await shop.faults({ on: 'confirm', kind: 'drop-after', rate: 1, times: 1, metadata: { orderId } })
     expect(brief(await other.pay(orderId, key))).toBe('unsettled')
 
-    const owner = proxy.intercept({ matches: ({ text }) => text.includes('AS owner'), at: 'request' })
+    const owner = proxy.intercept({ matches: ({ text }) => text.includes('AS ownership'), at: 'request' })
     const retry = expect(api.pay(orderId, key)).rejects.toSatisfy((fault) => !('code' in fault))
     await owner.reached()
     owner.cut()

@@ -2,7 +2,7 @@ import { eventually, freshDatabase, type RedisServer, startRedisServer } from '@
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openPayments, type PaymentsOptions, quorumProblem } from '../src/index.ts'
+import { type ConnectionOptions, composePayments, openConnections, quorumProblem } from '../src/index.ts'
 import { noCheckouts, renderings } from './shop.ts'
 
 let fresh: Awaited<ReturnType<typeof freshDatabase>>
@@ -16,15 +16,30 @@ afterEach(async () => {
   await fresh.close()
 })
 
-async function open(redisLock: PaymentsOptions['redisLock']) {
-  const payments = openPayments({
-    ...{ databaseUrl: fresh.url, databasePoolSize: 2, redisLock, registry: new Registry(), renderings, by: 'test' },
+async function open(redisLock: ConnectionOptions['redisLock']) {
+  const policy = { gatewayDeadlineMs: 1_000, leaseMs: 60_000 }
+  const connections = openConnections({
+    ...policy,
+    databaseUrl: fresh.url,
+    databasePoolSize: 2,
+    databasePrepared: true,
+    redisLock,
     redisUrls: nodes.map(({ url }) => url) as [string, ...string[]],
-    ...{ gatewayUrl: 'http://127.0.0.1:1', gatewayApiKey: 'sk_test_none', gatewayDeadlineMs: 1_000, leaseMs: 60_000 },
-    checkouts: () => noCheckouts,
+    gatewayUrl: 'http://127.0.0.1:1',
+    gatewayApiKey: 'sk_test_none',
+    by: 'test',
+    registry: new Registry(),
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },
   })
-  return { ...payments, [Symbol.asyncDispose]: payments.close }
+  const reportFault = () => undefined
+  const deps = composePayments(connections, {
+    ...policy,
+    by: 'test',
+    renderings,
+    checkoutPurpose: noCheckouts,
+    reportFault,
+  })
+  return { deps, [Symbol.asyncDispose]: connections.close }
 }
 
 /** On how many servers there is any lock at all. */

@@ -2,13 +2,24 @@ import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
 import { type FreshDatabase, freshDatabase } from '@seatbelt/testing'
 import pg from 'pg'
-import { type Channel, createRelay, enqueueMessages, type Message, type RelayTimes, type Topic } from '../src/index.ts'
+import {
+  type Channel,
+  createRelay,
+  enqueueMessages,
+  type Message,
+  processRuntime,
+  type RelayOptions,
+  type RelayTimes,
+  type Topic,
+} from '../src/index.ts'
 
 export const accountId = developmentAccounts[0].id
 export const strangerId = developmentAccounts[1].id
 
 /** Far longer than a busy machine takes for a statement, so that no test runs into it. */
 export const times: RelayTimes = { sendDeadlineMs: 5_000, leaseMs: 60_000 }
+
+type Send = (message: Message) => Promise<void>
 
 /** A database with its outbox, without anything that charges. */
 export interface Outbox {
@@ -19,10 +30,10 @@ export interface Outbox {
   endpoint(url: string, account?: string): Promise<void>
   /** An order with an address for its receipts. */
   order(recipient?: string, account?: string): Promise<string>
-  /** Writes what this fact has to tell, as a settling commit does. */
+  /** Writes the messages about a fact, as a settling commit does. */
   tell(fact: { topic?: Topic; subjectId?: string; orderId?: string; account?: string }): Promise<string>
-  relay(channel: Channel, send: (message: Message) => Promise<void>, over?: Database): ReturnType<typeof createRelay>
-  /** As if so much time had passed since the messages were taken or put off. */
+  relay(channel: Channel, send: Send, parts?: Partial<RelayOptions>): ReturnType<typeof createRelay>
+  /** As if so much time had passed since the messages were taken or postponed. */
   letTimePass(interval: string): Promise<void>
   rows(): Promise<OutboxRow[]>
   close(): Promise<void>
@@ -72,19 +83,25 @@ export async function openOutbox(): Promise<Outbox> {
     },
     tell: async ({ topic = 'payment.succeeded', subjectId = randomUUID(), orderId, account = accountId }) => {
       const receipt = orderId === undefined ? null : ({ orderId, amountMinor: 1_999, currency: 'EUR' } as const)
-      await database.transaction((tx) =>
-        enqueueMessages({ newId: randomUUID }, tx, {
-          ...{ accountId: account, topic, subjectId, data: { id: subjectId }, receipt },
-        }),
-      )
+      const fact = { accountId: account, topic, subjectId, data: { id: subjectId }, receipt }
+      await database.transaction(async (tx) => enqueueMessages({ runtime: processRuntime }, tx, fact))
       return subjectId
     },
-    relay: (channel, send, over = database) =>
-      createRelay({ database: over, channel, send, ...times, reportFault: () => undefined }),
+    relay: (channel, send, parts) =>
+      createRelay({
+        database,
+        runtime: processRuntime,
+        channel,
+        send,
+        ...times,
+        reportFault: () => undefined,
+        ...parts,
+      }),
     letTimePass: async (interval) => {
-      await sql(`UPDATE outbox SET look_at = look_at - $1::interval, leased_until = leased_until - $1::interval`, [
-        interval,
-      ])
+      await sql(
+        `UPDATE outbox SET next_attempt_at = next_attempt_at - $1::interval, leased_until = leased_until - $1::interval`,
+        [interval],
+      )
     },
     rows: () =>
       sql<OutboxRow>(

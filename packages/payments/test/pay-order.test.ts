@@ -21,7 +21,7 @@ describe('one key', () => {
     const key = randomUUID()
     const answers = valuesOf(await raceCopies(10, (copy) => replica(copy).pay(orderId, key))).map(brief)
     expect(answers.filter((answer) => answer === 'answered 201')).toHaveLength(1)
-    expect(new Set(answers)).toEqual(new Set(['answered 201', 'refused payment-in-progress']))
+    for (const answer of answers) expect(answer).toMatch(/^answered 201$|^refused (payment|request)-in-progress$/)
 
     const replays = valuesOf(await raceCopies(3, (copy) => replica(copy).pay(orderId, key)))
     expect(replays.map((replay) => replay.kind === 'answered' && replay.replayed)).toEqual([true, true, true])

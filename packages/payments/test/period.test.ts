@@ -16,7 +16,7 @@ function wallTimes(given: Schedule, periods: readonly number[]): string[] {
 }
 
 describe('the due moment of a period', () => {
-  it('is the month’s last day where the month is too short, and the anchor’s day again where it is not', () => {
+  it('is the last day of a month that is too short, and the anchor’s day again in the next month', () => {
     expect(wallTimes(schedule('2026-01-31T09:00:00', 'Europe/Berlin', 'month'), [0, 1, 2, 3, 11, 13, 25])).toEqual([
       '2026-01-31T09:00:00',
       '2026-02-28T09:00:00',
@@ -44,13 +44,13 @@ describe('the due moment of a period', () => {
     expect(dueMoments(berlin, [0, 1])).toEqual(['2026-03-28T08:00:00Z', '2026-03-29T07:00:00Z'])
   })
 
-  it('in the hour that the clock skips, is the first instant after it, and the day after it is as agreed', () => {
+  it('in the hour that the clock skips, is the first instant after it, and keeps its wall time on the next day', () => {
     const berlin = schedule('2026-03-28T02:30:00', 'Europe/Berlin', 'day')
     expect(wallTimes(berlin, [0, 1, 2])).toEqual(['2026-03-28T02:30:00', '2026-03-29T03:00:00', '2026-03-30T02:30:00'])
     expect(dueMoments(berlin, [1])).toEqual(['2026-03-29T01:00:00Z'])
   })
 
-  it('in the hour that the clock has twice, is the first one', () => {
+  it('in the hour that comes twice, is in the first one', () => {
     const berlin = schedule('2026-10-24T02:30:00', 'Europe/Berlin', 'day')
     expect(dueMoments(berlin, [0, 1, 2])).toEqual([
       '2026-10-24T00:30:00Z',
@@ -68,12 +68,12 @@ describe('the due moment of a period', () => {
     ])
   })
 
-  it('on the day that Samoa left out, is the first instant of the next one', () => {
+  it('on the day that Samoa left out, is the first instant of the next day', () => {
     const samoa = schedule('2011-12-29T10:00:00', 'Pacific/Apia', 'day')
     expect(wallTimes(samoa, [0, 1, 2])).toEqual(['2011-12-29T10:00:00', '2011-12-31T00:00:00', '2011-12-31T10:00:00'])
   })
 
-  it('is one instant for two periods only where nothing was between them, and then the later one is the last due', () => {
+  it('is shared by two periods only where the zone left out the time between; the later one is the last due', () => {
     const samoa = schedule('2011-12-29T00:00:00', 'Pacific/Apia', 'day')
     expect(dueAt(samoa, 1)).toEqual(dueAt(samoa, 2))
     expect(lastPeriodDue(samoa, dueAt(samoa, 1))).toBe(2)
@@ -105,7 +105,7 @@ const anySchedule = fc
   )
 const anyPeriod = fc.integer({ min: 0, max: 600 })
 
-describe('whatever the schedule', () => {
+describe('of any schedule', () => {
   it('its due moments strictly grow', () => {
     fc.assert(
       fc.property(anySchedule, anyPeriod, (given, n) => dueAt(given, n + 1).getTime() > dueAt(given, n).getTime()),
@@ -118,14 +118,14 @@ describe('whatever the schedule', () => {
         const due = dueAt(given, n)
         const wall = wallTimeAt(given.timeZone, due)
         if (wall.slice(11) === given.anchor.slice(11)) return true
-        // Just before it, the clock on the wall showed a time before the anchor's: what lay between was skipped.
+        // Just before it, the zone's clock showed a time before the anchor's: the zone skipped what lay between.
         const before = wallTimeAt(given.timeZone, new Date(due.getTime() - 1_000))
         return before.slice(11) < given.anchor.slice(11) && given.anchor.slice(11) < wall.slice(11)
       }),
     )
   })
 
-  it('by months and years, each period is due on the anchor’s day or on the last of its month: nothing was ever summed up', () => {
+  it('by months and years, each period is due on the anchor’s day or the last of its month: no error adds up', () => {
     fc.assert(
       fc.property(anySchedule, anyPeriod, (given, n) => {
         const { unit, count } = given.interval
@@ -169,7 +169,7 @@ describe('a time zone', () => {
     'Etc/GMT+3',
   ])('can be %s', (name) => expect(isTimeZone(name)).toBe(true))
 
-  it('can be whatever this Node.js lists', () => {
+  it('can be any that this Node.js lists', () => {
     expect(Intl.supportedValuesOf('timeZone').filter((name) => !isTimeZone(name))).toEqual([])
   })
 

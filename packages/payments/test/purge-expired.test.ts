@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { sql } from '@seatbelt/database'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Purgeable, purgeBatchSize, purgeExpired } from '../src/index.ts'
 import { accountId, type Outbox, openOutbox } from './outbox.ts'
@@ -12,7 +13,7 @@ afterEach(() => outbox.close())
 
 const purge = (what: Purgeable) => purgeExpired(outbox.database, what)
 
-/** A key, by name: answered so long ago, or not yet; started what is named. */
+/** A key, by name: answered so long ago or not yet, and bound to the payment or refund. */
 async function key(name: string, { answeredAgo, paymentId, refundId }: KeyRow = {}): Promise<void> {
   const step = refundId === undefined ? 'pay' : 'refund'
   await outbox.sql(
@@ -37,7 +38,7 @@ async function payment(state: 'processing' | 'authorized' | 'succeeded'): Promis
   const held = state === 'authorized' ? 'now()' : 'NULL'
   await outbox.sql(
     `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, intent_parameters, goal, state,
-                           look_at, wanted_until, gateway_intent_id, gateway_charge_id, authorized_at, void_at, settled_at)
+                           next_attempt_at, abandon_after, gateway_intent_id, gateway_charge_id, authorized_at, void_at, settled_at)
      VALUES ($1, $2, $3, 1999, 'EUR', 'pm_card_visa', '{}', $4, $5, now(), now(), $6, $7, ${held}, ${held},
              ${state === 'succeeded' ? 'now()' : 'NULL'})`,
     [
@@ -52,7 +53,7 @@ async function refund(state: 'pending' | 'succeeded'): Promise<string> {
   const id = randomUUID()
   const paymentId = await payment('succeeded')
   await outbox.sql(
-    `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, state, look_at, gateway_intent_id,
+    `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, state, next_attempt_at, gateway_intent_id,
                           gateway_charge_id, gateway_refund_id, settled_at)
      SELECT $1, account_id, order_id, id, 5, 'EUR', $2, now(), gateway_intent_id, gateway_charge_id, $3,
             ${state === 'succeeded' ? 'now()' : 'NULL'} FROM payments WHERE id = $4`,
@@ -66,14 +67,14 @@ async function keysLeft(): Promise<string[]> {
 }
 
 describe('keys', () => {
-  it('go a day after their answer, however old they are otherwise', async () => {
+  it('are deleted a day after their answer, however old they are otherwise', async () => {
     await key('fresh', { answeredAgo: '23 hours 59 minutes' })
     await key('old', { answeredAgo: '24 hours 1 minute' })
     expect(await purge('idempotency-keys')).toBe(1)
     expect(await keysLeft()).toEqual(['fresh'])
   })
 
-  it('never go without an answer', async () => {
+  it('are never deleted without an answer', async () => {
     await key('unanswered', { paymentId: await payment('processing') })
     await key('unanswered, though its payment is final', { paymentId: await payment('succeeded') })
     expect(await purge('idempotency-keys')).toBe(0)
@@ -82,17 +83,17 @@ describe('keys', () => {
 
   it('stay while what they started is not final, although their step was answered', async () => {
     const answeredAgo = '3 days'
-    await key('hold', { answeredAgo, paymentId: await payment('authorized') })
+    await key('authorized', { answeredAgo, paymentId: await payment('authorized') })
     await key('paid', { answeredAgo, paymentId: await payment('succeeded') })
     await key('refund at the bank', { answeredAgo, refundId: await refund('pending') })
     await key('refunded', { answeredAgo, refundId: await refund('succeeded') })
     expect(await purge('idempotency-keys')).toBe(2)
-    expect(await keysLeft()).toEqual(['hold', 'refund at the bank'])
+    expect(await keysLeft()).toEqual(['authorized', 'refund at the bank'])
   })
 })
 
 describe('messages', () => {
-  it('go a week after they were sent; what is dead or unsent stays', async () => {
+  it('are deleted a week after they were sent; dead and unsent messages stay', async () => {
     const orderId = await outbox.order()
     for (let n = 0; n < 4; n++) await outbox.tell({ orderId })
     const ids = (await outbox.rows()).map(({ id }) => id)
@@ -101,14 +102,14 @@ describe('messages', () => {
     await at('published_at', '7 days 1 minute', 0)
     await at('published_at', '6 days 23 hours', 1)
     await at('dead_at', '90 days', 2)
-    await at('look_at', '90 days', 3)
+    await at('next_attempt_at', '90 days', 3)
     expect(await purge('outbox')).toBe(1)
     expect((await outbox.rows()).map(({ id }) => id).sort()).toEqual(ids.slice(1).sort())
   })
 })
 
 describe("the gateway's events", () => {
-  it('go after 35 days', async () => {
+  it('are deleted after 35 days', async () => {
     await outbox.sql(
       `INSERT INTO gateway_events (id, type, result, received_at) VALUES
        ('evt_old', 't', 'applied', now() - interval '35 days 1 minute'), ('evt_new', 't', 'ignored', now() - interval '34 days')`,
@@ -126,12 +127,12 @@ describe('two copies', () => {
       [count],
     )
 
-  it('do not wait for each other: what one is deleting, the other passes by', async () => {
+  it('do not wait for each other: each skips the rows that the other is deleting', async () => {
     await manyEvents(2 * purgeBatchSize)
     await outbox.database.transaction(async (tx) => {
-      const held = await tx.$executeRaw`
-        SELECT id FROM gateway_events ORDER BY received_at LIMIT ${purgeBatchSize} FOR UPDATE`
-      expect(held).toBe(purgeBatchSize)
+      const held = await tx.read(sql`
+        SELECT id FROM gateway_events ORDER BY received_at LIMIT ${purgeBatchSize} FOR UPDATE`)
+      expect(held).toHaveLength(purgeBatchSize)
       expect(await purge('gateway-events')).toBe(purgeBatchSize)
       expect(await purge('gateway-events')).toBe(0)
     })

@@ -4,6 +4,7 @@ import { createLatch, eventually } from '@seatbelt/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createSubscriptionOperations, reconcile, recoverPayment, recoverRefund } from '../src/index.ts'
 import { hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
+import { hookedTransaction, isSettleRead } from './hooked-transaction.ts'
 import {
   found,
   keptIn,
@@ -74,7 +75,7 @@ async function intentOf(orderId: string): Promise<string> {
 
 async function letRefundsOfOrderBeDue(orderId: string): Promise<void> {
   await shop.sql(
-    `UPDATE refunds SET look_at = now() - interval '1 second',
+    `UPDATE refunds SET next_attempt_at = now() - interval '1 second',
             leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 second' END
       WHERE order_id = $1 AND settled_at IS NULL`,
     [orderId],
@@ -138,15 +139,14 @@ describe('while somebody is at work on the order', () => {
       createLatch('the adoption goes on'),
     ]
     const adopter = await shop.replica('adopter', {
-      layers: ({ compareAndSet }) => ({
-        compareAndSet: {
-          ...compareAndSet,
-          storeIntent: async (...parameters) => {
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text) => {
+            if (!isSettleRead(text)) return
             claimed.open()
             await goOn.wait()
-            return compareAndSet.storeIntent(...parameters)
           },
-        },
+        }),
       }),
     })
     const adoption = openReconciler(adopter, stranger.gateway).run('act')

@@ -4,6 +4,7 @@ import { createLatch, type Latch } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { recoverPayment } from '../src/index.ts'
 import { countingReplica } from './counting-replica.ts'
+import { hookedTransaction, isSettleRead } from './hooked-transaction.ts'
 import { brief, letLeasesRunOut, letTimePass, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
@@ -263,19 +264,16 @@ describe('a payment whose recovery fails each time', () => {
       await api.pay(orderId)
     }
     await shop.sql(
-      `UPDATE payments SET look_at = now() - CASE order_id WHEN $1 THEN interval '2 s' ELSE interval '1 s' END WHERE order_id IN ($1, $2)`,
+      `UPDATE payments SET next_attempt_at = now() - CASE order_id WHEN $1 THEN interval '2 s' ELSE interval '1 s' END WHERE order_id IN ($1, $2)`,
       [poisoned, healthy],
     )
     const failing = await shop.replica('worker-5', {
-      layers: ({ compareAndSet }) => ({
-        compareAndSet: {
-          ...compareAndSet,
-          settlePayment: async (tx, claimed, outcome, fenced) => {
-            const settled = await compareAndSet.settlePayment(tx, claimed, outcome, fenced)
-            if (settled?.order.id === poisoned) throw new Error('this one cannot be written down')
-            return settled
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text, [row]) => {
+            if (isSettleRead(text) && row?.orderId === poisoned) throw new Error('this one cannot be written down')
           },
-        },
+        }),
       }),
     })
     await expect(recoverPayment(failing.deps)).rejects.toThrow('this one cannot be written down')

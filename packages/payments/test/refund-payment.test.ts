@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { developmentAccounts } from '@seatbelt/database'
-import type { CompareAndSet } from '@seatbelt/safety'
 import { createLatch, raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createPaymentOperations, createStripeGateway, type PaymentLayers, type RefundResult } from '../src/index.ts'
+import { hookedTransaction, type StatementHooks } from './hooked-transaction.ts'
 import { booksOf, openPaid, refund, refundsAtGateway } from './refund-support.ts'
 import { accountId, bodyOf, brief, call, gatewayDeadlineMs, openShop, type Replica, type Shop } from './shop.ts'
 
@@ -113,7 +113,7 @@ describe('what is refused', () => {
   it('the 101st refund of one payment: absence could not be seen in the one page that the gateway lists', async () => {
     const paid = await openPaid(one)
     await shop.sql(
-      `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, state, failure_code, settled_at, look_at,
+      `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, state, failure_code, settled_at, next_attempt_at,
                             gateway_intent_id, gateway_charge_id, gateway_refund_id)
        SELECT gen_random_uuid(), account_id, order_id, id, 1, currency, 'failed', 'declined', now(), now(), gateway_intent_id,
               gateway_charge_id, CASE WHEN nth > 5 THEN 're_' || nth || id END
@@ -171,30 +171,27 @@ describe('two refunds of 30.00 of the same 42.00 at once', () => {
   }
 
   /** Both have read what is left before the first of them reserves. */
-  function meetBeforeReserving(): (real: CompareAndSet) => CompareAndSet {
+  function meetBeforeReserving(): StatementHooks {
     const bothHaveRead = createLatch('both have read what is left', patience)
     let arrived = 0
-    return (real) => ({
-      ...real,
-      reserveForRefund: async (...reservation) => {
+    return {
+      afterRead: async (text) => {
+        if (!text.includes('AS refunds_at_gateway')) return
         if (++arrived === 2) bothHaveRead.open()
         await bothHaveRead.wait()
-        return real.reserveForRefund(...reservation)
       },
-    })
+    }
   }
 
-  const withoutComparing = (real: CompareAndSet): CompareAndSet => ({
-    ...real,
-    reserveForRefund: async (tx, paymentId, amountMinor) => {
-      await tx.$executeRaw`
-        UPDATE payments SET refund_pending_minor = refund_pending_minor + ${amountMinor} WHERE id = ${paymentId}::uuid`
-      return true
-    },
-  })
+  /** Reserves whether or not so much is left. */
+  const withoutComparing = (text: string) =>
+    text.replace(/AND refunded_minor \+ refund_pending_minor \+ (\$\d+) <= amount_minor/, 'AND $1::int IS NOT NULL')
 
-  async function raceOn(aShop: Shop, compareAndSet: (real: CompareAndSet) => CompareAndSet) {
-    const layers = (real: PaymentLayers) => ({ ...withoutLocks, compareAndSet: compareAndSet(real.compareAndSet) })
+  async function raceOn(aShop: Shop, hooks: StatementHooks) {
+    const layers = (real: PaymentLayers) => ({
+      ...withoutLocks,
+      transaction: hookedTransaction(real.transaction, hooks),
+    })
     const replicas = [await aShop.replica('api-1', { layers }), await aShop.replica('api-2', { layers })] as const
     const paid = await openPaid(replicas[0])
     const results = await raceCopies(2, (copy) => refund(replicas[copy] as Replica, paid.paymentId, 3_000))
@@ -238,13 +235,12 @@ describe('two refunds of 30.00 of the same 42.00 at once', () => {
 
   it('without any lock: the compare-and-set lets one reserve', async () => {
     const { paid, results } = await raceOn(shop, meetBeforeReserving())
-    expect(results).toEqual(['answered 201', 'refused payment-in-progress'])
+    expect(results).toEqual(['answered 201', 'refused refund-exceeds-payment'])
     expect(await booksOf(shop, paid)).toMatchObject({ refunded: 3_000, pending: 0, refunds: [{ amountMinor: 3_000 }] })
   })
 
   it('without any lock and without comparing: the CHECK refuses the second reservation, whoever writes it', async () => {
-    const meet = meetBeforeReserving()
-    const { paid, results } = await raceOn(shop, (real) => meet(withoutComparing(real)))
+    const { paid, results } = await raceOn(shop, { ...meetBeforeReserving(), change: withoutComparing })
     expect(results).toEqual(['answered 201', 'fault payments_refunds_within_payment'])
     expect(await booksOf(shop, paid)).toMatchObject({ refunded: 3_000, pending: 0, refunds: [{ amountMinor: 3_000 }] })
   })
@@ -253,8 +249,7 @@ describe('two refunds of 30.00 of the same 42.00 at once', () => {
     const bare = await openShop()
     try {
       await bare.sql('ALTER TABLE payments DROP CONSTRAINT payments_refunds_within_payment')
-      const meet = meetBeforeReserving()
-      const { paid, results } = await raceOn(bare, (real) => meet(withoutComparing(real)))
+      const { paid, results } = await raceOn(bare, { ...meetBeforeReserving(), change: withoutComparing })
       // How the second one ends is not said: without its lock, a settle can lose to the other and be left to recovery.
       expect(results).toEqual(['answered 201', expect.stringMatching(/^(answered 402|unsettled)$/)])
       expect((await booksOf(bare, paid)).refunds).toMatchObject([{ amountMinor: 3_000 }, { amountMinor: 3_000 }])

@@ -101,7 +101,7 @@ export async function forgetKeys(shop: Shop): Promise<void> {
 export async function letRefundLeasesRunOut(shop: Shop, { paymentId }: Paid): Promise<void> {
   await shop.sql(
     `UPDATE refunds SET leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 second' END,
-            look_at = now() - interval '1 second' WHERE settled_at IS NULL AND payment_id = $1`,
+            next_attempt_at = now() - interval '1 second' WHERE settled_at IS NULL AND payment_id = $1`,
     [paymentId],
   )
 }

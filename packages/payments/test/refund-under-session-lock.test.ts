@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase } from '@seatbelt/database'
 import { createSessionLock, type Lock, withLock } from '@seatbelt/locks'
-import { type Gateway, orderLockName, type RefundGateway } from '@seatbelt/safety'
+import type { Gateway, RefundGateway } from '@seatbelt/safety'
 import { createLatch, eventually, type Latch } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { orderLockName } from '../src/index.ts'
 import { openPaid, type Paid, refund, refundsAtGateway } from './refund-support.ts'
 import { accountId, brief, openShop, type ReplicaParts, type Shop } from './shop.ts'
 

@@ -1,8 +1,8 @@
-import { createDatabase, type Database } from '@seatbelt/database'
+import { createDatabase, type Database, sql } from '@seatbelt/database'
 import { createLatch, startTcpProxy, type WireMessage } from '@seatbelt/testing'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createRelay, type Message, maxAttempts, relayLeaseProblem, SendFailure } from '../src/index.ts'
-import { type Outbox, openOutbox, strangerId, times } from './outbox.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Message, maxAttempts, processRuntime, relayLeaseProblem, SendFailure } from '../src/index.ts'
+import { type Outbox, openOutbox, strangerId } from './outbox.ts'
 
 let outbox: Outbox
 
@@ -25,7 +25,7 @@ describe('a relay', () => {
     expect(await outbox.rows()).toMatchObject([{ state: 'sent', attempts: 1 }])
   })
 
-  it('and another one at the same moment: one of them has the message, the other finds nothing', async () => {
+  it('and a second relay at the same moment: one of them has the message, the other finds nothing', async () => {
     await oneReceipt()
     const [isSending, mayEnd] = [createLatch('one is sending'), createLatch('the other has looked')]
     let sends = 0
@@ -42,11 +42,11 @@ describe('a relay', () => {
     expect(sends).toBe(1)
   })
 
-  it('passes a row by that another one is just taking, instead of waiting for it', async () => {
+  it('skips a row that another relay is just taking, instead of waiting for it', async () => {
     await oneReceipt()
     await oneReceipt()
     await outbox.database.transaction(async (tx) => {
-      await tx.$executeRaw`SELECT id FROM outbox ORDER BY look_at LIMIT 1 FOR UPDATE`
+      await tx.read(sql`SELECT id FROM outbox ORDER BY next_attempt_at LIMIT 1 FOR UPDATE`)
       expect(await outbox.relay('receipt', async () => undefined)()).toMatchObject({ result: 'sent' })
     })
     expect((await outbox.rows()).map(({ state }) => state).sort()).toEqual(['open', 'sent'])
@@ -61,7 +61,7 @@ describe('a relay', () => {
       `INSERT INTO outbox (id, account_id, channel, topic, subject_id, recipient, payload)
        SELECT '${id}', account_id, 'receipt', 'payment.succeeded', gen_random_uuid(), 'a@b.example', '{"n":"${n}"}' FROM orders WHERE id = '${orderId}'`
     const slow = outbox.database.transaction(async (tx) => {
-      await tx.$executeRawUnsafe(insert('first', '0192f000-0000-7000-8000-000000000001'))
+      await tx.writeReturning({ text: insert('first', '0192f000-0000-7000-8000-000000000001'), values: [] })
       await late.wait()
     })
     await outbox.sql(insert('second', '0192f000-0000-7000-8000-000000000002'))
@@ -79,22 +79,20 @@ describe('a relay', () => {
 })
 
 describe('an account whose endpoint hangs', () => {
-  it('holds as many messages as it may, and those of others go past it', async () => {
+  it('occupies as many lanes as it may, and the messages of others are sent meanwhile', async () => {
     await outbox.endpoint('https://slow.example')
     await outbox.endpoint('https://fast.example', strangerId)
     for (let n = 0; n < 3; n++) await outbox.tell({})
     await outbox.tell({ account: strangerId })
     const [hangs, letGo] = [createLatch('one hangs'), createLatch('the slow one answers')]
     const urls: string[] = []
-    const relay = createRelay({
-      ...{ database: outbox.database, channel: 'webhook', perAccount: 1, ...times, reportFault: () => undefined },
-      send: async ({ endpoint }) => {
-        urls.push(endpoint?.url ?? '')
-        if (endpoint?.url !== 'https://slow.example') return
-        hangs.open()
-        await letGo.wait()
-      },
-    })
+    const send = async ({ endpoint }: Message) => {
+      urls.push(endpoint?.url ?? '')
+      if (endpoint?.url !== 'https://slow.example') return
+      hangs.open()
+      await letGo.wait()
+    }
+    const relay = outbox.relay('webhook', send, { perAccount: 1 })
     const hanging = relay()
     await hangs.wait()
     expect(await relay()).toMatchObject({ result: 'sent' })
@@ -107,7 +105,7 @@ describe('an account whose endpoint hangs', () => {
 })
 
 describe('a relay that was paused past its lease', () => {
-  it('marks nothing: the message belongs to who sent it meanwhile, and the copy is counted', async () => {
+  it('marks nothing: the message belongs to the relay that sent it meanwhile, and the copy is counted', async () => {
     await oneReceipt()
     const [isSending, wakesUp] = [createLatch('the first one is sending'), createLatch('the first one wakes up')]
     const ids: string[] = []
@@ -135,27 +133,21 @@ describe('a relay that was paused past its lease', () => {
     await oneReceipt()
     const sends = counting()
     let pausedMs = 0
-    const now = performance.now.bind(performance)
-    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + pausedMs)
-    const database: Database = {
-      ...outbox.database,
-      statement: async (work) => {
-        const taken = await outbox.database.statement(work)
+    const runtime = { ...processRuntime, monotonicMs: () => processRuntime.monotonicMs() + pausedMs }
+    const database: Pick<Database, 'query'> = {
+      query: async <Row extends object>(statement: Parameters<Database['query']>[0]) => {
+        const taken = await outbox.database.query<Row>(statement)
         pausedMs = 45_000
         return taken
       },
     }
-    try {
-      expect(await outbox.relay('receipt', sends.send, database)()).toMatchObject({ result: 'late' })
-    } finally {
-      clock.mockRestore()
-    }
+    expect(await outbox.relay('receipt', sends.send, { database, runtime })()).toMatchObject({ result: 'late' })
     expect(sends.count()).toBe(0)
     expect(await outbox.rows()).toMatchObject([{ state: 'leased' }])
   })
 })
 
-describe('a message that is not taken', () => {
+describe('a message that its receiver does not accept', () => {
   it('is tried again after a pause, with its old id', async () => {
     await oneReceipt()
     const ids: string[] = []
@@ -171,7 +163,7 @@ describe('a message that is not taken', () => {
     expect(await outbox.rows()).toMatchObject([{ state: 'sent', last_error: null, attempts: 2 }])
   })
 
-  it('is dead at once where the receiver said never, and after the last try otherwise, and stays so', async () => {
+  it('is dead at once if the refusal is permanent, otherwise after the last try, and stays so', async () => {
     await oneReceipt()
     await outbox.relay('receipt', () => Promise.reject(new SendFailure('550 no such user', { isPermanent: true })))()
     expect(await outbox.rows()).toMatchObject([{ state: 'dead', attempts: 1, last_error: '550 no such user' }])
@@ -188,7 +180,7 @@ describe('a message that is not taken', () => {
     expect(await relay()).toBeNull()
   })
 
-  it('is dead where no relay lived to say what came of it', async () => {
+  it('is dead if no relay lived to record a result', async () => {
     await oneReceipt()
     await outbox.sql('UPDATE outbox SET attempts = $1', [maxAttempts])
     const sends = counting()
@@ -203,7 +195,7 @@ describe('a message that is not taken', () => {
     for (let attempt = 1; attempt < maxAttempts; attempt++) {
       await relay()
       const [row] = await outbox.sql<{ pause: number }>(
-        `SELECT extract(epoch FROM look_at - clock_timestamp())::float8 AS pause FROM outbox`,
+        `SELECT extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS pause FROM outbox`,
       )
       pauses.push(row?.pause ?? 0)
       await outbox.letTimePass('4 hours')
@@ -214,16 +206,15 @@ describe('a message that is not taken', () => {
       expect(pause).toBeGreaterThan(bound / 2 - 1.5)
       expect(pause).toBeLessThanOrEqual(bound)
     })
-    // The last try comes after 14 hours at the least, whatever the dice say.
+    // The last try comes after 14 hours at the least, whatever the random part is.
     expect(pauses.reduce((sum, pause) => sum + pause)).toBeGreaterThan(14 * 3_600)
   })
 
-  it('is kept when the sending breaks on our side, and the fault is told', async () => {
+  it('is kept when the sending breaks on our side, and the fault is reported', async () => {
     await oneReceipt()
     const faults: unknown[] = []
-    const relay = createRelay({
-      ...{ database: outbox.database, channel: 'receipt', ...times, reportFault: (fault) => faults.push(fault) },
-      send: () => Promise.reject(new TypeError('a secret detail')),
+    const relay = outbox.relay('receipt', () => Promise.reject(new TypeError('a secret detail')), {
+      reportFault: (fault) => faults.push(fault),
     })
     expect(await relay()).toMatchObject({ result: 'failed', error: 'the sending broke on our side' })
     expect(faults).toMatchObject([{ message: 'a secret detail' }])
@@ -239,7 +230,7 @@ describe('the mark', () => {
       const database = createDatabase({ url: proxy.through(outbox.fresh.url), poolSize: 1, applicationName: 'relay' })
       try {
         const sends = counting()
-        const relay = outbox.relay('receipt', sends.send, database)
+        const relay = outbox.relay('receipt', sends.send, { database })
         const mark = proxy.intercept({ matches: isStatement('SET published_at'), at })
         const relayed = relay()
         await mark.reached()
@@ -259,14 +250,7 @@ describe('the lease', () => {
   it('must outlast the taking, the whole deadline of the sending, and the retries of the mark', () => {
     expect(relayLeaseProblem({ sendDeadlineMs: 15_000, leaseMs: 40_000 })).toBeNull()
     expect(relayLeaseProblem({ sendDeadlineMs: 15_000, leaseMs: 39_999 })).toMatch('39999 ms is too short')
-    const tooShort = { ...times, leaseMs: 1_000 }
-    expect(() =>
-      createRelay({
-        ...{ database: outbox.database, channel: 'receipt', ...tooShort },
-        send: async () => undefined,
-        reportFault: () => undefined,
-      }),
-    ).toThrow(RangeError)
+    expect(() => outbox.relay('receipt', async () => undefined, { leaseMs: 1_000 })).toThrow(RangeError)
   })
 })
 

@@ -18,7 +18,7 @@ interface Received {
   readonly body: string
 }
 
-/** A receiver that does what the test says, and keeps what it got. */
+/** A receiver that answers as the test says, and records the requests. */
 async function receiver(answer: (response: ServerResponse, request: IncomingMessage) => void) {
   const received: Received[] = []
   const server = createServer(async (request, response) => {
@@ -62,17 +62,17 @@ const failure = (isPermanent: boolean, text: string | RegExp) => ({
 })
 
 describe('a webhook', () => {
-  it('verifies by the library of Standard Webhooks, with the new secret and with the one before it', async () => {
+  it('is verified by the library of Standard Webhooks, with the new secret and with the previous one', async () => {
     const { received, url } = await receiver((response) => response.writeHead(204).end())
     await sender()(message(url, [secret, previous]))
     const [{ headers, body } = { headers: {}, body: '' }] = received
     expect(headers['webhook-id']).toBe('0192f000-0000-7000-8000-00000000000a')
-    const told = {
+    const reported = {
       ...{ type: 'payment.succeeded', timestamp: '2026-11-20T10:00:00.000Z' },
       data: { id: 'p', amountMinor: 1_999 },
     }
-    expect(new Webhook(secret).verify(body, headers)).toEqual(told)
-    expect(new Webhook(previous).verify(body, headers)).toEqual(told)
+    expect(new Webhook(secret).verify(body, headers)).toEqual(reported)
+    expect(new Webhook(previous).verify(body, headers)).toEqual(reported)
     const wrong = new Webhook(Buffer.alloc(32, 'c').toString('base64'))
     expect(() => wrong.verify(body, headers)).toThrow('No matching signature')
     expect(() => new Webhook(secret).verify(body.replace('1999', '9999'), headers)).toThrow('No matching signature')
@@ -88,14 +88,14 @@ describe('a webhook', () => {
     await expect(sender()(message(url))).rejects.toMatchObject(failure(false, `^HTTP ${status}$`))
   })
 
-  it('follows nobody who sends it elsewhere', async () => {
+  it('follows no redirect', async () => {
     const elsewhere = await receiver((response) => response.writeHead(200).end())
     const { url } = await receiver((response) => response.writeHead(307, { location: elsewhere.url }).end())
     await expect(sender()(message(url))).rejects.toMatchObject(failure(false, '^HTTP 307$'))
     expect(elsewhere.received).toEqual([])
   })
 
-  it('is not there for an account without an endpoint: given up, not tried for ever', async () => {
+  it('of an account without an endpoint is given up at once', async () => {
     await expect(sender()(message(null))).rejects.toMatchObject(failure(true, 'no webhook endpoint'))
   })
 
@@ -117,7 +117,7 @@ describe('a webhook', () => {
     expect(received).toHaveLength(1)
   })
 
-  it('is delivered although the answer never ends, once it is long enough to be none of our business', async () => {
+  it('is delivered although the answer never ends: the connection is cut at the bound', async () => {
     const { url } = await receiver((response) => {
       const more = () => {
         while (!response.destroyed && response.write(Buffer.alloc(64 * 1024)));
@@ -128,12 +128,12 @@ describe('a webhook', () => {
     await sender()(message(url))
   })
 
-  it('tells of a receiver that is not there without a word of the path', async () => {
+  it('reports a receiver that is not there without the path of its URL', async () => {
     const { url, port } = await receiver((response) => response.end())
     await closers.pop()?.()
-    const told = await sender()(message(url)).catch((error: Error) => error.message)
-    expect(told).toContain(`127.0.0.1:${port}`)
-    expect(told).not.toContain('shop=1')
+    const reported = await sender()(message(url)).catch((error: Error) => error.message)
+    expect(reported).toContain(`127.0.0.1:${port}`)
+    expect(reported).not.toContain('shop=1')
   })
 })
 
@@ -172,7 +172,7 @@ describe('where a webhook may go', () => {
     expect(webhookUrlProblem(url, targets) === null).toBe(may)
   })
 
-  it('is judged again when it is sent: what was allowed in development is not in production', async () => {
+  it('is checked again when it is sent: an address of development is refused in production', async () => {
     const { received, url } = await receiver((response) => response.end())
     await expect(sender({ targets: 'public' })(message(url))).rejects.toMatchObject(failure(true, '^the endpoint must'))
     expect(received).toEqual([])

@@ -3,25 +3,27 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import type { PaymentOutcome } from '@seatbelt/domain'
+import type { Call, PaymentOutcome, Runtime } from '@seatbelt/domain'
 import { type RunningGateway, type SimulatorOptions, start as startGateway } from '@seatbelt/gateway'
 import { createLockMetrics, createRedisLock, redisLockClientOptions } from '@seatbelt/locks'
-import type { Call, Gateway, Guarded } from '@seatbelt/safety'
+import type { Gateway, Guarded } from '@seatbelt/safety'
 import { freshDatabase } from '@seatbelt/testing'
 import { Redis } from 'ioredis'
 import pg from 'pg'
 import { Registry } from 'prom-client'
-import { v7 as newId } from 'uuid'
 import {
-  type CheckoutSteps,
-  createPaymentLayers,
+  composeLayers,
   createPaymentOperations,
   createStripeGateway,
+  invoicePurpose,
+  merchantPurpose,
   type NewOrder,
   type NewPaymentRequest,
   type PaymentDeps,
   type PaymentLayers,
   type PaymentStep,
+  type Purpose,
+  processRuntime,
   type Renderings,
   type Result,
 } from '../src/index.ts'
@@ -44,11 +46,13 @@ export interface Shop {
 
 export interface ReplicaParts {
   readonly databaseUrl?: string
+  readonly prepared?: boolean
   readonly redisUrl?: string
   readonly database?: (real: Database) => Database
   readonly gateway?: (real: Gateway) => Gateway
   readonly layers?: (real: PaymentLayers) => Partial<PaymentLayers>
-  readonly checkouts?: CheckoutSteps
+  readonly checkout?: Purpose
+  readonly runtime?: Runtime
   readonly leaseMs?: number
 }
 
@@ -128,7 +132,12 @@ interface ReplicaOptions {
 }
 
 async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOptions) {
-  const realDatabase = createDatabase({ url: parts.databaseUrl ?? fresh, poolSize: 20, applicationName: by })
+  const realDatabase = createDatabase({
+    url: parts.databaseUrl ?? fresh,
+    poolSize: 20,
+    applicationName: by,
+    prepared: parts.prepared ?? true,
+  })
   await seedDevelopment(realDatabase)
   const database = parts.database?.(realDatabase) ?? realDatabase
   const redis = new Redis(parts.redisUrl ?? process.env.TEST_REDIS_URL ?? '', {
@@ -145,14 +154,16 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     maxConnections: 20,
   })
   const faults: unknown[] = []
-  const real = createPaymentLayers({
+  const runtime = parts.runtime ?? processRuntime
+  const real = composeLayers({
     database,
+    runtime,
     gateway: parts.gateway?.(stripe) ?? stripe,
     // Tests that let the gateway fail for long are about other layers; those of the gate put one in.
     gatewayGate: { forRequests: (work) => work(), forRecovery: (work) => work() },
     lock: createRedisLock({ client: redis, commandBudgetMs: 500, keyPrefix }),
     lockTtlMs: 10_000,
-    metrics: createLockMetrics(new Registry()),
+    lockMetrics: createLockMetrics(new Registry()),
     by,
     reportFault: (fault) => faults.push(fault),
   })
@@ -160,9 +171,9 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     database,
     layers: { ...real, ...parts.layers?.(real) },
     renderings,
-    checkouts: parts.checkouts ?? noCheckouts,
+    purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: parts.checkout ?? noCheckouts },
     policy: { gatewayDeadlineMs, leaseMs: parts.leaseMs ?? 60_000 },
-    newId,
+    runtime,
     by,
   }
   const operations = createPaymentOperations(deps)
@@ -208,10 +219,9 @@ export function call(key: string, request: unknown, account: string = accountId)
   return { accountId: account, key, fingerprint: createHash('sha256').update(JSON.stringify(request)).digest() }
 }
 
-/** Nothing in the tests of payments is of a checkout; a refund is asked about all the same. */
-export const noCheckouts: CheckoutSteps = {
-  authorized: () => Promise.reject(new Error('there are no checkouts')),
-  ended: () => Promise.reject(new Error('there are no checkouts')),
+/** No test of payments settles a checkout. */
+export const noCheckouts: Purpose = {
+  settling: () => Promise.reject(new Error('there are no checkouts')),
   refunded: async () => null,
 }
 
@@ -288,7 +298,7 @@ export function brief(result: Guarded<unknown>): string {
 /** Lets every lease of this shop run out and every pause be over, as time would. */
 export async function letLeasesRunOut(shop: Shop): Promise<void> {
   await shop.sql(
-    `UPDATE payments SET leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 second' END, look_at = now() - interval '1 second'
+    `UPDATE payments SET leased_until = CASE WHEN leased_until IS NOT NULL THEN now() - interval '1 second' END, next_attempt_at = now() - interval '1 second'
       WHERE state IN ('processing', 'capturing', 'voiding', 'needs_review')`,
   )
 }
@@ -296,7 +306,7 @@ export async function letLeasesRunOut(shop: Shop): Promise<void> {
 /** As if so much time had passed since everything was claimed that is not settled yet. */
 export async function letTimePass(shop: Shop, interval: string): Promise<void> {
   await shop.sql(
-    `UPDATE payments SET created_at = created_at - $1::interval, wanted_until = wanted_until - $1::interval,
+    `UPDATE payments SET created_at = created_at - $1::interval, abandon_after = abandon_after - $1::interval,
             step_started_at = step_started_at - $1::interval, authorized_at = authorized_at - $1::interval, void_at = void_at - $1::interval
       WHERE settled_at IS NULL`,
     [interval],

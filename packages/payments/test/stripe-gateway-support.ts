@@ -5,7 +5,7 @@ import { createStripeGateway, type StripeGatewayOptions } from '../src/gateway/s
 
 export const apiKey = 'sk_test_not_to_be_seen_anywhere'
 
-/** Far longer than anything here takes, so that it is never what ends a request by chance. */
+/** Far longer than any test takes, so that it never ends a request by chance. */
 export const amplyMs = 10_000
 
 export function connectTo(url: string, more: Partial<StripeGatewayOptions> = {}) {
@@ -16,7 +16,7 @@ export function connectTo(url: string, more: Partial<StripeGatewayOptions> = {})
 
 type Unknown = Extract<NoAnswer, { kind: 'unknown' }>
 
-/** An answer that proves nothing, in its whole form. */
+/** A complete answer that proves nothing. */
 export function unknownAnswer(more: Pick<Unknown, 'reason'> & Partial<Unknown>): Unknown {
   return { kind: 'unknown', status: null, replayed: false, requestId: null, ...more }
 }
@@ -28,8 +28,8 @@ export interface RawServer {
 }
 
 /**
- * A server that speaks no HTTP of its own: it collects whole requests and hands each to `answer`, which writes whatever
- * bytes it likes, or resets.
+ * A server without HTTP of its own. It collects whole requests and passes each to `answer`, which writes any bytes or
+ * resets the connection.
  */
 export async function startRawServer(answer: (socket: Socket, requestNumber: number) => void): Promise<RawServer> {
   const requests: string[] = []

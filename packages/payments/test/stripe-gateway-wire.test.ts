@@ -16,8 +16,12 @@ const parameters: IntentParameters = {
   amountMinor: 1999,
   currency: 'EUR',
   paymentMethod: 'pm_card_visa',
+  cardWith: 'confirm',
   metadata: { paymentId: 'p1', orderId: 'o1', accountId: 'a1' },
 }
+
+/** Claimed by the version before, which sent the card with the creation. */
+const { cardWith: _, ...oldParameters } = parameters
 
 const goodAnswer = httpAnswer(200, JSON.stringify(intentOnTheWire))
 
@@ -34,11 +38,11 @@ describe('what we send', () => {
     return { requestLine, headers, body }
   }
 
-  it('to create: an unconfirmed intent for cards only', async () => {
+  it('to create: an unconfirmed intent without a card, for cards only', async () => {
     const { requestLine, headers, body } = await capture((gateway) => gateway.createIntent(parameters, 'p1:create:1'))
     expect(requestLine).toBe('POST /v1/payment_intents HTTP/1.1')
     expect(body).toBe(
-      'amount=1999&currency=eur&confirm=false&payment_method=pm_card_visa&allowed_payment_method_types[0]=card' +
+      'amount=1999&currency=eur&confirm=false&allowed_payment_method_types[0]=card' +
         '&metadata[paymentId]=p1&metadata[orderId]=o1&metadata[accountId]=a1',
     )
     expect(headers.get('authorization')).toBe(`Bearer ${apiKey}`)
@@ -49,14 +53,47 @@ describe('what we send', () => {
     expect(headers.get('content-length')).toBe(String(body.length))
   })
 
-  it('to confirm: an error instead of an authentication that nobody could answer', async () => {
+  it('to confirm: the card, and an error instead of an authentication that no customer could answer', async () => {
     const { requestLine, headers, body } = await capture((gateway) =>
       gateway.confirmIntent('pi_1', parameters, 'p1:confirm:1'),
     )
     expect(requestLine).toBe('POST /v1/payment_intents/pi_1/confirm HTTP/1.1')
-    expect(body).toBe('error_on_requires_action=true')
+    expect(body).toBe('payment_method=pm_card_visa&error_on_requires_action=true')
     expect(headers.get('idempotency-key')).toBe('p1:confirm:1')
   })
+
+  const kinds = { authorized: { captureMethod: 'manual' }, 'off session': { offSessionCustomer: 'cus_1' } } as const
+  const metadata = 'metadata[paymentId]=p1&metadata[orderId]=o1&metadata[accountId]=a1'
+  const created = `amount=1999&currency=eur&confirm=false&allowed_payment_method_types[0]=card&${metadata}`
+  it.each([
+    ['authorized', created, 'payment_method=pm_card_visa&capture_method=manual&error_on_requires_action=true'],
+    [
+      'off session',
+      `${created}&customer=cus_1`,
+      'payment_method=pm_card_visa&error_on_requires_action=true&off_session=true',
+    ],
+  ] as const)(
+    'for a payment that is %s: what the order fixes to create, the rest to confirm',
+    async (kind, create, confirm) => {
+      const asked = { ...parameters, ...kinds[kind] }
+      expect((await capture((gateway) => gateway.createIntent(asked, 'k'))).body).toBe(create)
+      expect((await capture((gateway) => gateway.confirmIntent('pi_1', asked, 'k'))).body).toBe(confirm)
+    },
+  )
+
+  const withCard = `amount=1999&currency=eur&confirm=false&payment_method=pm_card_visa&allowed_payment_method_types[0]=card&${metadata}`
+  it.each([
+    [{}, withCard, 'error_on_requires_action=true'],
+    [kinds.authorized, `${withCard}&capture_method=manual`, 'error_on_requires_action=true'],
+    [kinds['off session'], `${withCard}&customer=cus_1`, 'error_on_requires_action=true&off_session=true'],
+  ] as const)(
+    'for a payment of the version before (%o): the same bytes as that version',
+    async (more, create, confirm) => {
+      const asked = { ...oldParameters, ...more }
+      expect((await capture((gateway) => gateway.createIntent(asked, 'k'))).body).toBe(create)
+      expect((await capture((gateway) => gateway.confirmIntent('pi_1', asked, 'k'))).body).toBe(confirm)
+    },
+  )
 
   it('to cancel: nothing but the key', async () => {
     const { requestLine, headers, body } = await capture((gateway) => gateway.cancelIntent('pi_1', 'p1:cancel:1'))
@@ -174,8 +211,7 @@ describe('the deadline holds for the whole answer', () => {
       arrived.open()
     })
     const gateway = connectTo(server.url, { deadlineMs, maxConnections: 1 })
-    // By this clock both deadlines come in the same moment: the connection that the first gives up is not free for the
-    // second before that has given up too.
+    // With this clock, both deadlines come at once, so that the second cannot use the connection of the first.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     const asked = [gateway.confirmIntent('pi_1', parameters, 'k1'), gateway.confirmIntent('pi_2', parameters, 'k2')]
@@ -193,7 +229,7 @@ describe('the deadline holds for the whole answer', () => {
   })
 })
 
-describe('answers that nobody can read', () => {
+describe('unreadable answers', () => {
   it.each([
     ['HTML with 200', httpAnswer(200, '<html></html>', 'text/html'), 200],
     ['HTML with 503', httpAnswer(503, '<html></html>', 'text/html'), 503],
@@ -215,6 +251,14 @@ describe('answers that nobody can read', () => {
       unknownAnswer({ reason: 'unreadable', status, requestId: 'req_raw' }),
     )
     expect(server.requests).toHaveLength(1)
+  })
+
+  it('an interim answer before the answer is skipped', async () => {
+    const hint = 'HTTP/1.1 103 Early Hints\r\nRequest-Id: req_hint\r\n\r\n'
+    const server = await startRawServer((socket) => socket.write(hint + goodAnswer))
+    expect(await connectTo(server.url).retrieveIntent('pi_1')).toMatchObject({ kind: 'intent', requestId: 'req_raw' })
+    const silent = await startRawServer((socket) => socket.end(hint))
+    expect(await connectTo(silent.url).retrieveIntent('pi_1')).toEqual(unknownAnswer({ reason: 'connection' }))
   })
 
   it('bytes that are no HTTP', async () => {
@@ -276,6 +320,35 @@ describe('errors by what they prove', () => {
     )
     expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toMatchObject({ reason: 'server-error' })
     expect(server.requests).toHaveLength(1)
+  })
+})
+
+describe('the last error of an intent', () => {
+  it.each([
+    [null, null],
+    [{ type: 'card_error', code: 'card_declined', decline_code: 'lost_card' }, 'lost_card'],
+    [{ type: 'card_error', code: 'expired_card' }, 'expired_card'],
+    // Without a code it must still differ from no error, which means that no bank was asked.
+    [{ type: 'card_error' }, 'card_declined'],
+  ])('%o is read as %s', async (lastError, declineCode) => {
+    const shown = { ...intentOnTheWire, status: 'requires_payment_method', last_payment_error: lastError }
+    const server = await startRawServer((socket) => socket.write(httpAnswer(200, JSON.stringify(shown))))
+    expect(await connectTo(server.url).retrieveIntent('pi_1')).toMatchObject({ intent: { declineCode } })
+  })
+})
+
+describe('the stack of errors', () => {
+  it('is as deep as before, once a request is on its way and after it', async () => {
+    const server = await startRawServer((socket) => socket.write(goodAnswer))
+    const { stackTraceLimit } = Error
+    onTestFinished(() => {
+      Error.stackTraceLimit = stackTraceLimit
+    })
+    Error.stackTraceLimit = 17
+    const asked = connectTo(server.url).retrieveIntent('pi_1')
+    expect(Error.stackTraceLimit).toBe(17)
+    await asked
+    expect(Error.stackTraceLimit).toBe(17)
   })
 })
 

@@ -12,10 +12,14 @@ const parameters: IntentParameters = {
   amountMinor: 1999,
   currency: 'EUR',
   paymentMethod: 'pm_card_visa',
+  cardWith: 'confirm',
   metadata: { paymentId: 'p1', orderId: 'o1', accountId: 'a1' },
 }
 
-/** The real simulator, in front of which every request is counted. */
+/** Claimed by the version before, which sent the card with the creation. */
+const { cardWith: _, ...oldParameters } = parameters
+
+/** The real simulator, with a count of its requests. */
 async function startSimulator(options: { sleep?: (delayMs: number) => Promise<void> } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'seatbelt-stripe-gateway-'))
   const simulator = createSimulator({ ledgerPath: folder, apiKey, latencyMs: 0, ...options })
@@ -43,8 +47,8 @@ async function startSimulator(options: { sleep?: (delayMs: number) => Promise<vo
   }
 }
 
-async function created(gateway: ReturnType<typeof connectTo>, more: Partial<IntentParameters> = {}): Promise<string> {
-  return intentIn(await gateway.createIntent({ ...parameters, ...more }, 'p1:create:1')).id
+async function created(gateway: ReturnType<typeof connectTo>, asked = parameters): Promise<string> {
+  return intentIn(await gateway.createIntent(asked, 'p1:create:1')).id
 }
 
 function intentIn(answer: GatewayAnswer) {
@@ -53,16 +57,19 @@ function intentIn(answer: GatewayAnswer) {
 }
 
 describe('when all is well', () => {
-  it('creates without moving money, then charges once', async () => {
+  it.each([
+    ['with the confirm', parameters, 'requires_payment_method'],
+    ['with the creation', oldParameters, 'requires_confirmation'],
+  ])('creates without moving money, then charges once (card %s)', async (_, asked, status) => {
     const simulator = await startSimulator()
     const gateway = connectTo(simulator.url)
-    const unconfirmed = await gateway.createIntent(parameters, 'p1:create:1')
+    const unconfirmed = await gateway.createIntent(asked, 'p1:create:1')
     expect(unconfirmed).toEqual({
       kind: 'intent',
       requestId: expect.stringMatching(/^req_/),
       intent: {
         id: expect.stringMatching(/^pi_/),
-        status: 'requires_confirmation',
+        status,
         amountMinor: 1999,
         receivedMinor: 0,
         currency: 'EUR',
@@ -72,7 +79,7 @@ describe('when all is well', () => {
       },
     })
     const { id } = intentIn(unconfirmed)
-    const succeeded = intentIn(await gateway.confirmIntent(id, parameters, 'p1:confirm:1'))
+    const succeeded = intentIn(await gateway.confirmIntent(id, asked, 'p1:confirm:1'))
     expect(succeeded).toMatchObject({ status: 'succeeded', chargeId: expect.stringMatching(/^ch_/) })
     expect(intentIn(await gateway.retrieveIntent(id))).toEqual(succeeded)
     expect(simulator.types()).toEqual(['intent.created', 'charge.captured'])
@@ -83,7 +90,22 @@ describe('when all is well', () => {
     ])
   })
 
-  it('gives the same answer to the same key', async () => {
+  it.each([parameters, oldParameters])('authorizes, then captures (%o)', async (given) => {
+    const simulator = await startSimulator()
+    const gateway = connectTo(simulator.url)
+    const asked = { ...given, captureMethod: 'manual' } as const
+    const id = await created(gateway, asked)
+    const authorized = intentIn(await gateway.confirmIntent(id, asked, 'p1:confirm:1'))
+    expect(authorized).toMatchObject({ status: 'requires_capture', receivedMinor: 0 })
+    expect(intentIn(await gateway.captureIntent(id, 'p1:capture:1'))).toMatchObject({
+      status: 'succeeded',
+      receivedMinor: 1999,
+      chargeId: authorized.chargeId,
+    })
+    expect(simulator.types()).toEqual(['intent.created', 'charge.authorized', 'charge.captured'])
+  })
+
+  it('sends the same answer to the same key', async () => {
     const gateway = connectTo((await startSimulator()).url)
     const id = await created(gateway)
     expect(await created(gateway)).toBe(id)
@@ -110,12 +132,13 @@ describe('evidence that no money moved', () => {
     ['pm_card_chargeDeclinedExpiredCard', 'expired_card'],
     ['pm_card_chargeDeclinedIncorrectCvc', 'incorrect_cvc'],
     ['pm_card_authenticationRequired', 'authentication_required'],
-  ])('%s: declined, %s, and the intent looked at later says the same', async (paymentMethod, declineCode) => {
+  ])('%s: declined, %s, and a later look at the intent shows the same', async (paymentMethod, declineCode) => {
     const gateway = connectTo((await startSimulator()).url)
-    const id = await created(gateway, { paymentMethod })
-    const answer = await gateway.confirmIntent(id, parameters, 'p1:confirm:1')
+    const asked = { ...parameters, paymentMethod }
+    const id = await created(gateway, asked)
+    const answer = await gateway.confirmIntent(id, asked, 'p1:confirm:1')
     expect(answer).toEqual({ kind: 'declined', declineCode, requestId: expect.stringMatching(/^req_/) })
-    // The failed try has a charge, but it is not one that holds money.
+    // The failed confirm has a charge, but no money.
     expect(intentIn(await gateway.retrieveIntent(id))).toMatchObject({
       status: 'requires_payment_method',
       chargeId: null,
@@ -123,13 +146,21 @@ describe('evidence that no money moved', () => {
     })
   })
 
-  it('rejected: parameters that the gateway does not take', async () => {
+  it('rejected: parameters that the gateway does not accept', async () => {
     const gateway = connectTo((await startSimulator()).url)
-    expect(await gateway.createIntent({ ...parameters, paymentMethod: 'pm_unheard_of' }, 'k')).toEqual({
+    const rejected = {
       kind: 'rejected',
       status: 400,
       errorCode: 'resource_missing',
       requestId: expect.stringMatching(/^req_/),
+    }
+    const paymentMethod = 'pm_unknown'
+    expect(await gateway.createIntent({ ...oldParameters, paymentMethod }, 'k')).toEqual(rejected)
+    const id = await created(gateway)
+    expect(await gateway.confirmIntent(id, { ...parameters, paymentMethod }, 'k2')).toEqual(rejected)
+    expect(intentIn(await gateway.retrieveIntent(id))).toMatchObject({
+      status: 'requires_payment_method',
+      declineCode: null,
     })
     expect(await gateway.retrieveIntent('pi_none')).toMatchObject({
       kind: 'rejected',
@@ -139,7 +170,7 @@ describe('evidence that no money moved', () => {
   })
 })
 
-describe('each misbehaviour leaves the outcome unknown, and is met by one request', () => {
+describe('each fault leaves the outcome unknown, after one request', () => {
   it.each<[Omit<FaultRule, 'rate'>, Partial<Extract<GatewayAnswer, { kind: 'unknown' }>>, boolean]>([
     [{ on: 'confirm', kind: 'drop-after' }, { reason: 'connection', status: null, requestId: null }, true],
     [{ on: 'confirm', kind: 'drop-before' }, { reason: 'connection', status: null, requestId: null }, false],
@@ -160,7 +191,10 @@ describe('each misbehaviour leaves the outcome unknown, and is met by one reques
     expect(simulator.arrived.slice(1)).toEqual(['POST /v1/payment_intents/:id/confirm'])
     expect(simulator.types().includes('charge.captured')).toBe(hasCharged)
     simulator.heal()
-    expect(intentIn(await gateway.retrieveIntent(id)).status).toBe(hasCharged ? 'succeeded' : 'requires_confirmation')
+    expect(intentIn(await gateway.retrieveIntent(id))).toMatchObject({
+      status: hasCharged ? 'succeeded' : 'requires_payment_method',
+      declineCode: null,
+    })
   })
 
   it.each(['delay', 'delay-before'] as const)('%s beyond the deadline', async (kind) => {
@@ -179,7 +213,7 @@ describe('each misbehaviour leaves the outcome unknown, and is met by one reques
     expect(simulator.types()).toHaveLength(kind === 'delay' ? 2 : 1)
   })
 
-  it('a decline that the bank made up is a decline', async () => {
+  it('a decline of the simulated bank is a decline', async () => {
     const simulator = await startSimulator()
     const gateway = connectTo(simulator.url)
     const id = await created(gateway)
@@ -191,7 +225,7 @@ describe('each misbehaviour leaves the outcome unknown, and is met by one reques
   })
 })
 
-describe('refusals that say nothing about the effect', () => {
+describe('refusals that prove nothing about the effect', () => {
   it('a key in use, and a key used for something else', async () => {
     const [arrived, go] = [createLatch('the first confirm arrived'), createLatch('the first confirm may go on')]
     let isHolding = false
@@ -221,7 +255,7 @@ describe('refusals that say nothing about the effect', () => {
     expect(intentIn(await first).status).toBe('succeeded')
   })
 
-  it('a wrong key for the gateway, which is told nowhere', async () => {
+  it('a wrong API key, which no answer shows', async () => {
     const simulator = await startSimulator()
     const wrongKey = 'sk_test_wrong_and_not_to_be_seen'
     const gateway = connectTo(simulator.url, { apiKey: wrongKey })

@@ -1,9 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { developmentAccounts } from '@seatbelt/database'
-import { raceCopies, valuesOf } from '@seatbelt/testing'
+import { createLatch, eventually, raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createRelay, createWebhookOperations, SendFailure, tellPayment, type WebhookOperations } from '../src/index.ts'
+import {
+  createRelay,
+  createWebhookOperations,
+  processRuntime,
+  SendFailure,
+  tellPayment,
+  type WebhookOperations,
+} from '../src/index.ts'
 import { toPayment } from '../src/shared/rows.ts'
+import { hookedTransaction } from './hooked-transaction.ts'
 import { accountId, call, openShop, type Replica, type Shop } from './shop.ts'
 
 const strangerId = developmentAccounts[1].id
@@ -44,7 +52,7 @@ describe('the endpoint', () => {
     ])
   })
 
-  it('is created once by ten copies of one request, and all of them hear the same secret', async () => {
+  it('is created once by ten copies of one request, and all of them receive the same secret', async () => {
     const key = randomUUID()
     const answers = valuesOf(await raceCopies(10, () => set('https://shop.example', false, key)))
     expect(new Set(answers.map(({ secret }) => secret)).size).toBe(1)
@@ -53,9 +61,8 @@ describe('the endpoint', () => {
 
   it('is shown without any secret, and to its own account alone', async () => {
     await set('https://shop.example', true)
-    expect(await webhooks.findEndpoint(accountId)).toEqual({
-      ...{ url: 'https://shop.example', createdAt: expect.any(Date), updatedAt: expect.any(Date) },
-    })
+    const endpoint = { url: 'https://shop.example', createdAt: expect.any(Date), updatedAt: expect.any(Date) }
+    expect(await webhooks.findEndpoint(accountId)).toEqual(endpoint)
     expect(await webhooks.findEndpoint(strangerId)).toBeNull()
   })
 })
@@ -72,8 +79,15 @@ async function deadDelivery(): Promise<string> {
 
 function relay(send: (message: { id: string }) => Promise<void>) {
   const { database } = api
-  const times = { sendDeadlineMs: 5_000, leaseMs: 60_000 }
-  return createRelay({ database, channel: 'webhook', send, ...times, reportFault: () => undefined })()
+  return createRelay({
+    database,
+    runtime: processRuntime,
+    channel: 'webhook',
+    send,
+    sendDeadlineMs: 5_000,
+    leaseMs: 60_000,
+    reportFault: () => undefined,
+  })()
 }
 
 describe('a delivery that was given up', () => {
@@ -95,7 +109,7 @@ describe('a delivery that was given up', () => {
     expect((await webhooks.listDeliveries(accountId, { ...page, state: 'dead' })).items).toEqual([])
   })
 
-  it('is replayed once, whoever asks at the same moment; what is pending or delivered is not', async () => {
+  it('is replayed once by several requests at once; a pending or delivered one is not replayed', async () => {
     const id = await deadDelivery()
     const replay = () => webhooks.replayDelivery(call(randomUUID(), { id }), id)
     const results = valuesOf(await raceCopies(5, replay)).map((result) =>
@@ -106,7 +120,35 @@ describe('a delivery that was given up', () => {
     expect(await replay()).toMatchObject({ refusal: { code: 'webhook-delivery-not-dead' } })
   })
 
-  it('is nothing that another account could see or replay', async () => {
+  it('is replayed once, also when a second request arrives before the first one has committed', async () => {
+    const id = await deadDelivery()
+    const [hasRead, goOn] = [createLatch('the first has read'), createLatch('the first goes on')]
+    const first = await shop.replica('replay-1', {
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text) => {
+            if (!text.includes('FROM outbox')) return
+            hasRead.open()
+            await goOn.wait()
+          },
+        }),
+      }),
+    })
+    const second = await shop.replica('replay-2')
+    const replay = ({ deps }: Replica) => createWebhookOperations(deps).replayDelivery(call(randomUUID(), { id }), id)
+    const replayed = replay(first)
+    await hasRead.wait()
+    const refused = replay(second)
+    await eventually('the second waits for the row', async () => {
+      const waiting = `SELECT 1 FROM pg_stat_activity WHERE application_name = 'replay-2' AND wait_event_type = 'Lock'`
+      return (await shop.sql(waiting)).length > 0
+    })
+    goOn.open()
+    expect(await replayed).toMatchObject({ kind: 'answered' })
+    expect(await refused).toMatchObject({ refusal: { code: 'webhook-delivery-not-dead' } })
+  })
+
+  it('cannot be seen or replayed by another account', async () => {
     const id = await deadDelivery()
     const page = { limit: 10, after: null, state: null }
     expect((await webhooks.listDeliveries(strangerId, page)).items).toEqual([])
@@ -115,7 +157,7 @@ describe('a delivery that was given up', () => {
     })
   })
 
-  it('is not taken from a relay that has it in hand', async () => {
+  it('is not taken from a relay that is sending it', async () => {
     const id = await deadDelivery()
     await webhooks.replayDelivery(call(randomUUID(), { id }), id)
     let during: unknown
@@ -138,7 +180,7 @@ it('deliveries are listed newest first, page by page', async () => {
   expect(ids).toEqual([...ids].sort().reverse())
 })
 
-it('a payment that is still open is nothing to tell', async () => {
+it('a payment that is still open cannot be announced', async () => {
   await api.pay(await api.createOrder())
   const row = await api.database.client.payment.findFirstOrThrow()
   const open = { ...toPayment(row), state: 'processing' as const }

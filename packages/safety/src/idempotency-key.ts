@@ -1,128 +1,192 @@
-import { type Database, type IdempotencyKey, Prisma, type Tx } from '@seatbelt/database'
+import { type Database, type Sql, sql, type Tx } from '@seatbelt/database'
+import type { Call, RecordedAnswer, Refusal } from '@seatbelt/domain'
+import type { Guarded, KeyTaken, Refused } from './result.ts'
 
 /**
  * Layer 1: the idempotency key.
  *
- * Guarantees: of all requests of one account with one key, at most one starts an operation, and once that operation is
- * settled all of them get its answer, byte for byte. The key's row is written in the claim's commit and its answer in
- * the settling commit, so that there is no moment at which the work exists without its key or its end without its answer.
- * Does not guarantee: anything about two different keys for one order; the layers below are for those.
- * Fails with: `key-reused` as a value when the key stands for a different request; database faults as they are.
- * Source: the Idempotency-Key header of the IETF's httpapi working group (draft-ietf-httpapi-idempotency-key-header), and
- * Stripe's published behaviour, which clients know.
+ * Guarantees: of all requests of one account with one key, at most one starts an operation. Once that operation is
+ * settled, all of them receive its answer, byte for byte. The key's row is written in the claim's commit, and its
+ * answer in the settling commit, so the work never exists without its key, nor its end without its answer.
+ * Does not guarantee: anything about two different keys for one order; the layers below do.
+ * Fails with: `idempotency-key-reused` as a value when the key stands for a different request; database errors as they
+ * are.
+ * Source: the Idempotency-Key header of the IETF's httpapi working group (draft-ietf-httpapi-idempotency-key-header),
+ * and Stripe's published behavior, which clients know.
  */
 export interface IdempotencyKeyLayer {
-  /** Is this key known? One look-up by primary key; with `tx`, under the locks that its transaction holds. */
+  /** One lookup by primary key; with `tx`, under the locks that its transaction holds. */
   find(call: Call, tx?: Tx): Promise<KeySeen>
-  /** Binds the key to the step of an intent that it starts. False: another request bound it first, for another resource. */
-  bindToIntent(tx: Tx, call: Call, intent: Intent): Promise<boolean>
-  /** For an operation that is one transaction: binds the key to its answer at once. False as above. */
-  bindToAnswer(tx: Tx, call: Call, answer: RecordedAnswer): Promise<boolean>
+  /**
+   * Binds the key to what it starts, or to an answer that is final at once.
+   *
+   * If another request has bound it, the transaction fails with a UniqueViolation of `idempotency_keys_pkey`.
+   */
+  bind(tx: Tx, call: Call, to: KeyTarget | RecordedAnswer): void
+  /**
+   * Whether a committed transaction has bound the key. Waits for one that is still committing.
+   *
+   * It writes: if the key is not bound, the caller must roll back. If it is, this transaction's COMMIT waits for the
+   * standbys that the first COMMIT waited for.
+   */
+  isBound(tx: Tx, call: Call): Promise<boolean>
   /** Records the answer of the key that started this step, if a key did. An answer that is there already stays. */
-  answerIntent(tx: Tx, accountId: string, intent: Intent, answer: RecordedAnswer): Promise<void>
+  recordAnswer(tx: Tx, accountId: string, target: KeyTarget, answer: RecordedAnswer): void
   /** The answer that is recorded for the key that started this step, if there is one. */
-  findAnswer(tx: Tx, accountId: string, intent: Intent): Promise<RecordedAnswer | null>
+  findAnswer(tx: Tx, accountId: string, target: KeyTarget): Promise<RecordedAnswer | null>
 }
 
 /**
- * What a key can start: one step of a payment, or a refund; `checkout` is the whole of a payment, authorized and captured. Each
- * is started by one key, if by any.
+ * The work that an idempotency key can start: one step of a payment, or a refund. `checkout` is a whole payment,
+ * authorized and captured. Each step is started by at most one key.
  */
-export type Intent =
+export type KeyTarget =
   | { readonly step: 'pay' | 'checkout' | 'capture' | 'void'; readonly paymentId: string }
   | { readonly step: 'refund'; readonly refundId: string }
-
-/** Who calls, with which key, and what for. `fingerprint`: SHA-256 over method, path and body; 32 bytes. */
-export interface Call {
-  readonly accountId: string
-  readonly key: string
-  readonly fingerprint: Uint8Array
-}
-
-/** An answer as it went out the first time. What its numbers and bytes mean is known to the one who renders it. */
-export interface RecordedAnswer {
-  readonly status: number
-  readonly body: string
-  readonly location: string | null
-}
 
 export type KeySeen =
   | { readonly kind: 'unseen' }
   | { readonly kind: 'reused' }
   | { readonly kind: 'answered'; readonly answer: RecordedAnswer }
-  | { readonly kind: 'unanswered'; readonly intent: Intent }
+  | { readonly kind: 'unanswered'; readonly target: KeyTarget }
 
-export function createIdempotencyKeyLayer(database: Database): IdempotencyKeyLayer {
+/** The part of an operation that the bracket needs. */
+export interface KeyedOperation<Target extends { readonly contended: Refusal }, Subject> {
+  /** A function where the resource must be looked up, or may be refused. It is asked only for a key that is new. */
+  readonly lockOn: Target | (() => Promise<Target | Refused>)
+  /** The key is bound to a target that has no answer yet. */
+  readonly resume: (target: KeyTarget) => Promise<Guarded<Subject>>
+}
+
+/**
+ * The bracket around all other layers: answers from the key's row where it can, else runs `work`, and looks once more.
+ */
+export async function oncePerKey<Target extends { readonly contended: Refusal }, Subject>(
+  layer: IdempotencyKeyLayer,
+  call: Call,
+  { lockOn, resume }: KeyedOperation<Target, Subject>,
+  work: (lockOn: Target) => Promise<Guarded<Subject> | KeyTaken>,
+): Promise<Guarded<Subject>> {
+  const before = await layer.find(call)
+  if (before.kind !== 'unseen') return answerFrom(before, resume)
+
+  const target = typeof lockOn === 'function' ? await lockOn() : lockOn
+  if ('kind' in target) return target
+  const result = await work(target)
+  if (result.kind !== 'key-taken') return result
+
+  const after = await layer.find(call).catch(keyIsBound)
+  // The transaction that took the key may have rolled back since. Then the next request finds it free.
+  if (after.kind === 'unseen') return { kind: 'refused', refusal: target.contended }
+  return answerFrom(after, resume)
+}
+
+async function answerFrom<Subject>(
+  seen: Exclude<KeySeen, { kind: 'unseen' }>,
+  resume: (target: KeyTarget) => Promise<Guarded<Subject>>,
+): Promise<Guarded<Subject>> {
+  switch (seen.kind) {
+    case 'reused':
+      return { kind: 'refused', refusal: { code: 'idempotency-key-reused' } }
+    case 'answered':
+      return { kind: 'answered', answer: seen.answer, replayed: true }
+    case 'unanswered':
+      return resume(seen.target).catch(keyIsBound)
+    default:
+      return seen satisfies never
+  }
+}
+
+/** The claim of the key is committed, so a failing read must not look as if nothing had happened. */
+function keyIsBound(fault: unknown): never {
+  throw new Error('the key is taken, and the state of its request could not be read', { cause: fault })
+}
+
+export function createIdempotencyKeyLayer(database: Pick<Database, 'query'>): IdempotencyKeyLayer {
   return {
-    find: (call, tx) => (tx ? find(tx, call) : database.statement((client) => find(client, call))),
-    bindToIntent: (tx, call, intent) => insert(tx, { call, intent, answer: null }),
-    bindToAnswer: (tx, call, answer) => insert(tx, { call, intent: null, answer }),
-    answerIntent: async (tx, accountId, intent, answer) => {
-      const { column, id } = namedIn(intent)
-      await tx.$executeRaw`
-        UPDATE idempotency_keys
-           SET answer_status = ${answer.status}, answer_body = ${answer.body}, answer_location = ${answer.location},
-               answered_at = clock_timestamp()
-         WHERE account_id = ${accountId}::uuid AND ${column} = ${id}::uuid AND step = ${intent.step} AND answer_status IS NULL`
+    find: async (call, tx) => {
+      const statement = keyOf(call)
+      const [row] = await (tx ? tx.read<KeyRow>(statement) : database.query<KeyRow>(statement))
+      return row ? seenIn(row, call) : { kind: 'unseen' }
     },
-    findAnswer: async (tx, accountId, intent) => {
-      const row = await tx.idempotencyKey.findFirst({ where: { accountId, ...intent } })
-      return row && answerIn(row)
+    bind: (tx, call, to) => tx.write('step' in to ? bindToTarget(call, to) : bindToAnswer(call, to)),
+    isBound: async (tx, call) => {
+      // A conflicting row is locked, not updated, and not returned.
+      const inserted = await tx.writeReturning(sql`
+        ${bindToAnswer(call, { status: 503, body: '', location: null })}
+        ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = EXCLUDED.fingerprint WHERE false
+        RETURNING 1`)
+      return inserted.length === 0
+    },
+    recordAnswer: (tx, accountId, target, { status, body, location }) =>
+      tx.write(sql`
+        UPDATE idempotency_keys
+           SET answer_status = ${status}, answer_body = ${body}, answer_location = ${location},
+               answered_at = clock_timestamp()
+         WHERE ${isKeyOf(accountId, target)} AND answer_status IS NULL`),
+    findAnswer: async (tx, accountId, target) => {
+      const [row] = await tx.read<AnswerRow>(sql`
+        SELECT ${answerColumns} FROM idempotency_keys WHERE ${isKeyOf(accountId, target)}`)
+      return row ? answerIn(row) : null
     },
   }
 }
 
-async function find(tx: Pick<Tx, 'idempotencyKey'>, { accountId, key, fingerprint }: Call): Promise<KeySeen> {
-  const row = await tx.idempotencyKey.findUnique({ where: { accountId_key: { accountId, key } } })
-  if (!row) return { kind: 'unseen' }
-  if (Buffer.compare(row.fingerprint, fingerprint) !== 0) return { kind: 'reused' }
-  const answer = answerIn(row)
-  if (answer) return { kind: 'answered', answer }
-  return { kind: 'unanswered', intent: intentIn(row) }
+const answerColumns = sql`answer_status AS status, answer_body AS body, answer_location AS location`
+
+function keyOf({ accountId, key }: Call): Sql {
+  return sql`
+    SELECT fingerprint, step, payment_id AS "paymentId", refund_id AS "refundId", ${answerColumns}
+      FROM idempotency_keys WHERE account_id = ${accountId}::uuid AND key = ${key}`
 }
 
-/** The database holds that a key without an answer names one, and that its step fits. */
-function intentIn({ step, paymentId, refundId }: IdempotencyKey): Intent {
+function isKeyOf(accountId: string, target: KeyTarget): Sql {
+  return target.step === 'refund'
+    ? sql`account_id = ${accountId}::uuid AND refund_id = ${target.refundId}::uuid`
+    : sql`account_id = ${accountId}::uuid AND payment_id = ${target.paymentId}::uuid AND step = ${target.step}`
+}
+
+function bindToTarget({ accountId, key, fingerprint }: Call, target: KeyTarget): Sql {
+  const [paymentId, refundId] = target.step === 'refund' ? [null, target.refundId] : [target.paymentId, null]
+  return sql`
+    INSERT INTO idempotency_keys (account_id, key, fingerprint, step, payment_id, refund_id, answered_at)
+    VALUES (${accountId}::uuid, ${key}, ${Buffer.from(fingerprint)}, ${target.step}, ${paymentId}::uuid, ${refundId}::uuid,
+            NULL)`
+}
+
+function bindToAnswer({ accountId, key, fingerprint }: Call, { status, body, location }: RecordedAnswer): Sql {
+  return sql`
+    INSERT INTO idempotency_keys (account_id, key, fingerprint, answer_status, answer_body, answer_location)
+    VALUES (${accountId}::uuid, ${key}, ${Buffer.from(fingerprint)}, ${status}, ${body}, ${location})`
+}
+
+interface AnswerRow {
+  readonly status: number | null
+  readonly body: string | null
+  readonly location: string | null
+}
+
+interface KeyRow extends AnswerRow {
+  readonly fingerprint: Buffer
+  readonly step: string
+  readonly paymentId: string | null
+  readonly refundId: string | null
+}
+
+function seenIn(row: KeyRow, { fingerprint }: Call): KeySeen {
+  if (!row.fingerprint.equals(fingerprint)) return { kind: 'reused' }
+  const answer = answerIn(row)
+  return answer ? { kind: 'answered', answer } : { kind: 'unanswered', target: targetIn(row) }
+}
+
+/** A constraint of the table holds that a key without an answer names its target, and that its step fits. */
+function targetIn({ step, paymentId, refundId }: KeyRow): KeyTarget {
   if (refundId !== null) return { step: 'refund', refundId }
   if (paymentId !== null && (step === 'pay' || step === 'checkout' || step === 'capture' || step === 'void'))
     return { step, paymentId }
-  throw new Error('a key has neither an answer nor an intent')
+  throw new Error('a key has neither an answer nor a target')
 }
 
-const intentColumns = { payment: Prisma.sql`payment_id`, refund: Prisma.sql`refund_id` }
-
-function namedIn(intent: Intent): { readonly column: Prisma.Sql; readonly id: string } {
-  return intent.step === 'refund'
-    ? { column: intentColumns.refund, id: intent.refundId }
-    : { column: intentColumns.payment, id: intent.paymentId }
-}
-
-function answerIn(row: IdempotencyKey): RecordedAnswer | null {
-  if (row.answerStatus === null || row.answerBody === null) return null
-  return { status: row.answerStatus, body: row.answerBody, location: row.answerLocation }
-}
-
-interface KeyRow {
-  readonly call: Call
-  readonly intent: Intent | null
-  readonly answer: RecordedAnswer | null
-}
-
-/** ON CONFLICT DO NOTHING: a second insert waits for the first one's transaction and then sees that it lost. */
-async function insert(tx: Tx, { call, intent, answer }: KeyRow): Promise<boolean> {
-  // Prisma takes bytes over a plain ArrayBuffer only; a copy of 32 bytes buys that certainty.
-  const fingerprint = new Uint8Array(call.fingerprint)
-  const row = {
-    accountId: call.accountId,
-    key: call.key,
-    fingerprint,
-    ...intent,
-    ...(answer ? columns(answer) : { answeredAt: null }),
-  }
-  const { count } = await tx.idempotencyKey.createMany({ data: [row], skipDuplicates: true })
-  return count === 1
-}
-
-function columns({ status, body, location }: RecordedAnswer) {
-  return { answerStatus: status, answerBody: body, answerLocation: location }
+function answerIn({ status, body, location }: AnswerRow): RecordedAnswer | null {
+  return status === null || body === null ? null : { status, body, location }
 }

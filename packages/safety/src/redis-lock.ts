@@ -1,5 +1,6 @@
 import { type Lock, type LockMetrics, withLock } from '@seatbelt/locks'
 import { BrokenCircuitError, ConsecutiveBreaker, circuitBreaker, handleWhenResult } from 'cockatiel'
+import type { Contended } from './result.ts'
 
 /**
  * Layer 2: the Redis lock around the whole operation.
@@ -7,16 +8,12 @@ import { BrokenCircuitError, ConsecutiveBreaker, circuitBreaker, handleWhenResul
  * Guarantees: while Redis works, one operation at a time on one resource, and its contenders leave after one round trip
  * instead of costing a transaction. When Redis is down, slow or flushed, operations go on without it: within the lock's
  * command budget at first, and without asking at all while the circuit is open.
- * Does not guarantee: exclusion. A lock that was lost, expired or failed over lets a second operation in; each such case
- * is counted, none ends the work. Truth is in the layers below.
+ * Does not guarantee: exclusion. A lock that was lost, expired or failed over lets a second operation in; each such
+ * case is counted, none ends the work. Truth is in the layers below.
  * Fails with: `contended` as a value.
  * Source: Redis's documentation, "Distributed Locks with Redis"; M. Nygard, "Release It!", chapter "Circuit Breaker".
  */
 export type RedisLockLayer = <T>(resource: string, work: () => Promise<T>) => Promise<T | Contended>
-
-export interface Contended {
-  readonly kind: 'contended'
-}
 
 export interface RedisLockLayerOptions {
   readonly lock: Lock

@@ -1,72 +1,73 @@
-import type { Refusal } from '@seatbelt/domain'
+import type { Call, Refusal } from '@seatbelt/domain'
 import type { RedisClient } from '@seatbelt/locks'
 import { ConsecutiveBreaker, circuitBreaker, handleAll, type IPolicy } from 'cockatiel'
-import type { CheapDoor, Guarded } from './guard.ts'
-import type { Call } from './idempotency-key.ts'
+import type { PreCheck } from './operation.ts'
+import type { Guarded } from './result.ts'
 
 /**
- * Layer 0, the cheap door of holds: a hint per seat in Redis that says which request is taking it, or has it.
+ * Layer 0, the pre-check of holds: a hint per seat in Redis says which request is taking the seat, or has it.
  *
- * Guarantees: while Redis works, whoever asks for a seat that another request is taking, has just taken, or has just found taken,
- * is refused after one round trip, without a connection to the database. All seats of a request are hinted or none. A
- * request that got through gets through again with its key, so that whoever lost the answer finds it, however long others storm
- * the seat. When Redis is down or slow the door is open: within
- * its budget at first, and without asking at all while the circuit is open.
- * Does not guarantee: that a seat is taken, or free. A hint that is left behind, because its process died or its deletion was
- * lost, refuses a free seat until it is over; so does one that outlives a claim which lapsed. Where Redis has forgotten that a key
- * got through, a 409 may precede the answer that is recorded for it. A lost hint lets everybody through. Truth is the claim's row.
+ * Guarantees: while Redis works, a request for a seat that another request is taking, has just taken, or has just found
+ * taken, is refused after one round trip to Redis, without a connection to the database. All seats of a request are
+ * hinted or none. A request that passed passes again with its key, so that a client that lost the answer receives it,
+ * however many others want the seat. When Redis is down or slow, requests pass: after the budget at first, and at once
+ * while the circuit is open.
+ * Does not guarantee: that a seat is taken, or free. A hint whose process died, or that outlives a lapsed claim,
+ * refuses a free seat until the hint expires. If Redis lost the pass of a key, a 409 may precede the recorded answer.
+ * If Redis lost a hint, all requests pass. The claim's row is the truth.
  * Fails with: `seats-taken` as a value, with the seats that are hinted.
- * Source: Redis's documentation, "SET" (NX, PX) and "Scripting with Lua"; M. Nygard, "Release It!", chapter "Circuit Breaker".
+ * Source: Redis's documentation, "SET" (NX, PX) and "Scripting with Lua"; M. Nygard, "Release It!", chapter "Circuit
+ * Breaker".
  */
-export interface SeatHintLayer {
-  /** The door for a hold of these seats. */
-  door(seatIds: readonly string[]): CheapDoor
-  /** The seats are free again: whoever asks next goes through. Returns at once. */
+export interface SeatPreCheckLayer {
+  /** For a hold of these seats. */
+  preCheck(seatIds: readonly string[]): PreCheck
+  /** The seats are free again, so the next request for them passes. Returns at once. */
   forget(accountId: string, seatIds: readonly string[]): void
 }
 
-export interface SeatHintOptions {
-  /** With `redisLockClientOptions`: one that fails at once while Redis is away. It stays the caller's to close. */
+export interface SeatPreCheckOptions {
+  /** With `redisLockClientOptions`, so that it fails at once while Redis is away. The caller closes it. */
   readonly client: RedisClient
-  /** No single command is waited for longer. */
+  /** The longest wait for one command. */
   readonly commandBudgetMs: number
-  readonly metrics: SeatHintMetrics
+  readonly metrics: SeatPreCheckMetrics
   /** In front of each seat; `seat:` by default. */
   readonly keyPrefix?: string
 }
 
-export interface SeatHintMetrics {
-  /** Somebody else was at the seats: it cost the database nothing. */
+export interface SeatPreCheckMetrics {
+  /** Another request has the seats: the refusal cost the database nothing. */
   refused(): void
-  /** Redis was not to be asked: the layers below decide. */
+  /** Redis did not answer: the layers below decide. */
   bypassed(): void
 }
 
 /**
- * How long a hint stays. A request's work takes a tenth of it, so that it is covered; and a seat that came free unnoticed is
+ * How long a hint lives. A request takes a tenth of it, so its work is covered. A seat that became free unnoticed is
  * refused no longer than a person needs to try again.
  */
 const hintMs = 2_000
 /**
- * How long a key gets through again: longer than any client asks for an answer that it lost. Those that lost are forgotten at once,
- * so that this is a few hundred bytes for each hold of the last five minutes.
+ * How long a key passes again: longer than any client retries for a lost answer. The pass of a request that lost is
+ * deleted at once, so this is a few hundred bytes for each hold of the last five minutes.
  */
 const passMs = 5 * 60_000
-/** So many failures in a row are no coincidence: each of them may have cost its caller the budget. */
+/** So many failures in a row are no coincidence. Each of them may have cost its caller the budget. */
 const failuresToOpen = 5
-/** How long nobody asks a Redis that does not answer. One request in this time pays for looking whether it is back. */
+/** How long the circuit stays open. Then one request tries Redis again. */
 const openMs = 2_000
 
-export function createSeatHintLayer(options: SeatHintOptions): SeatHintLayer {
+export function createSeatPreCheckLayer(options: SeatPreCheckOptions): SeatPreCheckLayer {
   const { metrics, keyPrefix = 'seat:' } = options
   const run = createRunner(options)
-  // The account is in it: nobody is kept from his seats by a stranger who names them.
+  // With the account, so that no account can block the seats of another one by naming them.
   const keysOf = (accountId: string, seatIds: readonly string[]) =>
     seatIds.map((seatId) => `${keyPrefix}${accountId}:${seatId}`)
   const passOf = ({ accountId, key }: Call) => `${keyPrefix}pass:${accountId}:${key}`
 
   return {
-    door: (seatIds) => async (call, work) => {
+    preCheck: (seatIds) => async (call, work) => {
       const keys = [passOf(call), ...keysOf(call.accountId, seatIds)]
       const seen = await run(takeScript, keys, call.key, hintMs, passMs).then(readSeen(seatIds), () => null)
       if (seen === null) {
@@ -81,21 +82,21 @@ export function createSeatHintLayer(options: SeatHintOptions): SeatHintLayer {
       try {
         const result = await work()
         takenNow = takenBy(result, seatIds)
-        // Only this is the word on the seats; any other refusal may be that of a copy, while the first one goes on.
-        if (isLost(result)) run(forgetScript, [passOf(call)]).catch(leftToExpire)
+        // Only this refusal is about the seats. Any other may be that of a copy, while the first request goes on.
+        if (isLost(result)) run(forgetScript, [passOf(call)]).catch(leaveToExpire)
         return result
       } finally {
         const wrong = seen.hintedIds.filter((id) => !takenNow.includes(id))
-        if (wrong.length > 0) run(giveBackScript, keysOf(call.accountId, wrong), call.key).catch(leftToExpire)
+        if (wrong.length > 0) run(removeHintsScript, keysOf(call.accountId, wrong), call.key).catch(leaveToExpire)
       }
     },
     forget: (accountId, seatIds) => {
-      if (seatIds.length > 0) run(forgetScript, keysOf(accountId, seatIds)).catch(leftToExpire)
+      if (seatIds.length > 0) run(forgetScript, keysOf(accountId, seatIds)).catch(leaveToExpire)
     },
   }
 }
 
-/** Which seats somebody has, by what came of the request. A replayed answer says what was true once. */
+/** The seats that are taken, by the result of the request. A replayed answer says what was true once. */
 function takenBy(result: Guarded<never>, seatIds: readonly string[]): readonly string[] {
   if (result.kind === 'answered') return result.replayed ? [] : seatIds
   return isLost(result) ? result.refusal.seatIds : []
@@ -109,8 +110,11 @@ function isLost(result: Guarded<never>): result is Lost {
 
 type Run = (lua: string, keys: readonly string[], ...args: readonly (string | number)[]) => Promise<unknown>
 
-/** The whole script and not its hash: some 300 bytes, and never a second round trip to a Redis that does not know it. */
-function createRunner({ client, commandBudgetMs }: SeatHintOptions): Run {
+/**
+ * Sends the whole script and not its hash: some 300 bytes, and never a second round trip to a Redis that does not know
+ * it.
+ */
+function createRunner({ client, commandBudgetMs }: SeatPreCheckOptions): Run {
   const circuit: IPolicy = circuitBreaker(handleAll, {
     halfOpenAfter: openMs,
     breaker: new ConsecutiveBreaker(failuresToOpen),
@@ -119,23 +123,25 @@ function createRunner({ client, commandBudgetMs }: SeatHintOptions): Run {
     circuit.execute(() => withinBudget(client.eval(lua, keys.length, ...keys, ...args), commandBudgetMs))
 }
 
-/** Late is who has not answered when what has arrived was read: this process may have been busy itself. */
-function withinBudget<T>(asked: Promise<T>, budgetMs: number): Promise<T> {
+/**
+ * On time-out, drains replies that have already arrived. A slow reply may only mean that our own event loop was busy.
+ */
+function withinBudget<T>(reply: Promise<T>, budgetMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const giveUp = () => reject(new Error(`Redis took longer than ${budgetMs} ms`))
     const timer = setTimeout(() => setImmediate(giveUp), budgetMs)
-    asked.then(resolve, reject).finally(() => clearTimeout(timer))
+    reply.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
 
-function leftToExpire(): void {
-  // Redis is away. What stays refuses a free seat until it is over.
+function leaveToExpire(): void {
+  // Redis is away. A hint that stays refuses a free seat until it expires.
 }
 
 interface Seen {
   /** By other requests. */
   readonly takenIds: readonly string[]
-  /** By this one, just now: what an earlier copy of it hinted is that one's to take back. */
+  /** By this request, just now. A hint of an earlier copy is that copy's to remove. */
   readonly hintedIds: readonly string[]
 }
 
@@ -148,8 +154,10 @@ function readSeen(seatIds: readonly string[]): (reply: unknown) => Seen {
 }
 
 /**
- * The first key is the request's pass, the others are the seats'. Hints all seats for this request, or none. Answers the places of
- * those that are others', and of those it hinted: neither, where it got through before.
+ * The first key is the request's pass, the others are the seats'. Hints all seats for this request, or none.
+ *
+ * Returns the places of the seats that other requests have, and of those that it hinted: none of either, if the request
+ * passed before.
  */
 const takeScript = `
 local seen = redis.call('MGET', unpack(KEYS))
@@ -165,8 +173,8 @@ for _, place in ipairs(free) do redis.call('SET', KEYS[place + 1], ARGV[1], 'PX'
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[3])
 return {others, free}`
 
-/** Deletes those that still carry this key. A plain DEL would delete the hints of whoever came after. */
-const giveBackScript = `
+/** Deletes those that still carry this key. A plain DEL would delete the hints of a later request. */
+const removeHintsScript = `
 for place, taker in ipairs(redis.call('MGET', unpack(KEYS))) do
   if taker == ARGV[1] then redis.call('DEL', KEYS[place]) end
 end

@@ -1,21 +1,25 @@
-import type { Database, Tx } from '@seatbelt/database'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type {
+  GatewayRefund,
+  ListAnswer,
+  NoAnswer,
+  RefundAnswer,
+  RefundGateway,
+  RefundParameters,
+  UnknownReason,
+} from '../src/gateway-protocol/gateway.ts'
 import {
-  type ClaimedRefund,
   createGatewayRefundLayer,
-  type GatewayRefund,
-  type ListAnswer,
+  createMissingRefundLayer,
   maxRefundRequests,
-  type NoAnswer,
-  type RefundAnswer,
+  type RefundAttempt,
   type RefundEvidence,
-  type RefundGateway,
-  type RefundParameters,
-  type UnknownReason,
-} from '../src/index.ts'
+} from '../src/gateway-protocol/gateway-refund.ts'
+import { missingRefundTransitions, refundTransitions } from '../src/gateway-protocol/refund-transitions.ts'
+import { expectSoundTable } from './sound-table.ts'
 
-/** Layer 6 of refunds against every gateway that there could be: whatever it answers, these hold. */
+/** Layer 6 of refunds against every possible gateway: these claims hold for all of its answers. */
 
 const parameters: RefundParameters = {
   intentId: 'pi',
@@ -26,17 +30,30 @@ const parameters: RefundParameters = {
 const statuses = ['pending', 'requires_action', 'succeeded', 'failed', 'canceled'] as const
 
 const reasons: UnknownReason[] = [
-  ...(['deadline', 'not-sent', 'connection', 'unreadable', 'key-in-use', 'key-reused'] as const),
-  ...(['rate-limited', 'unauthorized'] as const),
+  'deadline',
+  'not-sent',
+  'connection',
+  'unreadable',
+  'key-in-use',
+  'key-reused',
+  'rate-limited',
+  'unauthorized',
 ]
 
 const made = (overrides: Partial<GatewayRefund> = {}): GatewayRefund => ({
-  ...{ id: 're', status: 'succeeded', amountMinor: 1_500, currency: 'EUR', intentId: 'pi', chargeId: 'ch' },
-  ...{ failureReason: null, metadata: parameters.metadata, createdAt: new Date(0) },
+  id: 're',
+  status: 'succeeded',
+  amountMinor: 1_500,
+  currency: 'EUR',
+  intentId: 'pi',
+  chargeId: 'ch',
+  failureReason: null,
+  metadata: parameters.metadata,
+  createdAt: new Date(0),
   ...overrides,
 })
 
-/** Ours, mostly; otherwise one that names ours and differs, or another one of the same payment. */
+/** Mostly ours. Otherwise a refund that names ours and differs, or another refund of the same payment. */
 const anyRefund: fc.Arbitrary<GatewayRefund> = fc.oneof(
   { arbitrary: fc.constantFrom(...statuses).map((status) => made({ status })), weight: 3 },
   fc.constantFrom(made({ amountMinor: 1 }), made({ intentId: 'pi_other' }), made({ currency: 'USD' })),
@@ -88,8 +105,8 @@ type Request =
 interface Run {
   readonly evidence: RefundEvidence
   readonly requests: readonly Request[]
-  /** After how many requests the number in the key was raised. */
-  readonly raisedAfter: readonly number[]
+  /** After how many requests the next key was taken into use. */
+  readonly nextKeyAfter: readonly number[]
 }
 
 interface World {
@@ -98,21 +115,32 @@ interface World {
   readonly lists: readonly ListAnswer<GatewayRefund>[]
   /** So many requests fit into the lease. */
   readonly leaseAllows: number
+  /** Another owner takes over before the next key is taken into use. */
+  readonly isDeposed: boolean
 }
 
-function claimedRefund(overrides: Partial<ClaimedRefund>): ClaimedRefund {
+function attemptOf(overrides: Partial<RefundAttempt>): RefundAttempt {
   return {
-    ...{ id: 'refund', generation: 2, parameters, currency: 'EUR', gatewayRefundId: null, attempt: 3 },
-    ...{ isFirstOwner: false, keyIsRemembered: true },
+    id: 'refund',
+    generation: 2,
+    owner: 'owner',
+    lease: { allowsRequest: () => true },
+    parameters,
+    currency: 'EUR',
+    gatewayRefundId: null,
+    gatewayKey: 'key',
+    keyNumber: 3,
+    isFirstOwner: false,
+    keyIsRemembered: true,
     ...overrides,
   }
 }
 
-const database = { statement: (work: (tx: Tx) => unknown) => work({} as Tx) } as unknown as Database
+const runtime = { monotonicMs: () => 1 }
 
-async function run({ owner: { isStored, ...owner }, answers, lists, leaseAllows }: World): Promise<Run> {
+async function run({ owner, answers, lists, leaseAllows, isDeposed }: World): Promise<Run> {
   const requests: Request[] = []
-  const raisedAfter: number[] = []
+  const nextKeyAfter: number[] = []
   const late = { kind: 'unknown', reason: 'deadline', status: null, replayed: false, requestId: null } as const
   const note = <R extends Request>(request: R): Promise<R['answer']> => {
     requests.push(request)
@@ -125,13 +153,18 @@ async function run({ owner: { isStored, ...owner }, answers, lists, leaseAllows 
     listRefundsOf: () =>
       note({ name: 'list', answer: lists[requests.filter(({ name }) => name === 'list').length] ?? late }),
   }
-  const compareAndSet = {
-    raiseRefundAttempt: () => Promise.resolve(raisedAfter.push(requests.length) > 0),
+  const store = {
+    useNextKey: async () => {
+      nextKeyAfter.push(requests.length)
+      return !isDeposed
+    },
   }
-  const layer = createGatewayRefundLayer({ gateway, database, compareAndSet })
-  const claimed = claimedRefund({ ...owner, gatewayRefundId: isStored ? 're' : null })
-  const evidence = await layer(claimed, { allowsRequest: () => requests.length < leaseAllows })
-  return { evidence, requests, raisedAfter }
+  const layer = createGatewayRefundLayer({ gateway, store, runtime })
+  const { isStored, isFirstOwner, keyIsRemembered } = owner
+  const gatewayRefundId = isStored ? 're' : null
+  const lease = { allowsRequest: () => requests.length < leaseAllows }
+  const evidence = await layer(attemptOf({ isFirstOwner, keyIsRemembered, gatewayRefundId, lease }))
+  return { evidence, requests, nextKeyAfter }
 }
 
 const anyWorld: fc.Arbitrary<World> = fc.record({
@@ -145,9 +178,10 @@ const anyWorld: fc.Arbitrary<World> = fc.record({
   answers: fc.array(anyAnswer, { minLength: maxRefundRequests, maxLength: maxRefundRequests }),
   lists: fc.array(anyList, { minLength: 2, maxLength: 2 }),
   leaseAllows: fc.constantFrom(0, 1, 2, 3, 99, 99, 99),
+  isDeposed: fc.boolean(),
 })
 
-async function whatever(check: (world: World, ran: Run) => boolean | undefined): Promise<void> {
+async function always(check: (world: World, ran: Run) => boolean | undefined): Promise<void> {
   let checked = 0
   const property = fc.asyncProperty(anyWorld, async (world) => {
     if (check(world, await run(world)) !== false) checked++
@@ -187,9 +221,9 @@ const isOurs = (refund: GatewayRefund) =>
   refund.currency === 'EUR' &&
   refund.intentId === 'pi'
 
-describe('layer 6 of refunds, whatever the gateway answers', () => {
-  it('says of a refund only what the gateway showed of it, in its amount and of its payment', () =>
-    whatever((_, { evidence, requests }) => {
+describe('layer 6 of refunds, for all answers of the gateway', () => {
+  it('reports only what the gateway showed of a refund of this amount and payment', () =>
+    always((_, { evidence, requests }) => {
       if (evidence.kind !== 'outcome' || evidence.outcome.gatewayRefundId === null) return false
       const { state, gatewayRefundId } = evidence.outcome
       const stands = {
@@ -201,8 +235,8 @@ describe('layer 6 of refunds, whatever the gateway answers', () => {
       expect(seen.some(({ status }) => stands[state].includes(status))).toBe(true)
     }))
 
-  it('calls a refund that the gateway does not show failed only if it was refused, and a whole list after that had none', () =>
-    whatever((_, { evidence, requests }) => {
+  it('calls a refund that is not shown failed only if it was refused and then absent from a whole list', () =>
+    always((_, { evidence, requests }) => {
       if (evidence.kind !== 'outcome' || evidence.outcome.gatewayRefundId !== null) return false
       expect(evidence.outcome.state).toBe('failed')
       const refusedAt = requests.findIndex((request) => request.name === 'post' && isRefusal(request))
@@ -210,8 +244,8 @@ describe('layer 6 of refunds, whatever the gateway answers', () => {
       expect(requests.slice(refusedAt + 1).some(showsAbsent)).toBe(true)
     }))
 
-  it('looks before it asks, unless it is the first owner, and asks only where a whole list did not show it', () =>
-    whatever(({ owner }, { requests }) => {
+  it('looks before it asks, unless its owner is the first, and asks only if a whole list lacks the refund', () =>
+    always(({ owner }, { requests }) => {
       const askedAt = requests.findIndex(({ name }) => name === 'post')
       if (askedAt < 0) return false
       if (owner.isFirstOwner) expect(askedAt).toBe(0)
@@ -219,44 +253,92 @@ describe('layer 6 of refunds, whatever the gateway answers', () => {
     }))
 
   it('never asks under a key that the gateway may have forgotten, nor for a refund whose id is known', () =>
-    whatever(({ owner }, { requests, evidence }) => {
+    always(({ owner }, { requests, evidence }) => {
       if (owner.keyIsRemembered && !owner.isStored) return false
       expect(requests.some(({ name }) => name === 'post')).toBe(false)
-      // And does not call it failed for that.
+      // That alone is no reason to call it failed.
       expect(evidence.kind === 'outcome' && evidence.outcome.gatewayRefundId === null).toBe(false)
     }))
 
-  it('keeps one key, and raises its number only after a repeated 5xx and a whole list without the refund', () =>
-    whatever((_, { requests, raisedAfter }) => {
-      for (const request of requests) if (request.name === 'post') expect(request.key).toBe('refund:refund:3')
-      if (raisedAfter.length === 0) return false
-      expect(raisedAfter).toEqual([requests.length])
+  it('keeps one key, and uses the next only after a repeated 5xx and a whole list without the refund', () =>
+    always(({ isDeposed }, { requests, nextKeyAfter, evidence }) => {
+      for (const request of requests) if (request.name === 'post') expect(request.key).toBe('key:refund:3')
+      if (nextKeyAfter.length === 0) return false
+      expect(nextKeyAfter).toEqual([requests.length])
       expect(showsAbsent(requests.at(-1))).toBe(true)
       expect(isReplayedFailure(requests.at(-2))).toBe(true)
+      const reason = isDeposed ? 'another owner took over' : 'server-error (500)'
+      expect(evidence).toMatchObject({ kind: 'unknown', reason, readable: !isDeposed })
     }))
 
-  it('sends a bounded number of requests, and none without time in its lease', () =>
-    whatever(({ leaseAllows }, { requests, evidence }) => {
+  it('sends a bounded number of requests, and none for which the lease has no time', () =>
+    always(({ leaseAllows }, { requests, evidence }) => {
       expect(requests.length).toBeLessThanOrEqual(Math.min(maxRefundRequests, leaseAllows))
-      expect(evidence.trail.length).toBe(requests.length)
+      expect(evidence.requestLog.length).toBe(requests.length)
     }))
 })
 
+describe('an operator who believes that a refund was never made', () => {
+  async function review(list: ListAnswer<GatewayRefund>, refund: Partial<RefundAttempt> = {}) {
+    const gateway = {
+      listRefundsOf: async () => list,
+      retrieveRefund: async () => ({ kind: 'refund', refund: made({ status: 'pending' }), requestId: null }),
+    } as unknown as RefundGateway
+    const store = { useNextKey: () => Promise.reject(new Error('the operator writes nothing')) }
+    const { requestLog, ...evidence } = await createMissingRefundLayer(
+      { gateway, store, runtime },
+      'the command',
+    )(attemptOf(refund))
+    expect(requestLog.map(({ event }) => event)).toEqual(['refund-look', 'operator'])
+    expect(requestLog[1]?.detail).toBe('the command')
+    return evidence
+  }
+  const list = (items: readonly GatewayRefund[], hasMore = false): ListAnswer<GatewayRefund> => {
+    return { kind: 'list', items, hasMore, requestId: null }
+  }
+
+  it.each([true, false])(
+    'fails it if the whole list does not have it (key remembered: %s)',
+    async (keyIsRemembered) => {
+      const outcome = { state: 'failed', failureCode: 'given-up', gatewayRefundId: null }
+      expect(await review(list([]), { keyIsRemembered })).toEqual({ kind: 'outcome', outcome })
+    },
+  )
+
+  it('accepts a refund that is there, and the foremost of two', async () => {
+    const two = list([made({ id: 're_1', status: 'failed' }), made({ id: 're_2' })])
+    expect(await review(two)).toMatchObject({ outcome: { state: 'succeeded', gatewayRefundId: 're_2' } })
+    expect(await review(list([]), { gatewayRefundId: 're' })).toMatchObject({ outcome: { state: 'pending' } })
+  })
+
+  it('leaves it if the list has more pages or is not answered', async () => {
+    expect(await review(list([], true))).toMatchObject({ reason: 'there are more refunds than one page shows' })
+    expect(await review(serverError(false))).toMatchObject({ kind: 'unknown', reason: 'server-error (500)' })
+  })
+})
+
+describe('the table of refunds', () => {
+  it('has no word that is misspelled, and no row that never decides', () => {
+    expectSoundTable(refundTransitions)
+    expectSoundTable(missingRefundTransitions)
+  })
+})
+
 /**
- * A gateway that keeps its keys, as Stripe does for a day: the first execution of a key is recorded and repeated. Whatever
- * is lost, fails or comes late between it and several owners after each other, money goes back once.
+ * A gateway that keeps its keys, as Stripe does for a day: it records the first execution of a key and repeats it.
+ * Requests between it and several owners can be lost, fail or be delayed. The money is refunded once.
  */
-interface Passing {
-  /** What befalls the posts of this passage, in their order. */
+interface OwnersRun {
+  /** What happens to the posts of this owner, in their order. */
   readonly posts: readonly Mishap[]
   readonly listIsLost: boolean
-  /** Are the requests that were stuck on the wire delivered before this passage begins? */
+  /** The requests that were stuck on the wire are delivered before this owner begins. */
   readonly deliversStuck: boolean
 }
 
 interface Mishap {
   readonly on: 'none' | 'lost-answer' | 'stuck' | 'proxy-5xx'
-  /** What the gateway does with a key that it does not know. */
+  /** How the gateway executes a key that it does not know. */
   readonly does: 'refund' | 'fail-before' | 'fail-after' | 'refuse'
 }
 
@@ -265,7 +347,7 @@ const anyMishap: fc.Arbitrary<Mishap> = fc.record({
   does: fc.constantFrom('refund', 'fail-before', 'fail-after', 'refuse'),
 })
 
-const anyPassages: fc.Arbitrary<Passing[]> = fc.array(
+const anyOwners: fc.Arbitrary<OwnersRun[]> = fc.array(
   fc.record({
     posts: fc.array(anyMishap, { minLength: 2, maxLength: 2 }),
     listIsLost: fc.constantFrom(false, false, false, true),
@@ -294,7 +376,7 @@ function rememberingGateway() {
   }
   const lost = { kind: 'unknown', reason: 'connection', status: null, replayed: false, requestId: null } as const
   const post = (key: string, { on, does }: Mishap): RefundAnswer => {
-    // What is stuck is delivered some time later, or never.
+    // A stuck request is delivered some time later, or never.
     if (on === 'stuck' || on === 'proxy-5xx') stuck.push(() => execute(key, does))
     if (on === 'stuck') return lost
     if (on === 'proxy-5xx') return serverError(false)
@@ -308,13 +390,13 @@ function rememberingGateway() {
 }
 
 describe('layer 6 of refunds, with a gateway that remembers its keys', () => {
-  it('gives the money back once at most, and never once it was called failed, whatever is lost, late or failing', async () => {
-    let [given, failed] = [0, 0]
-    const property = fc.asyncProperty(anyPassages, async (passages) => {
+  it('refunds once at most, and never after the refund was called failed', async () => {
+    let [refunded, failed] = [0, 0]
+    const property = fc.asyncProperty(anyOwners, async (owners) => {
       const gateway = rememberingGateway()
-      let attempt = 1
+      let keyNumber = 1
       let evidence: RefundEvidence | undefined
-      for (const [at, { posts, listIsLost, deliversStuck }] of passages.entries()) {
+      for (const [at, { posts, listIsLost, deliversStuck }] of owners.entries()) {
         if (deliversStuck) gateway.deliverStuck()
         const mishaps = [...posts]
         const port: RefundGateway = {
@@ -328,24 +410,24 @@ describe('layer 6 of refunds, with a gateway that remembers its keys', () => {
                 : { kind: 'list', items: [...gateway.refunds], hasMore: false, requestId: null },
             ),
         }
-        const compareAndSet = {
-          raiseRefundAttempt: () => {
-            attempt++
-            return Promise.resolve(true)
+        const store = {
+          useNextKey: async () => {
+            keyNumber++
+            return true
           },
         }
-        const layer = createGatewayRefundLayer({ gateway: port, database, compareAndSet })
-        evidence = await layer(claimedRefund({ attempt, isFirstOwner: at === 0 }), { allowsRequest: () => true })
+        const layer = createGatewayRefundLayer({ gateway: port, store, runtime })
+        evidence = await layer(attemptOf({ keyNumber, isFirstOwner: at === 0 }))
         if (evidence.kind === 'outcome') break
       }
       gateway.deliverStuck()
       expect(gateway.refunds.length).toBeLessThanOrEqual(1)
       if (evidence?.kind !== 'outcome') return
       if (evidence.outcome.state === 'failed') failed++
-      else given++
+      else refunded++
       expect(gateway.refunds.length).toBe(evidence.outcome.state === 'failed' ? 0 : 1)
     })
     await fc.assert(property, { numRuns: 5_000 })
-    expect(Math.min(given, failed), 'both ends were reached').toBeGreaterThan(200)
+    expect(Math.min(refunded, failed), 'both ends were reached').toBeGreaterThan(200)
   })
 })

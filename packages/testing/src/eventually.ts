@@ -4,8 +4,8 @@ const pollEveryMs = 10
 /**
  * Resolves with the first value of `look` that is neither `undefined`, `null` nor `false`; rejects after `boundMs`.
  *
- * For what can only be watched from outside (another process, a server's table). Where the thing can be held instead, use a
- * latch or the proxy: polling shows that something happens, never that it happens in between.
+ * For what can only be watched from outside (another process, a server's table). Where the thing can be held instead,
+ * use a latch or the proxy: polling shows that something happens, never that it happens in between.
  */
 export async function eventually<T>(
   what: string,

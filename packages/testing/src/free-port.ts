@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 
-/** A port of 127.0.0.1 that was free a moment ago. Somebody else can still take it: whoever binds it must be ready to retry. */
+/** A port of 127.0.0.1 that was free a moment ago. Another process can still take it, so be ready to retry. */
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()

@@ -5,7 +5,7 @@ export interface FreshDatabase {
   readonly name: string
   readonly url: string
   /**
-   * Drops the database. Throws if a connection to it is still open: a client, pool or transaction that outlives its test.
+   * Drops the database. Throws if a connection to it is still open: a client, pool or transaction outlives its test.
    * The database is gone in either case.
    */
   close(): Promise<void>
@@ -14,14 +14,14 @@ export interface FreshDatabase {
 export interface FreshDatabaseOptions {
   /** The database to clone. `template0` is an empty one. */
   readonly template?: string
-  /** A URL of any database but the template on the server to use: nobody may be connected to a template while it is cloned. */
+  /** Any other database of the server to use: a template that has connections cannot be cloned. */
   readonly maintenanceUrl?: string | undefined
 }
 
 /** A backend needs a moment to notice that its client has gone; one that is still there after this was not closed. */
 const leakGraceMs = 2_000
 
-/** A database of one's own with the whole schema in it, in some 30 ms: a clone of the template that the set-up migrated. */
+/** A new database with the whole schema in it, in some 30 ms: a clone of the template that the set-up migrated. */
 export async function freshDatabase({
   template = 'seatbelt_template',
   maintenanceUrl = process.env.TEST_DATABASE_URL,

@@ -5,8 +5,8 @@ export interface LeakCheck {
   /** What was opened since the check began and is still open, with the line that opened it. */
   open(): string[]
   /**
-   * Throws with the list of them, after a grace in which closing ones may finish. Ends the check. Call it last in a file
-   * (`afterAll`), when everything is closed.
+   * Throws with the list of them, after a grace in which closing ones may finish. Ends the check. Call it last in a
+   * file (`afterAll`), when everything is closed.
    */
   assertNoLeaks(): Promise<void>
   /** Ends the check without looking. */
@@ -14,12 +14,12 @@ export interface LeakCheck {
 }
 
 /**
- * Sockets need a turn or two of the event loop to close, and ioredis keeps a timer of 2 s when it is told to leave a server that
- * has gone already. What is still there after this was forgotten.
+ * Sockets need a turn or two of the event loop to close, and ioredis keeps a timer of 2 s when it disconnects from a
+ * server that has gone already. A handle that is still there after this was forgotten.
  */
 const graceMs = 3_000
 
-/** What a test can forget: timers (also those that keep no process alive), sockets, servers, pipes, child processes. */
+/** Timers (also those that keep no process alive), sockets, servers, pipes and child processes. */
 const watched = new Set(['Timeout', 'TCPWRAP', 'TCPSERVERWRAP', 'PIPEWRAP', 'PIPESERVERWRAP', 'PROCESSWRAP'])
 
 /**
@@ -65,6 +65,6 @@ function openerOf(type: string, stack: string): string | null {
   // The first is this file's own hook.
   const opener = lines.slice(1, 4).map((line) => line.trim())
   if (opener[0] !== undefined) return /\/(@vitest|vitest|tinypool|vite)\//.test(opener[0]) ? null : opener.join(' ')
-  // Nobody in the stack: an accepted connection, a socket opened after a look-up. Node's own timers go with their sockets.
+  // Only Node in the stack: an accepted connection, a socket after a look-up. Node's own timers go with their sockets.
   return type === 'Timeout' ? null : 'opened inside Node'
 }

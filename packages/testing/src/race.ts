@@ -1,7 +1,8 @@
 /**
- * Runs all contenders from one starting line: every one of them is called before any of them can go on from its first wait, so
- * before any answer reaches any of them. What happens then is a matter of the servers they ask; to force one interleaving,
- * use a latch or the proxy.
+ * Runs all contenders from one starting line.
+ *
+ * Each is called before any of them can continue after its first wait, so before any answer reaches any of them. The
+ * order from there on is up to the servers. To force one interleaving, use a latch or the proxy.
  *
  * Never rejects; the results are in the order of the contenders.
  */
@@ -17,7 +18,7 @@ export function raceCopies<T>(
   return race(Array.from({ length: copies }, (_, copy) => () => contender(copy)))
 }
 
-/** What the contenders that did not fail returned; the first failure is thrown, for races in which none may fail. */
+/** The results of a race in which no contender may fail. Throws the first failure. */
 export function valuesOf<T>(results: ReadonlyArray<PromiseSettledResult<T>>): T[] {
   return results.map((result) => {
     if (result.status === 'rejected') throw result.reason

@@ -12,7 +12,7 @@ export interface RedisServer {
   readonly port: number
   /** The process that runs now. */
   readonly pid: number
-  /** SIGKILL, and waits until it is gone. What it held is lost: it writes nothing to disk. */
+  /** SIGKILL, and waits until it is gone. Its data is lost: it writes nothing to disk. */
   kill(): Promise<void>
   /** SIGSTOP: connections stay open, the kernel still takes bytes and new connections, nothing is answered. */
   pause(): void
@@ -26,10 +26,10 @@ export interface RedisServer {
 
 /** A cold start takes 50 ms; with eight test files at once on two cores it has been seen to take a second. */
 const startBoundMs = 5_000
-/** Somebody else can bind the port between finding it free and using it. */
+/** Another process can bind the port between finding it free and using it. */
 const startTries = 5
 
-/** A real `redis-server` of one test's own, for tests that kill, pause, flush or restart it. Nothing is written to disk. */
+/** A real `redis-server` of one test's own, for tests that kill, pause, flush or restart it. It writes no file. */
 export async function startRedisServer(): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'seatbelt-redis-'))
   let { port, child } = await startOnFreePort(folder)

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
-import { createFramer, type FramedMessage, type Protocol, type WireMessage } from './wire-messages.ts'
-
-export type Direction = 'to-server' | 'to-client'
+import { createServer, type Server, type Socket } from 'node:net'
+import type { Direction } from './flow.ts'
+import { type Interception, type InterceptionRule, PendingRule } from './interception.ts'
+import { type ConnectionRules, ProxiedConnection, reset } from './proxied-connection.ts'
+import type { FramedMessage, Protocol, WireMessage } from './wire-messages.ts'
 
 export interface TcpProxy {
   readonly port: number
@@ -12,6 +13,13 @@ export interface TcpProxy {
   readonly connections: number
   /** Whole messages that clients have sent so far, on all connections. */
   readonly clientMessages: number
+  /** Whole messages that a PostgreSQL has sent so far, on all connections; of other servers, chunks. */
+  readonly serverMessages: number
+  /**
+   * Round trips to PostgreSQL so far, on all connections after their start: how often a client sent something after the
+   * answers to all that it had sent before had passed.
+   */
+  readonly roundTrips: number
   /** Keeps what comes from now on; nothing is lost. Holds for connections that are made later too. */
   hold(direction: Direction): void
   /** Lets what was held through, in order. */
@@ -25,32 +33,21 @@ export interface TcpProxy {
   accept(): void
   /** Stops one client message, or the answer to it, until the test has decided. */
   intercept(rule: InterceptionRule): Interception
+  /**
+   * Ends the connection that carries the next message after `count` more messages of this direction.
+   *
+   * What was forwarded before arrives, in both directions. The server acts on it, and its answers are lost. Returns a
+   * function that cancels this, for the case that fewer messages came.
+   */
+  endAfter(direction: Direction, count: number): () => void
+  /** Forwards other bytes in the place of messages for which `replacement` returns some, until it is set to null. */
+  rewrite(direction: Direction, replacement: Replacement | null): void
   /** Cuts everything and stops listening. */
   close(): Promise<void>
 }
 
-export interface InterceptionRule {
-  readonly matches: (message: WireMessage) => boolean
-  /** Which of the matching messages, counted over all connections from now on; 1 by default. */
-  readonly nth?: number
-  /**
-   * `request`: the server has not seen the message yet. `answer`: the server has seen it, and its answer has arrived at the
-   * proxy. The answer's end of the connection is held from the request on, so ask one thing at a time on it.
-   */
-  readonly at: 'request' | 'answer'
-}
+export type Replacement = (message: FramedMessage) => Buffer | null
 
-export interface Interception {
-  /** Resolves when the message or its answer stands in the proxy; rejects after the proxy's bound. */
-  reached(): Promise<WireMessage>
-  /** Lets it through. */
-  pass(): void
-  /** Resets the connection, with the message or the answer in it. */
-  cut(): void
-}
-
-/** What is held in one direction of one connection; beyond it the sender is told to stop, as by a full network. */
-const maxHeldBytes = 4 * 1024 * 1024
 const defaultBoundMs = 4_000
 
 export interface TcpProxyOptions {
@@ -61,313 +58,156 @@ export interface TcpProxyOptions {
 }
 
 /**
- * A proxy between one client and one server that a test has in its hand: it forces interleavings that a sleep would only
- * make likely. It needs no hook in the code under test.
+ * A proxy between one client and one server that a test controls: it forces interleavings that a sleep would only make
+ * likely. It needs no hook in the code under test.
  */
-export async function startTcpProxy({
-  target,
-  protocol,
-  boundMs = defaultBoundMs,
-}: TcpProxyOptions): Promise<TcpProxy> {
-  const connections = new Set<Connection>()
-  const rules = new Set<PendingRule>()
-  const held = { 'to-server': false, 'to-client': false }
-  const delays = { 'to-server': 0, 'to-client': 0 }
-  let isRefusing = false
-  let clientMessages = 0
-
-  // Half open: what one side said before it left still arrives, also when it was held meanwhile.
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (client) => {
-    if (isRefusing) return reset(client)
-    const connection = connectThrough(client, {
-      target,
-      protocol,
-      heldAtFirst: held,
-      delayMs: (direction) => delays[direction],
-      onClientMessage: (message) => {
-        clientMessages++
-        for (const rule of rules) if (rule.takes(message)) return rule
-        return null
-      },
-    })
-    connections.add(connection)
-    connection.onEnd(() => connections.delete(connection))
-  })
+export async function startTcpProxy(options: TcpProxyOptions): Promise<TcpProxy> {
+  // Half open: what one side sent before it left still arrives, also when it was held meanwhile.
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true })
+  const proxy = new RunningProxy(options, server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the proxy is not bound to a port')
-  const { port } = address
-
-  const cut = () => {
-    for (const connection of connections) connection.cut()
-  }
-  const setHeld = (direction: Direction, isHeld: boolean) => {
-    held[direction] = isHeld
-    for (const connection of connections) connection.setHeld(direction, isHeld)
-  }
-
-  return {
-    port,
-    through: (url) => throughPort(url, port),
-    get connections() {
-      return connections.size
-    },
-    get clientMessages() {
-      return clientMessages
-    },
-    hold: (direction) => setHeld(direction, true),
-    flow: (direction) => setHeld(direction, false),
-    delay(direction, delayMs) {
-      delays[direction] = delayMs
-    },
-    cut,
-    refuse() {
-      isRefusing = true
-      cut()
-    },
-    accept() {
-      isRefusing = false
-    },
-    intercept(rule) {
-      const pending = createRule(rule, boundMs, () => rules.delete(pending))
-      rules.add(pending)
-      return pending.interception
-    },
-    async close() {
-      isRefusing = true
-      cut()
-      server.close()
-      await once(server, 'close')
-    },
-  }
+  return proxy
 }
 
-/** A rule that has not fired yet; it fires once. */
-interface PendingRule {
-  readonly at: 'request' | 'answer'
-  readonly interception: Interception
-  takes(message: WireMessage): boolean
-  /** Called by the connection when message or answer stands still. */
-  arrived(message: WireMessage, decide: { pass(): void; cut(): void }): void
-}
-
-function createRule(rule: InterceptionRule, boundMs: number, onTaken: () => void): PendingRule {
-  let left = rule.nth ?? 1
-  let decide: { pass(): void; cut(): void } | undefined
-  let stopped: WireMessage | undefined
-  let tell: (() => void) | undefined
-
-  const decided = () => {
-    if (decide === undefined) throw new Error('nothing was intercepted yet: await reached() first')
-    return decide
-  }
-  return {
-    at: rule.at,
-    takes(message) {
-      if (!rule.matches(message)) return false
-      left--
-      if (left > 0) return false
-      onTaken()
-      return true
-    },
-    arrived(message, choices) {
-      stopped = message
-      decide = choices
-      tell?.()
-    },
-    interception: {
-      reached: () =>
-        new Promise((resolve, reject) => {
-          if (stopped !== undefined) return resolve(stopped)
-          const timer = setTimeout(
-            () => reject(new Error(`no such ${rule.at} came to the proxy within ${boundMs} ms`)),
-            boundMs,
-          )
-          tell = () => {
-            clearTimeout(timer)
-            if (stopped !== undefined) resolve(stopped)
-          }
-        }),
-      pass: () => decided().pass(),
-      cut: () => decided().cut(),
-    },
-  }
-}
-
-interface Connection {
-  setHeld(direction: Direction, isHeld: boolean): void
-  cut(): void
-  onEnd(listener: () => void): void
-}
-
-interface ConnectionOptions {
-  readonly target: { readonly host: string; readonly port: number }
+class RunningProxy implements TcpProxy, ConnectionRules {
+  readonly target: ConnectionRules['target']
   readonly protocol: Protocol
-  readonly heldAtFirst: Readonly<Record<Direction, boolean>>
-  readonly delayMs: (direction: Direction) => number
-  readonly onClientMessage: (message: WireMessage) => PendingRule | null
-}
+  readonly #server: Server
+  readonly #boundMs: number
+  readonly #connections = new Set<ProxiedConnection>()
+  readonly #rules = new Set<PendingRule>()
+  readonly #held = { 'to-server': false, 'to-client': false }
+  readonly #delaysMs = { 'to-server': 0, 'to-client': 0 }
+  readonly #messages = { 'to-server': 0, 'to-client': 0 }
+  readonly #replacements: Record<Direction, Replacement | null> = { 'to-server': null, 'to-client': null }
+  #ending: { readonly direction: Direction; left: number } | null = null
+  #roundTrips = 0
+  #isRefusing = false
 
-function connectThrough(client: Socket, options: ConnectionOptions): Connection {
-  const upstream = connect({ ...options.target, allowHalfOpen: true })
-  for (const socket of [client, upstream]) socket.setNoDelay(true)
-  const frame = createFramer(options.protocol)
-  let onEnd = () => {}
-  let hasEnded = false
-
-  const cut = () => {
-    if (hasEnded) return
-    hasEnded = true
-    toServer.stop()
-    toClient.stop()
-    reset(client)
-    reset(upstream)
-    onEnd()
-  }
-  const toServer = createFlow(client, upstream, {
-    isHeld: options.heldAtFirst['to-server'],
-    delayMs: () => options.delayMs('to-server'),
-  })
-  const toClient = createFlow(upstream, client, {
-    isHeld: options.heldAtFirst['to-client'],
-    delayMs: () => options.delayMs('to-client'),
-  })
-
-  client.on('data', (chunk) => {
-    try {
-      for (const message of frame(chunk)) toServer.push(message.bytes, () => examine(message))
-    } catch (error) {
-      // A message that cannot be read is the test's mistake. It must not be met by silence.
-      console.error(error)
-      cut()
-    }
-  })
-  upstream.on('data', (chunk) => toClient.push(chunk))
-  client.on('end', () => toServer.end())
-  upstream.on('end', () => toClient.end())
-  for (const socket of [client, upstream]) socket.on('error', cut)
-  const endIfBothClosed = () => {
-    if (client.destroyed && upstream.destroyed) cut()
-  }
-  for (const socket of [client, upstream]) socket.on('close', endIfBothClosed)
-  client.resume()
-
-  /** Called when it is the message's turn to be forwarded; says whether it may be. */
-  function examine(message: FramedMessage): 'forward' | 'stop' {
-    const rule = options.onClientMessage(message)
-    if (rule === null) return 'forward'
-    if (rule.at === 'request') {
-      toServer.block()
-      rule.arrived(message, { pass: () => toServer.unblock(), cut })
-      return 'stop'
-    }
-    toClient.block(() => rule.arrived(message, { pass: () => toClient.unblock(), cut }))
-    return 'forward'
+  constructor({ target, protocol, boundMs = defaultBoundMs }: TcpProxyOptions, server: Server) {
+    this.target = target
+    this.protocol = protocol
+    this.#boundMs = boundMs
+    this.#server = server.on('connection', (client) => this.#connect(client))
   }
 
-  return {
-    cut,
-    setHeld: (direction, isHeld) => (direction === 'to-server' ? toServer : toClient).setHeld(isHeld),
-    onEnd(listener) {
-      onEnd = listener
-    },
+  get port(): number {
+    const address = this.#server.address()
+    if (address === null || typeof address === 'string') throw new Error('the proxy is not bound to a port')
+    return address.port
   }
-}
 
-interface Flow {
-  push(bytes: Buffer, examine?: () => 'forward' | 'stop'): void
-  end(): void
-  setHeld(isHeld: boolean): void
-  /** Nothing passes until `unblock`; `onArrival` is called as soon as something waits. */
-  block(onArrival?: () => void): void
-  unblock(): void
-  stop(): void
-}
+  get connections(): number {
+    return this.#connections.size
+  }
 
-interface Parcel {
-  readonly bytes: Buffer
-  readonly dueAtMs: number
-  /** Asked once, when it is this parcel's turn. */
-  examine: (() => 'forward' | 'stop') | undefined
-}
+  get clientMessages(): number {
+    return this.#messages['to-server']
+  }
 
-/** One direction of one connection: a queue that is emptied in order, as far as nothing holds it. */
-function createFlow(
-  source: Socket,
-  destination: Socket,
-  { isHeld, delayMs }: { isHeld: boolean; delayMs: () => number },
-): Flow {
-  const queue: Parcel[] = []
-  let heldBytes = 0
-  let isBlocked = false
-  let isEnding = false
-  let isStopped = false
-  let onArrival: (() => void) | undefined
-  let timer: NodeJS.Timeout | undefined
+  get serverMessages(): number {
+    return this.#messages['to-client']
+  }
 
-  function drain(): void {
-    clearTimeout(timer)
-    while (!isStopped && !isHeld && !isBlocked) {
-      const parcel = queue[0]
-      if (parcel === undefined) {
-        if (isEnding) destination.end()
-        return
-      }
-      const earlyMs = parcel.dueAtMs - performance.now()
-      if (earlyMs > 0) {
-        timer = setTimeout(drain, Math.ceil(earlyMs))
-        return
-      }
-      const examine = parcel.examine
-      parcel.examine = undefined
-      if (examine?.() === 'stop') return
-      queue.shift()
-      heldBytes -= parcel.bytes.length
-      if (heldBytes < maxHeldBytes) source.resume()
-      destination.write(parcel.bytes)
+  get roundTrips(): number {
+    return this.#roundTrips
+  }
+
+  through(url: string): string {
+    return throughPort(url, this.port)
+  }
+
+  hold(direction: Direction): void {
+    this.#setHeld(direction, true)
+  }
+
+  flow(direction: Direction): void {
+    this.#setHeld(direction, false)
+  }
+
+  delay(direction: Direction, delayMs: number): void {
+    this.#delaysMs[direction] = delayMs
+  }
+
+  cut(): void {
+    for (const connection of this.#connections) connection.cut()
+  }
+
+  refuse(): void {
+    this.#isRefusing = true
+    this.cut()
+  }
+
+  accept(): void {
+    this.#isRefusing = false
+  }
+
+  intercept(rule: InterceptionRule): Interception {
+    const pending = new PendingRule(rule, this.#boundMs, () => this.#rules.delete(pending))
+    this.#rules.add(pending)
+    return pending
+  }
+
+  endAfter(direction: Direction, count: number): () => void {
+    this.#ending = { direction, left: count }
+    return () => {
+      this.#ending = null
     }
   }
 
-  return {
-    push(bytes, examine) {
-      queue.push({ bytes, dueAtMs: performance.now() + delayMs(), examine })
-      heldBytes += bytes.length
-      if (heldBytes >= maxHeldBytes) source.pause()
-      onArrival?.()
-      onArrival = undefined
-      drain()
-    },
-    end() {
-      isEnding = true
-      drain()
-    },
-    setHeld(held) {
-      isHeld = held
-      drain()
-    },
-    block(listener) {
-      isBlocked = true
-      onArrival = listener
-    },
-    unblock() {
-      isBlocked = false
-      drain()
-    },
-    stop() {
-      isStopped = true
-      clearTimeout(timer)
-    },
+  rewrite(direction: Direction, replacement: Replacement | null): void {
+    this.#replacements[direction] = replacement
   }
-}
 
-/**
- * A reset where that is possible. Node waits with it for unsent bytes, which a stopped server never takes; and on a socket that
- * was half closed it fails and leaves the socket open. Both are closed plainly.
- */
-function reset(socket: Socket): void {
-  if (socket.writableEnded || socket.writableLength > 0) socket.destroy()
-  else socket.resetAndDestroy()
+  async close(): Promise<void> {
+    this.refuse()
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+
+  delayMs(direction: Direction): number {
+    return this.#delaysMs[direction]
+  }
+
+  isHeld(direction: Direction): boolean {
+    return this.#held[direction]
+  }
+
+  replace(direction: Direction, message: FramedMessage): Buffer {
+    return this.#replacements[direction]?.(message) ?? message.bytes
+  }
+
+  onMessage(direction: Direction): void {
+    this.#messages[direction]++
+  }
+
+  onRoundTrip = (): void => {
+    this.#roundTrips++
+  }
+
+  ruleFor(message: WireMessage): PendingRule | null {
+    for (const rule of this.#rules) if (rule.takes(message)) return rule
+    return null
+  }
+
+  isEnd(direction: Direction, step: 'before' | 'after'): boolean {
+    if (this.#ending?.direction !== direction) return false
+    if (step === 'after') this.#ending.left--
+    if (this.#ending.left > 0) return false
+    this.#ending = null
+    return true
+  }
+
+  #connect(client: Socket): void {
+    if (this.#isRefusing) reset(client)
+    else this.#connections.add(new ProxiedConnection(client, this, (ended) => this.#connections.delete(ended)))
+  }
+
+  #setHeld(direction: Direction, isHeld: boolean): void {
+    this.#held[direction] = isHeld
+    for (const connection of this.#connections) connection.setHeld(direction, isHeld)
+  }
 }
 
 function throughPort(url: string, port: number): string {

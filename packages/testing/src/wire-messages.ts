@@ -1,13 +1,17 @@
-/** One whole message of a client, as far as a test may want to recognise it. */
+/** One whole message, as far as a test may want to recognize it. */
 export interface WireMessage {
   /**
-   * - `postgres`: `query` (simple), `parse`, `bind`, `execute`, `sync`, `startup`, `terminate`, else the message's letter
+   * - `postgres`: `query` (simple), `parse`, `bind`, `execute`, `sync`, `startup`, `terminate`; of the server
+   *   `complete`, `ready`, `error`, `notice`; else the message's letter
    * - `redis`: the command in upper case
    * - `http`: the method
-   * - `raw`: `chunk`
+   * - `raw`, and what other servers than PostgreSQL send: `chunk`
    */
   readonly kind: string
-  /** The SQL (`execute` has that of its portal); the command with its arguments; path, blank line and body; the bytes. */
+  /**
+   * The SQL (`execute` has that of its portal), the tag of a `complete`, the transaction status of a `ready`; the
+   * command with its arguments; path, blank line and body; the bytes.
+   */
   readonly text: string
 }
 
@@ -17,7 +21,7 @@ export interface FramedMessage extends WireMessage {
 
 export type Protocol = 'postgres' | 'redis' | 'http' | 'raw'
 
-/** Takes the bytes of one connection's client as they come, gives back the messages that are whole by now. */
+/** Takes the bytes of one side of a connection as they come, and returns the messages that are whole by now. */
 export type Framer = (chunk: Buffer) => FramedMessage[]
 
 /** A single message longer than this is no test's; it means that the framing went wrong. */
@@ -26,8 +30,9 @@ const maxMessageBytes = 16 * 1024 * 1024
 /** Reads the first message, or says `null` when it is not whole yet. */
 type ReadMessage = (buffered: Buffer) => { length: number; message: WireMessage } | null
 
-export function createFramer(protocol: Protocol): Framer {
-  const read = readers[protocol]()
+export function createFramer(protocol: Protocol, direction: 'to-server' | 'to-client'): Framer {
+  const read =
+    direction === 'to-server' ? readers[protocol]() : protocol === 'postgres' ? postgresServerReader() : readChunk
   let buffered: Buffer = Buffer.alloc(0)
 
   return (chunk) => {
@@ -49,10 +54,11 @@ const readers: Record<Protocol, () => ReadMessage> = {
   postgres: postgresReader,
   redis: () => readRedis,
   http: () => readHttp,
-  raw: () => (buffered) => ({
-    length: buffered.length,
-    message: { kind: 'chunk', text: buffered.toString('latin1') },
-  }),
+  raw: () => readChunk,
+}
+
+function readChunk(buffered: Buffer): ReturnType<ReadMessage> {
+  return { length: buffered.length, message: { kind: 'chunk', text: buffered.toString('latin1') } }
 }
 
 const postgresKinds: Readonly<Record<string, string>> = {
@@ -108,6 +114,41 @@ function postgresReader(): ReadMessage {
   }
 }
 
+const postgresServerKinds: Readonly<Record<string, string>> = { C: 'complete', Z: 'ready', E: 'error', N: 'notice' }
+
+function postgresServerReader(): ReadMessage {
+  let isStarted = false
+
+  return (buffered) => {
+    const letter = String.fromCharCode(buffered[0] ?? 0)
+    // The answer to a request for encryption is a single letter. No session begins with a message of these letters.
+    if (!isStarted && 'SN'.includes(letter)) return { length: 1, message: { kind: letter, text: '' } }
+    if (buffered.length < 5) return null
+    const length = 1 + buffered.readInt32BE(1)
+    if (buffered.length < length) return null
+    isStarted = true
+    const hasText = letter === 'C' || letter === 'Z'
+    const text = hasText ? buffered.toString('utf8', 5, length).replace('\0', '') : ''
+    return { length, message: { kind: postgresServerKinds[letter] ?? letter, text } }
+  }
+}
+
+/** PostgreSQL's message of a client that runs this SQL by the simple protocol. */
+export function postgresQuery(text: string): Buffer {
+  return postgresMessage('Q', `${text}\0`)
+}
+
+/** PostgreSQL's message of a server that warns, in the language of that server. */
+export function postgresWarning({ severity = 'WARNING', code = '01000', message = 'a warning' } = {}): Buffer {
+  return postgresMessage('N', `S${severity}\0VWARNING\0C${code}\0M${message}\0\0`)
+}
+
+function postgresMessage(letter: string, body: string): Buffer {
+  const bytes = Buffer.from(`${letter}\0\0\0\0${body}`)
+  bytes.writeInt32BE(bytes.length - 1, 1)
+  return bytes
+}
+
 /** The first two zero-terminated strings of a message's body. */
 function leadingStrings(body: Buffer): [string, string] {
   const firstEnd = body.indexOf(0)
@@ -140,7 +181,7 @@ function redisMessage(length: number, [command = '', ...args]: string[]): Return
   return { length, message: { kind, text: [kind, ...args].join(' ') } }
 }
 
-/** HTTP/1.1 requests whose body has a length; chunked bodies are told apart from garbage and refused. */
+/** HTTP/1.1 requests whose body has a length; chunked bodies are refused. */
 function readHttp(buffered: Buffer): ReturnType<ReadMessage> {
   const headEnd = buffered.indexOf('\r\n\r\n')
   if (headEnd < 0) return null

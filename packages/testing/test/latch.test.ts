@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createLatch, eventually, race, raceCopies, valuesOf } from '../src/index.ts'
 
 describe('a latch', () => {
-  it('holds everybody until it is opened, and nobody afterwards', async () => {
+  it('holds all waiters until it is opened, and none afterwards', async () => {
     const latch = createLatch('gate')
     const passed: number[] = []
     const waiting = [1, 2].map(async (n) => {

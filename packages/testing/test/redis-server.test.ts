@@ -16,7 +16,7 @@ describe('a Redis server of one’s own', () => {
       const asked = client.get('key').finally(() => {
         answered = true
       })
-      // The kernel took the question; nobody is there to answer it.
+      // The kernel took the question, and no process answers it.
       await new Promise((resolve) => setTimeout(resolve, 50))
       expect(answered).toBe(false)
       server.resume()

@@ -7,6 +7,8 @@ import {
   type FreshDatabase,
   freshDatabase,
   type Protocol,
+  postgresQuery,
+  postgresWarning,
   type RedisServer,
   startLeakCheck,
   startRedisServer,
@@ -120,6 +122,64 @@ describe('a proxy before PostgreSQL', () => {
     await again.reached()
     again.pass()
     await asked
+    await client.end()
+  })
+
+  it('counts round trips: statements that leave together make one', async () => {
+    const passing = await through(database.url, 'postgres')
+    const client = await connected(passing.through(database.url), { pipeline: true })
+    expect(passing.roundTrips).toBe(0)
+    await client.query('SELECT 1')
+    await Promise.all([client.query('SELECT 1'), client.query('SELECT $1::int', [1]), client.query('SELECT 1')])
+    expect(passing.roundTrips).toBe(2)
+    await client.end()
+    expect(passing.roundTrips).toBe(2)
+  })
+
+  it('ends the connection after a message of the client, upon which the server still acts', async () => {
+    const passing = await through(database.url, 'postgres')
+    const client = await connected(passing.through(database.url), { pipeline: true })
+    passing.endAfter('to-server', 2)
+    const insert = (mark: string) => failureOf(client.query(`INSERT INTO marks VALUES ('${mark}')`))
+    const failures = await Promise.all([insert('forwarded 1'), insert('forwarded 2'), insert('kept')])
+    expect(failures.every((failure) => failure instanceof Error)).toBe(true)
+    await eventually('the server acted', async () => (await marksLike('forwarded 2')) === 1)
+    expect([await marksLike('forwarded 1'), await marksLike('kept')]).toEqual([1, 0])
+  })
+
+  it('ends the connection after a message of the server, which the client still reads', async () => {
+    const passing = await through(database.url, 'postgres')
+    const client = await connected(passing.through(database.url), { pipeline: true })
+    // CommandComplete and ReadyForQuery.
+    passing.endAfter('to-client', 2)
+    const answered = client.query("INSERT INTO marks VALUES ('answered')")
+    const unanswered = failureOf(client.query("INSERT INTO marks VALUES ('unanswered')"))
+    expect((await answered).rowCount).toBe(1)
+    expect(await unanswered).toBeInstanceOf(Error)
+  })
+
+  it('ends nothing after it was cancelled', async () => {
+    const passing = await through(database.url, 'postgres')
+    const client = await connected(passing.through(database.url))
+    const cancel = passing.endAfter('to-server', 1)
+    cancel()
+    await client.query('SELECT 1')
+    await client.end()
+  })
+
+  it('forwards other bytes in the place of a message, in both directions', async () => {
+    const passing = await through(database.url, 'postgres')
+    const client = await connected(passing.through(database.url))
+    const warnings: string[] = []
+    client.on('notice', ({ message = '' }) => warnings.push(message))
+    passing.rewrite('to-server', ({ text }) => (text === 'SELECT 1 AS n' ? postgresQuery('SELECT 2 AS n') : null))
+    passing.rewrite('to-client', ({ kind, bytes }) =>
+      kind === 'complete' ? Buffer.concat([postgresWarning({ message: 'injected' }), bytes]) : null,
+    )
+    expect((await client.query('SELECT 1 AS n')).rows).toEqual([{ n: 2 }])
+    expect(warnings).toEqual(['injected'])
+    passing.rewrite('to-server', null)
+    expect((await client.query('SELECT 1 AS n')).rows).toEqual([{ n: 1 }])
     await client.end()
   })
 
@@ -306,8 +366,8 @@ async function through(url: string, protocol: Protocol, options: { boundMs?: num
   return proxy
 }
 
-async function connected(url: string): Promise<Client> {
-  const client = new Client({ connectionString: url })
+async function connected(url: string, options: { pipeline?: boolean } = {}): Promise<Client> {
+  const client = new Client({ connectionString: url, ...options })
   client.on('error', () => {})
   await client.connect()
   return client

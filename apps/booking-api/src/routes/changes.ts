@@ -1,4 +1,4 @@
-import { type BookingOperations, isPosition, type SeatChangeLog, type SeatNews } from '@seatbelt/booking'
+import { type BookingOperations, isPosition, type SeatChangeLog, type SeatEvent } from '@seatbelt/booking'
 import { defineStream, nothing, problem, refusalAnswer, type StreamOperation, serverSentEvent } from '@seatbelt/http'
 import { eventPath, seatChange } from '../schemas.ts'
 import { eventNotFound } from './events.ts'
@@ -26,24 +26,24 @@ export function changesStream(
     open: async ({ accountId, params: { eventId }, lastEventId }) => {
       if (lastEventId !== null && !isPosition(lastEventId)) return notAPosition
       if ((await findEvent(accountId, eventId)) === null) return refusalAnswer(eventNotFound({ eventId }))
-      return async (send) => (await follow(eventId, lastEventId, (news) => send(toText(news)))) ?? redisIsAway
+      return async (send) => (await follow(eventId, lastEventId, (events) => send(toText(events)))) ?? redisIsAway
     },
   })
 }
 
-/** All who follow an event are sent the same, which is written once. */
-const texts = new WeakMap<readonly SeatNews[], string>()
+/** All followers of an event receive the same bytes, which are rendered once. */
+const texts = new WeakMap<readonly SeatEvent[], string>()
 
-function toText(news: readonly SeatNews[]): string {
-  const text = texts.get(news) ?? news.map(toEvent).join('')
-  texts.set(news, text)
+function toText(events: readonly SeatEvent[]): string {
+  const text = texts.get(events) ?? events.map(toEvent).join('')
+  texts.set(events, text)
   return text
 }
 
-function toEvent(news: SeatNews): string {
-  const { id, kind } = news
+function toEvent(event: SeatEvent): string {
+  const { id, kind } = event
   if (kind !== 'change') return serverSentEvent({ id, event: kind, data: {} })
-  const { seatIds, tierId, quantity, state } = news.change
+  const { seatIds, tierId, quantity, state } = event.change
   return serverSentEvent({ id, event: kind, data: { seatIds, tierId, quantity, state } })
 }
 

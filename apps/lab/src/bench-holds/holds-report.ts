@@ -4,7 +4,7 @@ import type { Verdict } from '../auditor/invariant.ts'
 import { createRatio, type Machine, type Ratio } from '../bench-locks/locks-report.ts'
 import { rounded } from '../bench-locks/statistics.ts'
 
-/** `.seatbelt/reports/bench.json`. Fields are added, never renamed. A figure that was not measured is null, never 0. */
+/** `.seatbelt/reports/holds.json`. Fields are added, never renamed. A figure that was not measured is null, never 0. */
 export interface HoldsReport {
   readonly verdict: Verdict
   /** Why the verdict is not `valid`; empty where it is. */
@@ -57,11 +57,11 @@ export function flatness(
   })
 }
 
-/** Writes bench.json, or bench-quick.json, as a whole or not at all. Returns its path. */
+/** Writes holds.json, or holds-quick.json, as a whole or not at all. Returns its path. */
 export function writeHoldsReport(root: string, report: HoldsReport): string {
   const folder = join(root, '.seatbelt/reports')
   mkdirSync(folder, { recursive: true })
-  const path = join(folder, `${report.quick ? 'bench-quick' : 'bench'}.json`)
+  const path = join(folder, `${report.quick ? 'holds-quick' : 'holds'}.json`)
   writeFileSync(`${path}.new`, `${JSON.stringify(report, null, 2)}\n`)
   renameSync(`${path}.new`, path)
   return path

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { BookingOperations, NewEvent, NewRow, SeatMap } from '@seatbelt/booking'
-import type { Call } from '@seatbelt/safety'
+import type { Call } from '@seatbelt/domain'
+
 import type pg from 'pg'
 
 /** An event of which half is held, and what of it can be had. */
@@ -82,8 +83,8 @@ const holdHalf = `
     INSERT INTO holds (id, account_id, event_id, customer_id, seat_ids, quantity, amount_minor, currency, expires_at)
     SELECT gen_random_uuid(), $1, $2, 'crowd-' || ten, ids, 10, 49000, 'EUR', now() + interval '1 day' FROM tens
     RETURNING *)
-  INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at)
-  SELECT seats.id, section_id, held.id, held.expires_at FROM held JOIN seats ON seats.id = ANY (held.seat_ids)`
+  INSERT INTO seat_claims (account_id, seat_id, section_id, hold_id, expires_at)
+  SELECT held.account_id, seats.id, section_id, held.id, held.expires_at FROM held JOIN seats ON seats.id = ANY (held.seat_ids)`
 
 function pairsIn(map: SeatMap | null): (readonly [string, string])[] {
   return (map?.rows ?? []).flatMap(({ seats }) => {

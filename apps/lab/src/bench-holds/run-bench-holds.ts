@@ -22,8 +22,9 @@ export interface BenchHoldsOptions {
 const exitCodes = { valid: 0, invalid: 1, unknown: 2 } as const satisfies Record<Verdict, number>
 
 /**
- * Measures what a hold costs as the event grows, with the operations that production has, on a PostgreSQL that waits for its
- * disk and a real Redis. Its report is always written. Resolves to the exit code: 0 valid, 1 invalid, 2 unknown.
+ * Measures what a hold costs as the event grows, with the operations that production has, on a PostgreSQL that waits
+ * for its disk and a real Redis. Its report is always written. Resolves to the exit code: 0 valid, 1 invalid, 2
+ * unknown.
  */
 export async function runBenchHolds(options: BenchHoldsOptions): Promise<number> {
   const { root, quick, say, signal } = options
@@ -102,7 +103,13 @@ async function openShop(stack: Stack, name: string, plan: BenchPlan): Promise<Sh
   await migrate(databaseUrl)
   const opened = openBooking({
     // A hold has one connection at a time.
-    ...{ databaseUrl, databasePoolSize: plan.inFlight, redisLock: 'single', redisUrls: [first, ...others] },
+    ...{
+      databaseUrl,
+      databasePoolSize: plan.inFlight,
+      databasePrepared: true,
+      redisLock: 'single',
+      redisUrls: [first, ...others],
+    },
     ...{
       ...noGateway,
       leaseMs: 60_000,
@@ -111,7 +118,7 @@ async function openShop(stack: Stack, name: string, plan: BenchPlan): Promise<Sh
     },
     ...{ renderings, bookingRenderings, log: silent },
   })
-  await seedDevelopment(opened.database)
+  await seedDevelopment(opened.connections.database)
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 1, application_name: 'bench-holds-set-up' })
   const [{ id: accountId }] = developmentAccounts
   return {

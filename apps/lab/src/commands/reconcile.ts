@@ -1,7 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ReconciliationReport, unknownReport } from '@seatbelt/payments'
+import { type ReconciliationReport, unknownReport } from '@seatbelt/worker'
+
 import { runTool } from '../../../../scripts/run-tool.mjs'
 import { writeReport } from '../reconcile/write-report.ts'
 import { environmentOfOperator } from '../stack/environment-of-operator.ts'
@@ -19,8 +20,9 @@ export interface ReconcileOptions {
 }
 
 /**
- * Holds the gateway's lists against our books, and writes the report that a person reads, unless it could not begin. Its exit code is the program's
- * (apps/worker/src/reconcile): 0: nothing differs. 1: differences stand. 2: it is not known.
+ * Holds the gateway's lists against our books, and writes the report that a person reads, unless it could not begin.
+ * Its exit code is the program's (apps/worker/src/reconcile): 0: nothing differs. 1: differences stand. 2: it is not
+ * known.
  */
 export async function reconcile(options: ReconcileOptions): Promise<number> {
   const { root, say, json } = options
@@ -38,7 +40,10 @@ export async function reconcile(options: ReconcileOptions): Promise<number> {
   return exitCode ?? 2
 }
 
-/** Its report has a place of its own: two may be at it at once, and only one of them has the run. Null: it did not come so far. */
+/**
+ * Its report has a place of its own: two may be at it at once, and only one of them has the run. Null: it did not come
+ * so far.
+ */
 async function runProgram(options: ReconcileOptions, environment: Record<string, string>) {
   const { root, signal } = options
   const folder = mkdtempSync(join(tmpdir(), 'seatbelt-reconcile-'))
@@ -53,7 +58,10 @@ async function runProgram(options: ReconcileOptions, environment: Record<string,
   }
 }
 
-/** What was refused before it began compared nothing, and must not replace the report of what did. Returns the page's path. */
+/**
+ * What was refused before it began compared nothing, and must not replace the report of what did. Returns the page's
+ * path.
+ */
 function keep(root: string, report: ReconciliationReport | null, startedAt: Date): string {
   const folder = join(root, '.seatbelt/reports')
   mkdirSync(folder, { recursive: true })

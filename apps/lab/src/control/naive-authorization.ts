@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Payment as PaymentRow } from '@seatbelt/database'
-import type { PaymentOutcome } from '@seatbelt/domain'
+import type { Call, PaymentOutcome } from '@seatbelt/domain'
 import type { Result } from '@seatbelt/payments'
-import type { Call } from '@seatbelt/safety'
+
 import { answered, bookCharge, type NaiveDeps, refused, toNaivePayment } from './naive-parts.ts'
 
 /** Takes what is on hold, as a tutorial does it: look whether it is on hold, take it, write it down. */

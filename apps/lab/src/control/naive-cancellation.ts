@@ -1,14 +1,14 @@
 import type { CancellationResult } from '@seatbelt/booking'
-import { type Booking, decideToCancelBooking, refundableMinor } from '@seatbelt/domain'
-import type { Call } from '@seatbelt/safety'
+import { type Booking, type Call, decideToCancelBooking, refundableMinor } from '@seatbelt/domain'
+
 import type { NaiveBookingDeps } from './naive-booking.ts'
 import { findNaiveBooking } from './naive-holds.ts'
 import { answered, refused, toNaivePayment } from './naive-parts.ts'
 import { giveBackNaively } from './naive-refund.ts'
 
 /**
- * Reads whether the booking stands, gives the seats back, and then what is left of the money. Two that read before either has
- * written give the places back twice, and both ask the gateway for the money.
+ * Reads whether the booking stands, gives the seats back, and then what is left of the money. Two that read before
+ * either has written give the places back twice, and both ask the gateway for the money.
  */
 export async function cancelBookingNaively(
   { payments, renderings }: NaiveBookingDeps,

@@ -66,5 +66,5 @@ export async function bookNaivePayment(
 
 /** Columns of the layers, which this does not use and the table wants. */
 export function unusedColumns({ createdAt }: Payment) {
-  return { lookAt: createdAt, wantedUntil: createdAt, intentParameters: {} }
+  return { nextAttemptAt: createdAt, abandonAfter: createdAt, intentParameters: {} }
 }

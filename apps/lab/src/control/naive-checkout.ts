@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { CheckoutResult, NewCheckout } from '@seatbelt/booking'
-import { type Booking, decideToUse, type Hold, type Payment } from '@seatbelt/domain'
-import type { Call } from '@seatbelt/safety'
+import { type Booking, type Call, decideToUse, type Hold, type Payment } from '@seatbelt/domain'
+
 import type { NaiveBookingDeps } from './naive-booking.ts'
 import { bookNaivePayment, chargeNaively } from './naive-charge.ts'
 import { findNaiveHold, toNaiveBooking, withLapsed } from './naive-holds.ts'
 import { answered, refused } from './naive-parts.ts'
 
 /**
- * Reads whether the hold is good, charges, and writes that it is booked. While the gateway thinks, the hold can lapse, somebody
- * else can take the seats, and the same customer can check out once more.
+ * Reads whether the hold is good, charges, and writes that it is booked. While the gateway thinks, the hold can lapse,
+ * another customer can take the seats, and the same customer can check out once more.
  */
 export async function checkOutNaively(
   deps: NaiveBookingDeps,
@@ -43,7 +43,7 @@ async function book({ payments }: NaiveBookingDeps, hold: Hold, { id: paymentId,
   const { id: holdId, accountId, eventId, customerId, seatIds, tierId, quantity } = hold
   const ids = { id: randomUUID(), accountId, eventId, customerId, holdId, orderId, paymentId }
   const booking = await client.booking.create({ data: { ...ids, state: 'confirmed', confirmedAt: new Date() } })
-  await client.bookedSeat.createMany({ data: seatIds.map((seatId) => ({ bookingId: booking.id, seatId })) })
+  await client.bookedSeat.createMany({ data: seatIds.map((seatId) => ({ accountId, bookingId: booking.id, seatId })) })
   await client.seatClaim.updateMany({ where: { holdId }, data: { pinned: true, bookingId: booking.id } })
   if (tierId !== null) {
     await client.tier.update({

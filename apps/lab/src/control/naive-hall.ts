@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Availability, NewEvent, NewRow, SeatMap } from '@seatbelt/booking'
 import type { Database } from '@seatbelt/database'
-import type { Event, SeatState } from '@seatbelt/domain'
+import type { Call, Event, SeatState } from '@seatbelt/domain'
 import { toCurrency } from '@seatbelt/payments'
-import type { Call, Guarded } from '@seatbelt/safety'
+import type { Guarded } from '@seatbelt/safety'
 import type { NaiveBookingDeps } from './naive-booking.ts'
 import { answered } from './naive-parts.ts'
 
@@ -18,17 +18,17 @@ export async function createEventNaively(
   await client.event.create({ data: { ...asked, id: eventId, accountId } })
   for (const [position, { name, priceMinor, rows }] of sections.entries()) {
     const sectionId = randomUUID()
-    await client.eventSection.create({ data: { id: sectionId, eventId, position, name, priceMinor } })
+    await client.eventSection.create({ data: { id: sectionId, accountId, eventId, position, name, priceMinor } })
     const seats = rows.flatMap((row, rowPosition) =>
       numbersOf(row).map((number) => ({
-        ...{ id: randomUUID(), eventId, sectionId, rowPosition, rowName: row.name, number },
+        ...{ id: randomUUID(), accountId, eventId, sectionId, rowPosition, rowName: row.name, number },
         accessible: row.accessible.includes(number),
       })),
     )
     await client.seat.createMany({ data: seats })
   }
   await client.tier.createMany({
-    data: tiers.map((tier, position) => ({ ...tier, id: randomUUID(), eventId, position })),
+    data: tiers.map((tier, position) => ({ ...tier, id: randomUUID(), accountId, eventId, position })),
   })
   const event = await findEvent(database, accountId, eventId)
   if (event === null) throw new Error(`event ${eventId} was written and is not there`)

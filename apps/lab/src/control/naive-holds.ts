@@ -3,6 +3,7 @@ import type { HoldRequest, NewHold, OwnHold } from '@seatbelt/booking'
 import type { Booking as BookingRow, Database, Hold as HoldRow } from '@seatbelt/database'
 import {
   type Booking,
+  type Call,
   decideOnSale,
   decideToExtend,
   decideToUse,
@@ -11,7 +12,7 @@ import {
   type Refusal,
 } from '@seatbelt/domain'
 import { toCurrency } from '@seatbelt/payments'
-import type { Call, Guarded } from '@seatbelt/safety'
+import type { Guarded } from '@seatbelt/safety'
 import type { NaiveBookingDeps } from './naive-booking.ts'
 import { findEvent, isLive, readSeatMap } from './naive-hall.ts'
 import { answered, refused } from './naive-parts.ts'
@@ -120,7 +121,7 @@ async function writeHold(
     where: { seatId: { in: seatIds }, pinned: false, expiresAt: { lte: new Date() } },
   })
   await client.seatClaim.createMany({
-    data: seats.map(({ id, sectionId }) => ({ seatId: id, sectionId, holdId: hold.id, expiresAt })),
+    data: seats.map(({ id, sectionId }) => ({ accountId, seatId: id, sectionId, holdId: hold.id, expiresAt })),
   })
   if (tierId !== null) await client.tier.update({ where: { id: tierId }, data: { held: { increment: quantity } } })
   return hold

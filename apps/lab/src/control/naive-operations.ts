@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Database, Order as OrderRow } from '@seatbelt/database'
-import type { Currency, Order, Payment } from '@seatbelt/domain'
+import type { Call, Currency, Order, Payment } from '@seatbelt/domain'
 import type { NewOrder, NewPaymentRequest, PaymentOperations, Result } from '@seatbelt/payments'
-import type { Call } from '@seatbelt/safety'
+
 import { captureNaively, voidNaively } from './naive-authorization.ts'
 import { bookNaivePayment, chargeNaively, unusedColumns } from './naive-charge.ts'
 import { answered, type NaiveDeps, refused, toNaivePayment } from './naive-parts.ts'

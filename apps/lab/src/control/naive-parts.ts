@@ -18,7 +18,7 @@ export async function bookCharge(
 ): Promise<void> {
   const accounts = { debitAccount: 'gateway', creditAccount: `merchant:${accountId}` }
   await client.transfer.create({
-    data: { id: randomUUID(), paymentId: id, kind: 'charge', ...accounts, amountMinor, currency },
+    data: { id: randomUUID(), accountId, paymentId: id, kind: 'charge', ...accounts, amountMinor, currency },
   })
 }
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { decideToRefund, orderStateAfterRefunds, type Payment, type Refund } from '@seatbelt/domain'
+import { type Call, decideToRefund, orderStateAfterRefunds, type Payment, type Refund } from '@seatbelt/domain'
 import type { NewRefundRequest, RefundResult } from '@seatbelt/payments'
-import type { Call } from '@seatbelt/safety'
+
 import { answered, type NaiveDeps, refused, toNaivePayment } from './naive-parts.ts'
 
 /**
- * Gives money back, as a tutorial does it: read what was given back so far, check that it is not too much, give back, write
- * down the new sum. It reserves nothing, so that requests at the same moment all read the same sum; and the client's key is
- * ignored. Only the gateway keeps it from giving back more than it took.
+ * Refunds, as a tutorial does it: read what was refunded so far, check that it is not too much, refund,
+ * write down the new sum. It reserves nothing, so that requests at the same moment all read the same sum; and the
+ * client's key is ignored. Only the gateway keeps it from giving back more than it took.
  */
 export async function refundNaively(
   deps: NaiveDeps,
@@ -41,11 +41,11 @@ export async function giveBackNaively(
   const refund = { id, accountId, orderId, paymentId, amountMinor, currency, reason, createdAt: now, settledAt: now }
   const evidence = { gatewayIntentId: gatewayIntentId ?? '', gatewayChargeId: given.refund.chargeId ?? '' }
   await client.refund.create({
-    data: { ...refund, ...evidence, gatewayRefundId: given.refund.id, state: 'succeeded', lookAt: now },
+    data: { ...refund, ...evidence, gatewayRefundId: given.refund.id, state: 'succeeded', nextAttemptAt: now },
   })
   const accounts = { debitAccount: `merchant:${accountId}`, creditAccount: 'gateway' }
   await client.transfer.create({
-    data: { id: randomUUID(), paymentId, refundId: id, kind: 'refund', ...accounts, amountMinor, currency },
+    data: { id: randomUUID(), accountId, paymentId, refundId: id, kind: 'refund', ...accounts, amountMinor, currency },
   })
   // The sum that it read, and its own: whoever wrote in between is forgotten.
   const refundedMinor = payment.refundedMinor + amountMinor

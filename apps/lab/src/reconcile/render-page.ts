@@ -1,8 +1,12 @@
-import type { ReconciliationReport, ReportedFinding } from '@seatbelt/payments'
+import type { ReconciliationReport, ReportedFinding } from '@seatbelt/worker'
+
 import { escapeHtml, list } from '../report-html.ts'
 import { formatMoney } from './format-money.ts'
 
-/** The report as one HTML file that needs nothing else, for whoever answers for the money: no script, no font, no network. */
+/**
+ * The report as one HTML file that needs nothing else, for the person who answers for the money: no script, no font, no
+ * network.
+ */
 export function renderPage(report: ReconciliationReport): string {
   return `<!doctype html>
 <html lang="en">

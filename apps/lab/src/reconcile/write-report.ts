@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ReconciliationReport } from '@seatbelt/payments'
+import type { ReconciliationReport } from '@seatbelt/worker'
+
 import { renderPage } from './render-page.ts'
 
 /** Writes reconciliation.json and reconciliation.html, each as a whole or not at all. Returns the path of the page. */

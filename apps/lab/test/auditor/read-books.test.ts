@@ -92,7 +92,8 @@ it.each([
   const { rows } = await pool.query<{ id: string }>('SELECT id FROM payments')
   const id = rows[0]?.id
   await pool.query(
-    "INSERT INTO payment_events (payment_id, event, detail, by, generation) VALUES ($1, $2, $3, 'test', 1)",
+    `INSERT INTO payment_events (account_id, payment_id, event, detail, by, generation)
+     SELECT account_id, id, $2, $3, 'test', 1 FROM payments WHERE id = $1`,
     [id, line.event, line.detail],
   )
   expect([...(await readBooks(pool)).leftOpenPaymentIds]).toEqual(counted === 1 ? [id] : [])
@@ -192,16 +193,18 @@ async function writeSale() {
     [eventId, accountId],
   )
   await pool.query(
-    `INSERT INTO event_sections (id, event_id, position, name, price_minor) VALUES ($1, $2, 0, 'Stalls', 500)`,
+    `INSERT INTO event_sections (id, account_id, event_id, position, name, price_minor)
+     SELECT $1, account_id, id, 0, 'Stalls', 500 FROM events WHERE id = $2`,
     [sectionId, eventId],
   )
   await pool.query(
-    `INSERT INTO seats (id, event_id, section_id, row_position, row_name, number)
-     SELECT id, $2, $3, 0, 'A', number FROM unnest($1::uuid[]) WITH ORDINALITY seats (id, number)`,
+    `INSERT INTO seats (id, account_id, event_id, section_id, row_position, row_name, number)
+     SELECT id, (SELECT account_id FROM events WHERE id = $2), $2, $3, 0, 'A', number FROM unnest($1::uuid[]) WITH ORDINALITY seats (id, number)`,
     [[seatId, otherSeatId, randomUUID()], eventId, sectionId],
   )
   await pool.query(
-    `INSERT INTO tiers (id, event_id, position, name, price_minor, capacity, sold, held) VALUES ($1, $2, 0, 'Floor', 500, 9, 2, 3)`,
+    `INSERT INTO tiers (id, account_id, event_id, position, name, price_minor, capacity, sold, held)
+     SELECT $1, account_id, id, 0, 'Floor', 500, 9, 2, 3 FROM events WHERE id = $2`,
     [tierId, eventId],
   )
   const hold = async (content: { seatIds?: string[]; quantity: number; state?: string; orderId?: string }) => {
@@ -223,7 +226,7 @@ async function writeSale() {
       [orderId, accountId],
     )
     await pool.query(
-      `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, state, look_at, wanted_until,
+      `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, state, next_attempt_at, abandon_after,
                              gateway_intent_id, gateway_charge_id, intent_parameters, settled_at)
        VALUES ($1, $2, $3, 500, 'EUR', 'pm_card_visa', 'succeeded', now(), now(), $4, $5, '{}', now())`,
       [paymentId, accountId, orderId, `pi_${paymentId}`, `ch_${paymentId}`],
@@ -240,10 +243,14 @@ async function writeSale() {
   const places = await book({ quantity: 2 })
   const lapsed = await hold({ quantity: 4 })
   const walkedAway = await hold({ quantity: 1, state: 'released' })
-  await pool.query('INSERT INTO booked_seats (booking_id, seat_id) VALUES ($1, $2)', [booked.bookingId, seatId])
   await pool.query(
-    `INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at, pinned, booking_id)
-     VALUES ($1, $3, $4, now(), true, $5), ($2, $3, $4, now(), false, NULL)`,
+    'INSERT INTO booked_seats (account_id, booking_id, seat_id) SELECT account_id, id, $2 FROM bookings WHERE id = $1',
+    [booked.bookingId, seatId],
+  )
+  await pool.query(
+    `INSERT INTO seat_claims (seat_id, section_id, hold_id, expires_at, pinned, booking_id, account_id)
+     SELECT claim.*, account_id FROM holds, (VALUES ($1::uuid, $3::uuid, $4::uuid, now(), true, $5::uuid), ($2, $3, $4, now(), false, NULL)) AS claim
+      WHERE holds.id = $4`,
     [seatId, otherSeatId, sectionId, booked.holdId, booked.bookingId],
   )
   return { eventId, sectionId, tierId, seatId, booked, places, lapsed, walkedAway }
@@ -251,7 +258,7 @@ async function writeSale() {
 
 const setTo: Readonly<Record<string, string>> = {
   'an order': `UPDATE orders SET state = 'processing', version = version + 1`,
-  'a refund': `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, look_at, gateway_intent_id, gateway_charge_id)
+  'a refund': `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, next_attempt_at, gateway_intent_id, gateway_charge_id)
     SELECT gen_random_uuid(), account_id, order_id, id, 1, 'EUR', now(), 'pi_1', 'ch_1' FROM payments`,
   'a receipt': `INSERT INTO outbox (id, account_id, channel, topic, subject_id, recipient, payload, last_error)
     SELECT gen_random_uuid(), account_id, 'receipt', 'refund.succeeded', id, 'zoe@example.com', '{}', 'refused' FROM refunds`,
@@ -275,7 +282,7 @@ it('does not count what waits for others: a merchant, a bank, a receiver of webh
      SELECT gen_random_uuid(), account_id, 'webhook', 'refund.succeeded', id, '{}', 'refused' FROM refunds`,
   )
   await pool.query(
-    `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, state, look_at, gateway_intent_id, gateway_charge_id, gateway_refund_id)
+    `INSERT INTO refunds (id, account_id, order_id, payment_id, amount_minor, currency, state, next_attempt_at, gateway_intent_id, gateway_charge_id, gateway_refund_id)
      SELECT gen_random_uuid(), account_id, order_id, id, 1, 'EUR', 'pending', now(), 'pi_1', 'ch_1', 're_2' FROM payments`,
   )
   await writeHold(`now() + interval '1 hour'`)
@@ -297,7 +304,7 @@ async function writeHold(voidAt: string): Promise<void> {
     [accountId],
   )
   await pool.query(
-    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, state, goal, look_at, wanted_until,
+    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, state, goal, next_attempt_at, abandon_after,
                            gateway_intent_id, intent_parameters, authorized_at, void_at)
      SELECT gen_random_uuid(), account_id, id, 5, 'EUR', 'pm_card_visa', 'authorized', 'authorize', now(), now(), 'pi_held', '{}',
             now(), ${voidAt} FROM orders WHERE state = 'processing'`,
@@ -351,21 +358,35 @@ async function writePaidOrder() {
       data: {
         ...{ ...money, id: paymentId, accountId, orderId, paymentMethod: 'pm_card_visa', state: 'succeeded' },
         ...{ gatewayIntentId: 'pi_1', gatewayChargeId: 'ch_1', intentParameters: {}, refundedMinor: 234 },
-        ...{ lookAt: now, wantedUntil: now, settledAt: now },
+        ...{ nextAttemptAt: now, abandonAfter: now, settledAt: now },
       },
     })
     await client.refund.create({
       data: {
         ...{ id: refundId, accountId, orderId, paymentId, amountMinor: 234, currency: 'EUR', state: 'succeeded' },
-        ...{ gatewayIntentId: 'pi_1', gatewayChargeId: 'ch_1', gatewayRefundId: 're_1', lookAt: now, settledAt: now },
+        ...{
+          gatewayIntentId: 'pi_1',
+          gatewayChargeId: 'ch_1',
+          gatewayRefundId: 're_1',
+          nextAttemptAt: now,
+          settledAt: now,
+        },
       },
     })
     await client.transfer.create({
-      data: { ...money, id: transferId, paymentId, kind: 'charge', debitAccount: 'gateway', creditAccount: 'merchant' },
+      data: {
+        ...money,
+        id: transferId,
+        accountId,
+        paymentId,
+        kind: 'charge',
+        debitAccount: 'gateway',
+        creditAccount: 'merchant',
+      },
     })
     await client.paymentEvent.createMany({
       data: ['claimed', 'taken-over', 'taken-over'].map((event, index) => ({
-        ...{ paymentId, event, by: 'test', generation: index },
+        ...{ accountId, paymentId, event, by: 'test', generation: index },
       })),
     })
     await client.subscription.create({

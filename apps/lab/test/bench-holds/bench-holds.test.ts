@@ -14,7 +14,7 @@ it('a quick run measures every kind of hold at every size, and judges nothing', 
 
   expect(said.join('\n')).toContain('UNKNOWN')
   expect(exitCode).toBe(2)
-  const report: HoldsReport = JSON.parse(readFileSync(join(root, '.seatbelt/reports/bench-quick.json'), 'utf8'))
+  const report: HoldsReport = JSON.parse(readFileSync(join(root, '.seatbelt/reports/holds-quick.json'), 'utf8'))
   expect(report.reasons).toEqual([expect.stringContaining('quick')])
   expect(report.ratios.map(({ value, holds }) => [typeof value, holds])).toEqual(Array(3).fill(['number', null]))
   const measured = report.series.map(({ kind, eventSeats, holds }) => `${kind} ${eventSeats} ${holds}`)

@@ -33,12 +33,13 @@ it('counts the payments that an instance claimed and nobody has taken over', asy
   )
   const paymentId = randomUUID()
   await client.query(
-    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, look_at, wanted_until, leased_until, intent_parameters)
+    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, next_attempt_at, abandon_after, leased_until, intent_parameters)
      VALUES ($1, $2, $3, 5, 'EUR', 'pm_card_visa', now(), now(), now() + interval '1 minute', '{}')`,
     [paymentId, accountId, orderId],
   )
   await client.query(
-    `INSERT INTO payment_events (payment_id, event, by, generation) VALUES ($1, 'claimed', 'worker-1', 1)`,
+    `INSERT INTO payment_events (account_id, payment_id, event, by, generation)
+     SELECT account_id, id, 'claimed', 'worker-1', 1 FROM payments WHERE id = $1`,
     [paymentId],
   )
   expect([await watch.countPaymentsOf('worker-1'), await watch.countPaymentsOf('worker-2')]).toEqual([1, 0])
@@ -83,7 +84,8 @@ async function tierOnSale(): Promise<string> {
     [eventId, accountId],
   )
   await client.query(
-    `INSERT INTO tiers (id, event_id, position, name, price_minor, capacity) VALUES ($1, $2, 1, 't', 5, 50)`,
+    `INSERT INTO tiers (id, account_id, event_id, position, name, price_minor, capacity)
+     SELECT $1, account_id, id, 1, 't', 5, 50 FROM events WHERE id = $2`,
     [tierId, eventId],
   )
   return tierId
@@ -107,7 +109,7 @@ async function heldPlaces(tierId: string, quantity: number): Promise<string> {
 async function book(holdId: string, state: 'pending' | 'cancelled'): Promise<void> {
   const paymentId = randomUUID()
   await client.query(
-    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, look_at, wanted_until, leased_until, intent_parameters)
+    `INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, next_attempt_at, abandon_after, leased_until, intent_parameters)
      SELECT $1, account_id, order_id, 5, 'EUR', 'pm_card_visa', now(), now(), now(), '{}' FROM holds WHERE id = $2`,
     [paymentId, holdId],
   )

@@ -5,7 +5,14 @@ import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
 import { currencies } from '@seatbelt/domain'
-import { createReceiptSender, createRelay, enqueueMessages, type Message, type Receipt } from '@seatbelt/payments'
+import {
+  createReceiptSender,
+  createRelay,
+  enqueueMessages,
+  type Message,
+  processRuntime,
+  type Receipt,
+} from '@seatbelt/payments'
 import { type FreshDatabase, freshDatabase, startTcpProxy, type WireMessage } from '@seatbelt/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createMailStore, type MailStore } from '../../src/mail-sink/mail-store.ts'
@@ -162,12 +169,12 @@ describe('a relay that is killed after the server took the mail and before it is
       expect(store.count).toBe(1)
 
       const relay = createRelay({
-        ...{ database, channel: 'receipt', send: sender(), reportFault: () => undefined },
+        ...{ database, runtime: processRuntime, channel: 'receipt', send: sender(), reportFault: () => undefined },
         ...{ sendDeadlineMs: 5_000, leaseMs: 60_000 },
       })
       // Until the lease is over it is the dead one's.
       expect(await relay()).toBeNull()
-      await database.client.$executeRaw`UPDATE outbox SET look_at = look_at - interval '61 seconds'`
+      await database.client.$executeRaw`UPDATE outbox SET next_attempt_at = next_attempt_at - interval '61 seconds'`
       expect(await relay()).toMatchObject({ result: 'sent' })
       expect(await relay()).toBeNull()
       const ids = store.read(0, 10).items.map(({ messageId }) => messageId)
@@ -187,7 +194,7 @@ async function enqueueReceipt(database: Database): Promise<void> {
     data: { id: orderId, accountId, customerId: 'c', ...money, receiptEmail: 'ada@example.com' },
   })
   const fact = { accountId, topic: 'payment.succeeded', subjectId: randomUUID(), data: {} } as const
-  await database.transaction((tx) =>
-    enqueueMessages({ newId: randomUUID }, tx, { ...fact, receipt: { orderId, ...money } }),
+  await database.transaction(async (tx) =>
+    enqueueMessages({ runtime: processRuntime }, tx, { ...fact, receipt: { orderId, ...money } }),
   )
 }

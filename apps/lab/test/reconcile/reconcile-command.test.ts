@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { unknownReport } from '@seatbelt/payments'
+import { unknownReport } from '@seatbelt/worker'
+
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { reconcile } from '../../src/commands/reconcile.ts'
 import { temporaryFolder } from '../stack/temporary-folder.ts'

@@ -1,4 +1,5 @@
-import { unknownReport } from '@seatbelt/payments'
+import { unknownReport } from '@seatbelt/worker'
+
 import { describe, expect, it } from 'vitest'
 import { formatMoney } from '../../src/reconcile/format-money.ts'
 import { renderPage } from '../../src/reconcile/render-page.ts'

@@ -1,5 +1,4 @@
-import type { ReconciliationReport } from '@seatbelt/payments'
-import { toReport } from '@seatbelt/payments'
+import { type ReconciliationReport, toReport } from '@seatbelt/worker'
 
 type Run = Parameters<typeof toReport>[0]
 type Finding = Run['findings'][number]

@@ -117,8 +117,8 @@ function voidPayment(operations: Payments): Operation {
 }
 
 /**
- * It binds its key to nothing. What it may settle is recorded under the key that started it; what it answers is how the payment
- * stands, and who asks again wants to know that anew.
+ * It binds its key to nothing. Its settle is recorded under the key that started it; what it answers is how the
+ * payment stands, and who asks again wants to know that anew.
  */
 function reviewPayment(operations: Payments): Operation {
   return defineCommand({
@@ -135,7 +135,7 @@ function reviewPayment(operations: Payments): Operation {
     problems: ['payment-not-found', 'payment-not-in-review'],
     handle: async ({ call: { accountId }, params: { paymentId } }) => {
       const result = await operations.reviewPayment(accountId, paymentId)
-      return result.kind === 'refused' ? refusalAnswer(result.refusal) : historyAnswer(result.payment)
+      return result.kind === 'refused' ? refusalAnswer(result.refusal) : historyAnswer(result.subject)
     },
   })
 }

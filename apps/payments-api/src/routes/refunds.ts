@@ -124,7 +124,7 @@ function reviewRefund(operations: Refunds): Operation {
     problems: ['refund-not-found', 'refund-not-in-review'],
     handle: async ({ call: { accountId }, params: { refundId } }) => {
       const result = await operations.reviewRefund(accountId, refundId)
-      return result.kind === 'refused' ? refusalAnswer(result.refusal) : jsonAnswer(200, refundBody(result.refund))
+      return result.kind === 'refused' ? refusalAnswer(result.refusal) : jsonAnswer(200, refundBody(result.subject))
     },
   })
 }

@@ -17,7 +17,8 @@ await prepareOrExit(logger, async () => {
 })
 
 async function seed(): Promise<void> {
-  const database = createDatabase({ url: config.DATABASE_URL, poolSize: 1, applicationName: config.INSTANCE })
+  const { DATABASE_URL: url, INSTANCE: applicationName } = config
+  const database = createDatabase({ url, poolSize: 1, applicationName, prepared: false })
   try {
     await seedDevelopment(database)
     logger.warn(`the database has ${developmentAccounts.length} development accounts, whose API keys are published`)

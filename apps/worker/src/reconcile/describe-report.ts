@@ -1,4 +1,4 @@
-import type { ReconciliationReport, ReportedFinding } from '@seatbelt/payments'
+import type { ReconciliationReport, ReportedFinding } from './reconciliation-report.ts'
 
 /** What a run found, for a terminal. */
 export function describeReport(report: ReconciliationReport): string {

@@ -1,39 +1,32 @@
 import { writeFileSync } from 'node:fs'
 import { openBooking } from '@seatbelt/booking'
-import { assertMigrated } from '@seatbelt/database'
-import { bookingRenderings, createLogger, createMetrics, prepareOrExit, readConfig, renderings } from '@seatbelt/http'
+import { assertMigrated, assertPoolerFits } from '@seatbelt/database'
 import {
-  defaultPageSize,
-  judgedAfterMs,
-  type Reconciled,
-  type ReconciliationReport,
-  readRun,
-  reconcile,
-  toReport,
-  unknownReport,
-} from '@seatbelt/payments'
+  bookingRenderings,
+  connectionOptions,
+  createLogger,
+  createMetrics,
+  prepareOrExit,
+  readConfig,
+  renderings,
+} from '@seatbelt/http'
+import { defaultPageSize, judgedAfterMs, type Reconciled, readRun, reconcile } from '@seatbelt/payments'
 import { operatorConfigSchema } from '../operator-config.ts'
 import { describeReport } from './describe-report.ts'
 import { readArguments } from './read-arguments.ts'
+import { type ReconciliationReport, toReport, unknownReport } from './reconciliation-report.ts'
 
-// For the operator: holds the gateway's lists against our books. Only --act changes anything. Exit code 0: nothing differs. 1:
-// differences stand. 2: it is not known.
+// For the operator: holds the gateway's lists against our books. Only --act changes anything. Exit code 0: nothing
+// differs. 1: differences stand. 2: it is not known.
 
 const { request, asJson, reportPath } = readArgumentsOrExit()
 const config = readConfig(operatorConfigSchema('reconcile'))
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
+await prepareOrExit(logger, () => assertPoolerFits(config.DATABASE_URL, { prepared: config.DATABASE_PREPARED }))
 
-const policy = { gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS }
-const payments = openBooking({
-  databaseUrl: config.DATABASE_URL,
-  databasePoolSize: config.DATABASE_POOL_SIZE,
-  redisLock: config.REDIS_LOCK,
-  redisUrls: config.REDIS_URLS,
-  gatewayUrl: config.GATEWAY_URL,
-  gatewayApiKey: config.GATEWAY_API_KEY,
-  ...policy,
-  by: config.INSTANCE,
+const { connections, payments, close } = openBooking({
+  ...connectionOptions(config),
   registry: createMetrics({ processMetrics: false }).registry,
   renderings,
   bookingRenderings,
@@ -51,18 +44,18 @@ try {
   logger.error({ err: fault }, 'reconciliation broke off; it is gone on with in five minutes at the earliest')
   process.exitCode = 2
 } finally {
-  await payments.close()
+  await close()
 }
 
 async function compare(): Promise<ReconciliationReport> {
   const startedAt = new Date()
-  const { deps, gateway } = payments
-  const limits = { judgedAfterMs: judgedAfterMs(policy), pageSize: defaultPageSize }
-  const result = await reconcile({ payments: deps, gateway, ...limits }, request, stop.signal)
+  const { gateway } = connections
+  const limits = { judgedAfterMs: judgedAfterMs(payments.policy), pageSize: defaultPageSize }
+  const result = await reconcile({ payments, gateway, ...limits }, request, stop.signal)
   if (result.kind === 'busy' || result.kind === 'empty-window') return unknownReport(describeRefusal(result), startedAt)
   const interruptedBy = result.kind === 'interrupted' ? result.reason : null
   const durationMs = Date.now() - startedAt.getTime()
-  return toReport(await readRun(payments.database, result.runId), {
+  return toReport(await readRun(connections.database, result.runId), {
     interruptedBy,
     startedAt,
     durationMs,
@@ -72,7 +65,7 @@ async function compare(): Promise<ReconciliationReport> {
 
 function describeRefusal(result: Extract<Reconciled, { kind: 'busy' | 'empty-window' }>): string {
   if (result.kind === 'busy') return `${result.by} is at it (or was, up to five minutes ago)`
-  const minutes = Math.ceil(judgedAfterMs(policy) / 60_000)
+  const minutes = Math.ceil(judgedAfterMs(payments.policy) / 60_000)
   return `there is nothing to judge in that time: what is younger than ${minutes} minutes is not judged, and more than 400 days are not read`
 }
 

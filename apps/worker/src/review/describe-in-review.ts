@@ -18,11 +18,11 @@ function of(number: number, noun: string): string | null {
 }
 
 function describe(item: InReview, now: Date): string[] {
-  const { id, amountMinor, currency } = item.kind === 'payment' ? item.payment : item.refund
+  const { id, amountMinor, currency, orderId, accountId } = item.kind === 'payment' ? item.payment : item.refund
   const lines = [
     `${item.kind} ${id}`,
     `  open for   ${age(item.openSince, now)}, since ${item.openSince.toISOString()}`,
-    `  is about   ${aim(item)} of ${amountMinor} (minor units) ${currency}, order ${item.orderId}, account ${item.accountId}`,
+    `  is about   ${aim(item)} of ${amountMinor} (minor units) ${currency}, order ${orderId}, account ${accountId}`,
     `  gateway    ${atGateway(item)}`,
     '  last lines of its history:',
     ...item.history.map(
@@ -44,18 +44,21 @@ function aim(item: InReview): string {
 }
 
 function atGateway(item: InReview): string {
-  if (item.kind === 'payment') return item.gatewayIntentId ?? 'no intent is stored: nothing can have been taken'
+  if (item.kind === 'payment') return item.payment.gatewayIntentId ?? 'no intent is stored: nothing can have been taken'
   return item.gatewayRefundId ?? `not seen yet, of ${item.gatewayIntentId}`
 }
 
-/** Nobody marks anything by hand here: what is true at the gateway, and what is not there, becomes true in the books by looking. */
+/**
+ * No row is marked by hand here: what is true at the gateway, and what is not there, becomes true in the books by
+ * looking.
+ */
 function advice(item: InReview): string {
   if (item.kind === 'refund') {
     return item.gatewayRefundId === null
       ? "look for it among that intent's refunds, by metadata.refundId; if it is not there, refund it there with that metadata; or, with --fail, call it failed; then:"
       : "see at the gateway's page of it what it waits for; once it has succeeded or failed there:"
   }
-  return item.gatewayIntentId === null
+  return item.payment.gatewayIntentId === null
     ? 'see why the gateway does not answer; then:'
     : "bring it to an end on the gateway's page of it (succeeded in full, or cancelled); a webhook or the hourly look settles it, or at once (with --cancel, where the gateway has no such intent):"
 }

@@ -19,7 +19,7 @@ export function describeReview(
 
 function describeRefund(id: string, result: Extract<OperatorReview, { kind: 'refund' }>['result']) {
   if (result.kind === 'reviewed') {
-    const { state, failureCode } = result.refund
+    const { state, failureCode } = result.subject
     return { text: `Looked: refund ${id} is ${stateAs(state, failureCode)}.\n`, exitCode: 0 }
   }
   if (result.refusal.code === 'refund-not-in-review') {
@@ -31,7 +31,7 @@ function describeRefund(id: string, result: Extract<OperatorReview, { kind: 'ref
 
 function describePayment(id: string, result: Extract<OperatorReview, { kind: 'payment' }>['result']) {
   if (result.kind === 'reviewed') {
-    const { payment, events } = result.payment
+    const { payment, events } = result.subject
     const { detail } = events.at(-1) ?? { detail: null }
     const last = payment.state === 'needs_review' && detail !== null ? ` still (${detail})` : ''
     return { text: `Looked: payment ${id} is ${stateAs(payment.state, payment.declineCode)}${last}.\n`, exitCode: 0 }

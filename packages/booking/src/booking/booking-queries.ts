@@ -1,58 +1,44 @@
-import type { Booking as BookingRow, Hold as HoldRow, Tx } from '@seatbelt/database'
+import { type Database, type Sql, sql, type Tx } from '@seatbelt/database'
 import type { Booking } from '@seatbelt/domain'
 import { toCurrency } from '@seatbelt/payments'
 
-/** The client of a transaction, or of a statement of its own. */
-type Client = Pick<Tx, 'booking'>
+/** A booking as it stands, with the database's time. */
+export interface BookingNow extends Booking {
+  readonly now: Date
+}
 
 /** Of this account only; another account's booking is as unknown as one that never was. */
-export async function findBooking(client: Client, accountId: string, bookingId: string): Promise<Booking | null> {
-  const row = await client.booking.findUnique({
-    where: { accountId_id: { accountId, id: bookingId } },
-    include: { hold: true },
-  })
-  return row && toBooking(row)
+export function findBooking(database: Database, accountId: string, bookingId: string): Promise<BookingNow | null> {
+  const which = sql`booking.account_id = ${accountId}::uuid AND booking.id = ${bookingId}::uuid`
+  return findOne((statement) => database.query(statement), which)
 }
 
-/** For whoever was led to the booking by a row of its account. */
-export async function readBooking(client: Client, bookingId: string): Promise<Booking> {
-  return toBooking(await client.booking.findUniqueOrThrow({ where: { id: bookingId }, include: { hold: true } }))
+/** Of a booking that was found before, under the lock of its order. */
+export async function readBooking(tx: Tx, bookingId: string): Promise<BookingNow> {
+  const booking = await findOne((statement) => tx.read(statement), sql`booking.id = ${bookingId}::uuid`)
+  if (!booking) throw new Error(`booking ${bookingId} is gone`)
+  return booking
 }
 
-/** The booking that this order pays. */
-export async function findBookingOfOrder(
-  client: Client,
-  { orderId }: { readonly orderId: string },
-): Promise<Booking | null> {
-  const row = await client.booking.findUnique({ where: { orderId }, include: { hold: true } })
-  return row && toBooking(row)
+/** The booking that this order pays, under the order's lock. */
+export function readBookingOfOrder(tx: Tx, orderId: string): Promise<BookingNow | null> {
+  return findOne((statement) => tx.read(statement), sql`booking.order_id = ${orderId}::uuid`)
 }
 
-/** The booking whose latest cancellation this refund is. */
-export async function findBookingOfRefund(client: Client, refundId: string): Promise<Booking | null> {
-  const row = await client.booking.findUnique({ where: { refundId }, include: { hold: true } })
-  return row && toBooking(row)
+interface BookingRow extends Omit<BookingNow, 'currency'> {
+  readonly currency: string
 }
 
-/** What a booking is of, and its price, stand in its hold. */
-function toBooking({ hold, ...row }: BookingRow & { readonly hold: HoldRow }): Booking {
-  return {
-    id: row.id,
-    accountId: row.accountId,
-    eventId: row.eventId,
-    customerId: row.customerId,
-    holdId: row.holdId,
-    orderId: row.orderId,
-    paymentId: row.paymentId,
-    refundId: row.refundId,
-    state: row.state,
-    seatIds: hold.seatIds.toSorted(),
-    tierId: hold.tierId,
-    quantity: hold.quantity,
-    amountMinor: hold.amountMinor,
-    currency: toCurrency(hold.currency),
-    createdAt: row.createdAt,
-    confirmedAt: row.confirmedAt,
-    cancelledAt: row.cancelledAt,
-  }
+/** The seats or places of a booking, and its price, stand in its hold. */
+async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sql): Promise<BookingNow | null> {
+  const [row] = await ask(sql`
+    SELECT booking.id, booking.account_id AS "accountId", booking.event_id AS "eventId",
+           booking.customer_id AS "customerId", booking.hold_id AS "holdId", booking.order_id AS "orderId",
+           booking.payment_id AS "paymentId", booking.refund_id AS "refundId", booking.state::text,
+           coalesce(hold.seat_ids, '{}') AS "seatIds", hold.tier_id AS "tierId", hold.quantity,
+           hold.amount_minor AS "amountMinor", hold.currency, booking.created_at AS "createdAt",
+           booking.confirmed_at AS "confirmedAt", booking.cancelled_at AS "cancelledAt", clock_timestamp() AS now
+      FROM bookings AS booking JOIN holds AS hold ON hold.id = booking.hold_id
+     WHERE ${which}`)
+  return row ? { ...row, currency: toCurrency(row.currency) } : null
 }

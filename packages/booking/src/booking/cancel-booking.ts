@@ -1,120 +1,99 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { type Booking, decideToCancelBooking, inProgressRetryAfterSeconds, type Refund } from '@seatbelt/domain'
-import { claimRefund, type RefundClaimedByOwner, resumeRefund, settleRefund } from '@seatbelt/payments'
+import type { Tx } from '@seatbelt/database'
 import {
+  type Booking,
   type Call,
-  type Effectful,
-  type Guarded,
-  guardEffect,
-  type MeetingPoint,
+  decideToCancelBooking,
+  inProgressRetryAfterSeconds,
+  type Refund,
+} from '@seatbelt/domain'
+import {
+  claimRefund,
+  leasedRefunds,
+  type OwnedRefund,
   orderLockName,
-  type RefundEvidence,
-  type Refused,
-} from '@seatbelt/safety'
-import { seatNews } from '../hold/free-hold.ts'
+  readRefundState,
+  resumeRefund,
+  settleRefund,
+  wasClaimed,
+} from '@seatbelt/payments'
+import { type Claimed, type Done, type Guarded, guardEffect, type LockTarget, type Refused } from '@seatbelt/safety'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { CancellationResult } from '../shared/operations.ts'
+import { refuse } from '../shared/refuse.ts'
 import { findBooking, readBooking } from './booking-queries.ts'
-import { tellBooking } from './checkout-purpose.ts'
-import { releaseBooking } from './release-booking.ts'
+import { freeBooking, moveBooking } from './move-booking.ts'
 
-/**
- * Cancels a booking: gives back what is left of its payment, and then its seats.
- *
- * Guarantees: refunded once, also beside refunds by the payments API, because all of them meet at the order and reserve what they
- * give back. The seats are free as soon as the gateway has the refund in hand, and stay booked where it gave nothing back. Where
- * nothing is left to give back, or the bank has all of it in hand, it is cancelled at once; while it is not known what became of
- * another refund, it is refused for now. `unsettled` means as for a checkout.
- */
-export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string): Promise<CancellationResult> {
-  const { layers, payments } = deps
-  return guardEffect<ClaimedCancellation, RefundEvidence, Booking>(layers, call, {
-    meetAt: () => atOrderOfBooking(deps, call, bookingId),
-    claim: (tx, rollBack) => claim(deps, tx, { call, bookingId, rollBack }),
-    effect: ({ claimed, lease }) => layers.gatewayRefund(claimed, lease),
-    settle: async (tx, { refund, claimed, booking }, evidence) =>
-      ofBooking(await settleRefund(payments, tx, { refund, claimed, evidence }), booking),
-    unsettled: ({ booking }) => booking,
-    resume: async (intent) => {
-      const result = await resumeRefund(payments, intent)
-      if (result.kind !== 'unsettled') return result
-      return ofBooking(result, await payments.database.statement((client) => readBooking(client, bookingId)))
-    },
-  })
+interface OwnedCancellation extends OwnedRefund {
+  readonly booking: Booking
 }
 
-interface ClaimedCancellation extends RefundClaimedByOwner {
-  readonly booking: Booking
+/**
+ * Cancels a booking: refunds what is left of its payment, and then frees its seats.
+ *
+ * Guarantees: refunded once, also beside refunds by the payments API, because all of them take the order's lock and
+ * reserve what they refund. The seats are free as soon as the gateway has accepted the refund, and stay booked if it
+ * refunded nothing. If nothing is left to refund, or the bank has accepted all of it, the booking is cancelled at once.
+ * While the outcome of another refund is unknown, it is refused for now. `unsettled` means the same as for a checkout.
+ */
+export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string): Promise<CancellationResult> {
+  const { payments } = deps
+  return guardEffect(payments.layers, call, {
+    lockOn: () => orderLockOfBooking(deps, call, bookingId),
+    claim: (tx) => claim(deps, tx, call, bookingId),
+    effect: ({ attempt }) => payments.layers.gatewayRefund(attempt),
+    settle: async (tx, owned, evidence) => ofBooking(await settleRefund(payments, tx, owned, evidence), owned.booking),
+    wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedRefunds, attempt),
+    unsettled: ({ booking }) => booking,
+    resume: async (target) => {
+      const result = await resumeRefund(payments, target)
+      if (result.kind !== 'unsettled') return result
+      const booking = await findBooking(payments.database, call.accountId, bookingId)
+      if (!booking) throw new Error(`booking ${bookingId} is gone`)
+      return { kind: 'unsettled', subject: booking }
+    },
+  })
 }
 
 function ofBooking(result: Guarded<Refund>, booking: Booking): Guarded<Booking> {
   return result.kind === 'unsettled' ? { kind: 'unsettled', subject: booking } : result
 }
 
-/** A booking never changes its order, so that it can be looked up before the order's lock is taken. */
-async function atOrderOfBooking(
-  { payments: { database } }: BookingDeps,
+/** A booking never changes its order, so it can be looked up before the order's lock is taken. */
+async function orderLockOfBooking(
+  { payments }: BookingDeps,
   { accountId }: Call,
   bookingId: string,
-): Promise<MeetingPoint | Refused> {
-  const known = await database.statement((client) => findBooking(client, accountId, bookingId))
-  if (!known) return { kind: 'refused', refusal: { code: 'booking-not-found', bookingId } }
-  return {
-    resource: orderLockName(known),
-    contended: inProgress(bookingId),
-  }
+): Promise<LockTarget | Refused> {
+  const known = await findBooking(payments.database, accountId, bookingId)
+  if (!known) return refuse({ code: 'booking-not-found', bookingId })
+  return { resource: orderLockName(known), contended: inProgress(bookingId) }
 }
 
 function inProgress(bookingId: string) {
   return { code: 'booking-in-progress', bookingId, retryAfterSeconds: inProgressRetryAfterSeconds } as const
 }
 
-interface Claim {
-  readonly call: Call
-  readonly bookingId: string
-  readonly rollBack: RollBack<{ kind: 'key-taken' } | { kind: 'contended' }>
-}
-
-/** Read, decide, claim the refund of what is left, which binds the key. All of it or nothing is committed. */
 async function claim(
   deps: BookingDeps,
   tx: Tx,
-  { call, bookingId, rollBack }: Claim,
-): ReturnType<Effectful<ClaimedCancellation, never, Booking>['claim']> {
-  const { payments } = deps
+  call: Call,
+  bookingId: string,
+): Promise<Claimed<OwnedCancellation> | Done | Refused> {
   const booking = await readBooking(tx, bookingId)
   const decision = decideToCancelBooking(booking)
-  if (decision.code !== 'cancel') return { kind: 'refused', refusal: decision }
+  if (decision.code !== 'cancel') return refuse(decision)
 
   const { paymentId } = booking
-  // One whose outcome is not known may still come to nothing, and its money would then be owed for seats that are sold again.
-  const unknown = await tx.refund.count({ where: { paymentId, state: { in: ['processing', 'needs_review'] } } })
-  if (unknown > 0) return { kind: 'refused', refusal: inProgress(bookingId) }
-  const payment = await tx.payment.findUniqueOrThrow({ where: { id: paymentId } })
-  const leftMinor = payment.amountMinor - payment.refundedMinor - payment.refundPendingMinor
-  if (leftMinor === 0) return cancelAtOnce(deps, tx, booking, { call, rollBack })
-
+  const { leftMinor, isOutcomeUnknown } = await readRefundState(tx, paymentId)
+  // A refund with an unknown outcome may still fail: then money would be owed for seats that were sold again.
+  if (isOutcomeUnknown) return refuse(inProgress(bookingId))
+  if (leftMinor === 0) {
+    const cancelled = freeBooking(deps, tx, booking)
+    return { kind: 'done', answer: deps.renderings.cancellationEnded({ kind: 'cancelled', booking: cancelled }) }
+  }
   const request = { paymentId, amountMinor: leftMinor, reason: `cancellation of booking ${bookingId}` }
-  const result = await claimRefund(payments, tx, { call, request, rollBack })
-  if (result.kind === 'refused') return result
-  const { id: refundId } = result.claimed.refund
-  const cancelling = { state: 'cancelling', refundId } as const
-  const { count } = await tx.booking.updateMany({ where: { id: bookingId, state: 'confirmed' }, data: cancelling })
-  // Under the lock only a writer that does not take it can have been faster.
-  if (count !== 1) return rollBack({ kind: 'contended' })
-  return { kind: 'claimed', claimed: { ...result.claimed, booking: { ...booking, ...cancelling } } }
-}
-
-async function cancelAtOnce(
-  deps: BookingDeps,
-  tx: Tx,
-  booking: Booking,
-  { call, rollBack }: Pick<Claim, 'call' | 'rollBack'>,
-) {
-  const { renderings, payments, layers } = deps
-  const cancelled = await releaseBooking(seatNews(deps), tx, booking)
-  await tellBooking({ newId: payments.newId, renderings }, tx, cancelled, 'booking.cancelled')
-  const answer = renderings.cancellationEnded({ kind: 'cancelled', booking: cancelled })
-  if (!(await layers.idempotencyKey.bindToAnswer(tx, call, answer))) return rollBack({ kind: 'key-taken' })
-  return { kind: 'answered', answer, replayed: false } as const
+  const claimed = await claimRefund(deps.payments, tx, call, request)
+  if (claimed.kind === 'refused') return claimed
+  const cancelling = moveBooking(tx, booking, { state: 'cancelling', refundId: claimed.attempt.refund.id })
+  return { ...claimed, attempt: { ...claimed.attempt, booking: cancelling } }
 }

@@ -1,108 +1,81 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { decideToUse, type Payment } from '@seatbelt/domain'
+import { sql, type Tx } from '@seatbelt/database'
+import { type Call, decideToUse } from '@seatbelt/domain'
 import {
-  type ClaimedByOwner,
+  askGateway,
   claimPayment,
+  leasedPayments,
+  type OwnedPayment,
+  orderLockName,
   resumePayment,
-  settleOwnStep,
-  startOwnLease,
-  toOrder,
+  settlePayment,
+  wasClaimed,
+  writeOrder,
 } from '@seatbelt/payments'
-import { type Call, type Effectful, type Evidence, guardEffect, type OwnLease, orderLockName } from '@seatbelt/safety'
-import { atHold } from '../hold/hold-lock.ts'
-import { type LockedHold, lockHold } from '../hold/hold-rows.ts'
+import { type Claimed, guardEffect, type Refused } from '@seatbelt/safety'
+import { holdLock } from '../hold/hold-lock.ts'
+import { holdOfAccount, lockHold } from '../hold/hold-queries.ts'
+import { moveHold } from '../hold/move-hold.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { CheckoutResult, NewCheckout } from '../shared/operations.ts'
+import { refuse } from '../shared/refuse.ts'
 
 /**
  * Pays for a hold and books what it is of.
  *
- * claim: pin the seats, make an order, claim its payment. Effect: put the amount on hold. Settle: book the seats, and claim the
- * capture in the same commit. Effect: capture. Settle: the booking is confirmed. What happens to the seats in the two settles
- * stands in `checkout-steps.ts`, because recovery and the gateway's word do it too.
+ * claim: pin the seats, create an order, claim its payment. Effect: authorize. Settle: book the seats, and claim the
+ * capture in the same commit. Effect: capture. Settle: confirm the booking. `checkout-purpose.ts` shows how the two
+ * settles change the seats, because recovery and webhooks settle as well.
  *
- * Guarantees: a hold is paid for at most once, and booked if and only if it was paid; a decline gives the hold the time back that
- * it had left. Nobody pays for seats that are gone: what is on hold is then given back. `unsettled` means that the outcome is
- * being found out: the same key brings it later.
+ * Guarantees: a hold is paid for at most once, and booked if and only if it was paid. After a decline the hold has the
+ * time again that it had left. No customer pays for seats that are gone: the authorization is voided then. `unsettled`
+ * means that the outcome is being found out: the same key brings it later.
  */
 export async function checkOut(deps: BookingDeps, call: Call, request: NewCheckout): Promise<CheckoutResult> {
-  const { layers, payments } = deps
+  const { payments } = deps
   const { holdId } = request
-  const result = await guardEffect<ClaimedByOwner, OwnEvidence, Payment>(layers, call, {
-    meetAt: atHold(call, holdId),
-    claim: (tx, rollBack) => claim(deps, tx, { call, request, rollBack }),
-    effect: async ({ claimed, lease }) => {
-      const evidence = await layers.gatewayIntent(claimed, lease)
-      return { evidence, nextLease: startOwnLease(payments.policy) }
-    },
-    settleAt: ({ payment }) => orderLockName(payment),
-    settle: (tx, { payment, claimed }, found) => settleOwnStep(payments, tx, { payment, claimed, ...found }),
+  const result = await guardEffect(payments.layers, call, {
+    lockOn: holdLock(call, holdId),
+    claim: (tx) => claim(deps, tx, call, request),
+    effect: (owned) => askGateway(payments, owned),
+    settleLock: ({ payment }) => orderLockName(payment),
+    settle: (tx, owned, found) => settlePayment(payments, tx, owned, found),
+    wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
-    resume: (intent) => resumePayment(payments, intent),
+    resume: (target) => resumePayment(payments, target),
   })
   if (result.kind !== 'unsettled') return result
   const { id: paymentId, orderId } = result.subject
   return { kind: 'unsettled', subject: { holdId, orderId, paymentId } }
 }
 
-interface OwnEvidence {
-  readonly evidence: Evidence
-  /** Of what may follow, begun before anybody else could see that this owner goes on. */
-  readonly nextLease: OwnLease
-}
-
-interface Claim {
-  readonly call: Call
-  readonly request: NewCheckout
-  readonly rollBack: RollBack<{ kind: 'key-taken' } | { kind: 'contended' }>
-}
-
-/**
- * Under the hold's lock, and its row's: read, decide, pin, order, claim the payment, bind the key. All of it or nothing is
- * committed. The order comes after the hold in this one place, which is safe because nobody has seen it yet.
- */
+/** Here alone the order comes after the hold, which is safe because no other transaction can see the order yet. */
 async function claim(
-  deps: BookingDeps,
+  { payments, policy }: BookingDeps,
   tx: Tx,
-  { call, request, rollBack }: Claim,
-): ReturnType<Effectful<ClaimedByOwner, never, Payment>['claim']> {
-  const { holdId, customerId, paymentMethod, receiptEmail } = request
-  const { payments, policy, layers } = deps
-  const hold = await lockHold(tx, call.accountId, holdId)
-  if (!hold) return { kind: 'refused', refusal: { code: 'hold-not-found', holdId } }
+  { accountId }: Call,
+  { holdId, customerId, paymentMethod, receiptEmail }: NewCheckout,
+): Promise<Claimed<OwnedPayment> | Refused> {
+  const hold = await lockHold(tx, holdOfAccount(accountId, holdId))
+  if (!hold) return refuse({ code: 'hold-not-found', holdId })
   const decision = decideToUse(hold, customerId)
-  if (decision.code !== 'use') return { kind: 'refused', refusal: decision }
-  if (!(await pin(tx, hold))) return { kind: 'refused', refusal: { code: 'hold-expired', holdId } }
+  if (decision.code !== 'use') return refuse(decision)
+  if (!hold.isWhole) return refuse({ code: 'hold-expired', holdId })
 
-  const { accountId, amountMinor, currency } = hold
-  const row = await tx.order.create({
-    data: { id: payments.newId(), accountId, customerId, amountMinor, currency, receiptEmail, purpose: 'checkout' },
+  const { amountMinor, currency, now } = hold
+  const newOrder = { accountId, customerId, amountMinor, currency, receiptEmail, purpose: 'checkout' } as const
+  const order = writeOrder(payments, tx, newOrder, now)
+  // Pinned claims do not lapse. Places need no pin: no request takes those of a hold that is being checked out.
+  moveHold(tx, hold, {
+    hold: sql`
+      state = 'checking_out', checkouts = checkouts + 1, order_id = ${order.id}::uuid, left_ms = ${hold.leftMs}`,
+    claims: sql`pinned = true`,
   })
-  await tx.$executeRaw`
-    UPDATE holds SET state = 'checking_out', checkouts = checkouts + 1, order_id = ${row.id}::uuid, left_ms = ${hold.leftMs}
-     WHERE id = ${holdId}::uuid`
-  const asked = { paymentMethod, captureMethod: 'manual' } as const
-  // As long as a customer waits for a hold, and no longer, recovery goes on asking for the money.
-  const wanted = { order: toOrder(row), asked, wantedForMs: policy.holdMs }
-  const result = await claimPayment(payments, tx, wanted, rollBack)
-  if (result.kind === 'refused') throw new Error(`order ${row.id} was seen before it was committed`)
-  const { id: paymentId } = result.claimed.payment
-  if (!(await layers.idempotencyKey.bindToIntent(tx, call, { step: 'checkout', paymentId })))
-    return rollBack({ kind: 'key-taken' })
-  return result
-}
-
-/**
- * Proves that all claims of the hold are still its own, and keeps them from lapsing until its payment has ended: all of them or,
- * if one is lost, none. Places need no pin: nobody takes those of a hold that is being checked out.
- */
-async function pin(tx: Tx, { id, tierId, quantity }: LockedHold): Promise<boolean> {
-  if (tierId !== null) return true
-  const count = await tx.$executeRaw`
-    WITH own AS MATERIALIZED (
-      SELECT seat_id FROM seat_claims
-       WHERE hold_id = ${id}::uuid AND NOT pinned AND expires_at > clock_timestamp() ORDER BY seat_id FOR UPDATE)
-    UPDATE seat_claims SET pinned = true FROM own
-     WHERE seat_claims.seat_id = own.seat_id AND (SELECT count(*) FROM own) = ${quantity}`
-  return count === quantity
+  const attempt = claimPayment(payments, tx, {
+    order,
+    now,
+    how: { paymentMethod, captureMethod: 'manual' },
+    // Recovery asks for the money as long as a customer waits for a hold, and no longer.
+    wantedForMs: policy.holdMs,
+  })
+  return { kind: 'claimed', attempt, target: { step: 'checkout', paymentId: attempt.payment.id } }
 }

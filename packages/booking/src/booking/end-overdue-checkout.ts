@@ -1,43 +1,36 @@
-import { Prisma } from '@seatbelt/database'
-import { guardSettle, orderLockName } from '@seatbelt/safety'
-import { freeHold, seatNews } from '../hold/free-hold.ts'
-import { lockHoldOfOrder } from '../hold/hold-rows.ts'
+import { sql } from '@seatbelt/database'
+import { findOverdueAuthorizations, isAuthorizationOverdue, orderLockName } from '@seatbelt/payments'
+import { guardSettle } from '@seatbelt/safety'
+import { freeHolds } from '../hold/free-holds.ts'
+import { holdOfOrder, lockHold } from '../hold/hold-queries.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 
-/** A checkout whose payment nobody wants any more, and nobody is at work on. */
-interface Overdue {
-  readonly accountId: string
-  readonly orderId: string
-}
+/** The oldest checkouts that are under way. More than a gateway that answers ever has at the same time. */
+const mostUnderWay = 1_000
 
 /**
- * Frees the seats of one checkout that the gateway has not told the outcome of for as long as a hold lasts. False: there is none,
- * or it has just been told.
+ * Frees the seats of one checkout whose outcome has been unknown for as long as a hold lasts. False: there is none, or
+ * it was settled meanwhile.
  *
- * Otherwise a gateway that is silent for an hour would keep every seat whose card was just being checked from being sold for that
- * hour. Nothing is guessed about the money: only a payment that is still to be authorized is looked at, which takes nothing before
- * its capture is claimed, and that is claimed in the commit that books. Recovery goes on and cancels it; if it was authorized
- * after all, its seats are gone, and what is on hold is given back.
+ * Without this, a gateway that is silent for an hour would keep the seats of every pending checkout for that hour. It
+ * assumes nothing about the money: only a payment that is still to be authorized is considered, and the capture is
+ * claimed in the commit that books. Recovery goes on and cancels the payment. If it was authorized after all, its seats
+ * are gone, and the authorization is voided.
  */
-export async function endOverdueCheckout(deps: Pick<BookingDeps, 'payments' | 'layers' | 'tell'>): Promise<boolean> {
-  const { payments, layers } = deps
-  // By chance: one that cannot be ended must not keep the others from it.
-  const [found] = await payments.database.statement(
-    (client) => client.$queryRaw<Overdue[]>`
-    SELECT payments.account_id AS "accountId", payments.order_id AS "orderId" ${overdue} ORDER BY random() LIMIT 1`,
-  )
-  if (!found) return false
-  return guardSettle(layers, orderLockName(found), async (tx) => {
-    const hold = await lockHoldOfOrder(tx, found)
-    // Looked at again under the locks: its owner may have settled it, or recovery taken it over.
-    const isStill = await tx.$queryRaw<unknown[]>`SELECT ${overdue} AND payments.order_id = ${found.orderId}::uuid`
-    if (isStill.length === 0) return false
-    await freeHold(seatNews(deps), tx, hold, 'expired')
+export async function endOverdueCheckout(deps: Pick<BookingDeps, 'payments' | 'publishSeatChange'>): Promise<boolean> {
+  const { database, layers, runtime } = deps.payments
+  const underWay = await database.query<{ orderId: string }>(sql`
+    SELECT order_id AS "orderId" FROM holds WHERE state = 'checking_out' ORDER BY order_id LIMIT ${mostUnderWay}`)
+  if (underWay.length === 0) return false
+  const overdue = await findOverdueAuthorizations(database, underWay)
+  // By chance: one that cannot be ended must not keep the sweep from the others.
+  const order = overdue[Math.floor(runtime.random() * overdue.length)]
+  if (!order) return false
+  return guardSettle(layers, orderLockName(order), async (tx) => {
+    // Its owner may have settled it, or recovery may have taken it over.
+    const [isOverdue, hold] = await Promise.all([isAuthorizationOverdue(tx, order), lockHold(tx, holdOfOrder(order))])
+    if (!isOverdue || hold?.state !== 'checking_out') return false
+    freeHolds(deps, tx, [hold], 'expired')
     return true
   })
 }
-
-const overdue = Prisma.sql`
-  FROM payments JOIN holds ON holds.order_id = payments.order_id
- WHERE holds.state = 'checking_out' AND payments.state IN ('processing', 'needs_review') AND payments.goal = 'authorize'
-   AND payments.wanted_until < now() AND (payments.leased_until IS NULL OR payments.leased_until < now())`

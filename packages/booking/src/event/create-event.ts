@@ -1,11 +1,11 @@
-import type { Event as EventRow, Tx } from '@seatbelt/database'
-import { type Event, inProgressRetryAfterSeconds, type Section, type Tier } from '@seatbelt/domain'
-import { toCurrency } from '@seatbelt/payments'
-import { type Call, type Guarded, guardTransaction } from '@seatbelt/safety'
+import { type Sql, sql, type Tx } from '@seatbelt/database'
+import { type Call, type Event, inProgressRetryAfterSeconds } from '@seatbelt/domain'
+import { readClock } from '@seatbelt/payments'
+import { type Guarded, guardTransaction } from '@seatbelt/safety'
 import type { BookingDeps } from '../shared/booking-deps.ts'
-import type { NewEvent, NewRow, NewSection } from '../shared/operations.ts'
+import type { NewEvent, NewRow } from '../shared/operations.ts'
 
-/** What one event can have. */
+/** The limits of one event. */
 export const mostOfEvent = {
   /** The largest halls; a transaction of some two seconds. */
   seats: 100_000,
@@ -17,47 +17,46 @@ export const mostOfEvent = {
 }
 
 /**
- * A statement of so many takes some 30 ms, far from the time that one may take, and making it some 20 ms of this process: what
- * others ask of it is answered in between.
+ * A statement of so many takes PostgreSQL some 30 ms, and this process some 20 ms to make. It serves other requests
+ * between two statements, so more would delay them. Fewer would cost more round trips.
  */
 const seatsPerStatement = 2_000
 
 /**
  * Creates an event with its sections, seats and tiers, once per key.
  *
- * Nothing exists yet at which two requests could meet, so that no lock is taken. That a plan is within `mostOfEvent` and makes
- * sense is for the caller to check; what must never be wrong the constraints hold.
+ * No lock: nothing exists yet that two requests could decide about. The caller checks that the plan is within
+ * `mostOfEvent` and makes sense; the constraints of the tables reject what must never be wrong.
  */
-export function createEvent(deps: BookingDeps, call: Call, event: NewEvent): Promise<Guarded<never>> {
-  const { newId } = deps.payments
-  return guardTransaction(deps.layers, call, {
-    resource: null,
-    contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
+export function createEvent(deps: BookingDeps, call: Call, planned: NewEvent): Promise<Guarded<never>> {
+  const { runtime } = deps.payments
+  return guardTransaction(deps.payments.layers, call, {
+    lockOn: {
+      resource: null,
+      contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
+    },
     work: async (tx) => {
-      const { name, currency, saleOpensAt, saleClosesAt, seatsPerCustomer } = event
-      const row = await tx.event.create({
-        data: { id: newId(), accountId: call.accountId, name, currency, saleOpensAt, saleClosesAt, seatsPerCustomer },
+      const { sections: plannedSections, tiers, ...about } = planned
+      const sections = plannedSections.map(({ name, priceMinor, rows }) => {
+        return { id: runtime.newId(), name, priceMinor, seats: rows.flatMap(seatsOfRow) }
       })
-      const sections = await insertSections(tx, newId, row.id, event.sections)
-      const tiers = await insertTiers(tx, newId, row.id, event.tiers)
-      return { kind: 'done', answer: deps.renderings.eventCreated(toEvent(row, { sections, tiers })) }
+      const event: Event = {
+        ...about,
+        id: runtime.newId(),
+        accountId: call.accountId,
+        createdAt: await readClock(tx),
+        sections: sections.map((section) => ({ ...section, seats: section.seats.length })),
+        tiers: tiers.map((tier) => ({ ...tier, id: runtime.newId() })),
+      }
+      insertEvent(tx, event)
+      const seats = sections.flatMap((section) => section.seats.map((seat) => ({ ...seat, sectionId: section.id })))
+      for (let from = 0; from < seats.length; from += seatsPerStatement) {
+        const batch = seats.slice(from, from + seatsPerStatement).map((seat) => ({ ...seat, id: runtime.newId() }))
+        await tx.writeReturning(insertSeats(event, batch))
+      }
+      return { kind: 'done', answer: deps.renderings.eventCreated(event) }
     },
   })
-}
-
-/** An event's row with its plan. */
-export function toEvent(row: EventRow, plan: Pick<Event, 'sections' | 'tiers'>): Event {
-  return {
-    id: row.id,
-    accountId: row.accountId,
-    name: row.name,
-    currency: toCurrency(row.currency),
-    saleOpensAt: row.saleOpensAt,
-    saleClosesAt: row.saleClosesAt,
-    seatsPerCustomer: row.seatsPerCustomer,
-    createdAt: row.createdAt,
-    ...plan,
-  }
 }
 
 /** Where a chair is missing, so is its number. */
@@ -66,62 +65,33 @@ export function seatNumbers({ from, to, missing }: Pick<NewRow, 'from' | 'to' | 
   return Array.from({ length: to - from + 1 }, (_, index) => from + index).filter((number) => !gaps.has(number))
 }
 
-type NewId = () => string
-
-async function insertSections(
-  tx: Tx,
-  newId: NewId,
-  eventId: string,
-  planned: readonly NewSection[],
-): Promise<Section[]> {
-  const sections = planned.map(({ name, priceMinor, rows }, position) => {
-    const seats = rows.flatMap((row, rowPosition) => seatsOfRow(row, rowPosition))
-    return { id: newId(), position, name, priceMinor, seats }
-  })
-  await tx.eventSection.createMany({ data: sections.map(({ seats: _, ...section }) => ({ ...section, eventId })) })
-  for (const { id: sectionId, seats } of sections)
-    for (let from = 0; from < seats.length; from += seatsPerStatement)
-      await insertSeats(tx, newId, { eventId, sectionId }, seats.slice(from, from + seatsPerStatement))
-  return sections.map(({ id, name, priceMinor, seats }) => ({ id, name, priceMinor, seats: seats.length }))
+function seatsOfRow({ name: rowName, accessible, ...row }: NewRow, rowPosition: number) {
+  const forWheelchairs = new Set(accessible)
+  return seatNumbers(row).map((number) => ({ rowPosition, rowName, number, accessible: forWheelchairs.has(number) }))
 }
 
-interface NewSeat {
-  readonly rowPosition: number
-  readonly rowName: string
-  readonly number: number
-  readonly accessible: boolean
+/** JSON, and not parameters for each row: one text for every number of rows, which is prepared once. */
+function insertEvent(tx: Tx, { id, accountId, sections, tiers, ...event }: Event): void {
+  tx.write(sql`
+    INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer, created_at)
+    VALUES (${id}::uuid, ${accountId}::uuid, ${event.name}, ${event.currency}, ${event.saleOpensAt}::timestamptz,
+            ${event.saleClosesAt}::timestamptz, ${event.seatsPerCustomer}, ${event.createdAt}::timestamptz)`)
+  tx.write(sql`
+    INSERT INTO event_sections (id, account_id, event_id, position, name, price_minor)
+    SELECT (section->>'id')::uuid, ${accountId}::uuid, ${id}::uuid, place - 1, section->>'name',
+           (section->>'priceMinor')::int
+      FROM json_array_elements(${JSON.stringify(sections)}::json) WITH ORDINALITY AS section (section, place)`)
+  tx.write(sql`
+    INSERT INTO tiers (id, account_id, event_id, position, name, price_minor, capacity)
+    SELECT (tier->>'id')::uuid, ${accountId}::uuid, ${id}::uuid, place - 1, tier->>'name', (tier->>'priceMinor')::int,
+           (tier->>'capacity')::int
+      FROM json_array_elements(${JSON.stringify(tiers)}::json) WITH ORDINALITY AS tier (tier, place)`)
 }
 
-function seatsOfRow(row: NewRow, rowPosition: number): NewSeat[] {
-  const accessible = new Set(row.accessible)
-  return seatNumbers(row).map((number) => ({
-    rowPosition,
-    rowName: row.name,
-    number,
-    accessible: accessible.has(number),
-  }))
-}
-
-/** Arrays, and not a row of parameters for each: one text for every number of seats, which is prepared once. */
-async function insertSeats(
-  tx: Tx,
-  newId: NewId,
-  { eventId, sectionId }: { readonly eventId: string; readonly sectionId: string },
-  seats: readonly NewSeat[],
-): Promise<void> {
-  await tx.$executeRaw`
-    INSERT INTO seats (id, event_id, section_id, row_position, row_name, number, accessible)
-    SELECT id, ${eventId}::uuid, ${sectionId}::uuid, row_position, row_name, number, accessible
-      FROM unnest(${seats.map(() => newId())}::uuid[],
-                  ${seats.map((seat) => seat.rowPosition)}::int[],
-                  ${seats.map((seat) => seat.rowName)}::text[],
-                  ${seats.map((seat) => seat.number)}::int[],
-                  ${seats.map((seat) => seat.accessible)}::boolean[])
-        AS seat (id, row_position, row_name, number, accessible)`
-}
-
-async function insertTiers(tx: Tx, newId: NewId, eventId: string, planned: NewEvent['tiers']): Promise<Tier[]> {
-  const tiers = planned.map(({ name, priceMinor, capacity }) => ({ id: newId(), name, priceMinor, capacity }))
-  await tx.tier.createMany({ data: tiers.map((tier, position) => ({ ...tier, eventId, position })) })
-  return tiers
+function insertSeats({ id: eventId, accountId }: Event, seats: readonly object[]): Sql {
+  return sql`
+    INSERT INTO seats (id, account_id, event_id, section_id, row_position, row_name, number, accessible)
+    SELECT id, ${accountId}::uuid, ${eventId}::uuid, "sectionId", "rowPosition", "rowName", number, accessible
+      FROM json_to_recordset(${JSON.stringify(seats)}::json)
+           AS seat (id uuid, "sectionId" uuid, "rowPosition" int, "rowName" text, number int, accessible boolean)`
 }

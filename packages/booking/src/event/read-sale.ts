@@ -1,9 +1,10 @@
-import { Prisma, type Tx } from '@seatbelt/database'
-import { type Currency, decideOnSale, inProgressRetryAfterSeconds, type Refusal } from '@seatbelt/domain'
+import { sql, type Tx } from '@seatbelt/database'
+import { type Call, type Currency, decideOnSale, inProgressRetryAfterSeconds, type Refusal } from '@seatbelt/domain'
 import { toCurrency } from '@seatbelt/payments'
-import type { Call, MeetingPoint, Refused } from '@seatbelt/safety'
+import type { LockTarget, Refused } from '@seatbelt/safety'
+import { refuse } from '../shared/refuse.ts'
 
-/** Who wants something of an event. */
+/** A customer of an event. */
 export interface Customer {
   readonly accountId: string
   readonly eventId: string
@@ -11,75 +12,57 @@ export interface Customer {
 }
 
 /** An event that is on sale, as far as a hold needs to know it. */
-export interface Sale<Wanted> {
+export interface Sale {
   readonly kind: 'on-sale'
   readonly currency: Currency
   /** By this customer, at this moment. */
   readonly heldSeats: number
   readonly seatsPerCustomer: number
-  readonly wanted: Wanted
+  /** The database's time. */
+  readonly now: Date
 }
 
 /**
- * Where those meet who hold for one customer at one event, so that what the customer holds is counted by one at a time. About
- * the seats it says nothing: their claims decide.
+ * The lock of one customer at one event, so that what the customer holds is counted by one transaction at a time. It
+ * says nothing about the seats: their claims decide.
  */
-export function atCustomer(
+export function customerLock(
   { accountId }: Call,
-  { eventId, customerId }: { readonly eventId: string; readonly customerId: string },
-): MeetingPoint {
+  { eventId, customerId }: Pick<Customer, 'eventId' | 'customerId'>,
+): LockTarget {
   return {
     resource: `customer:${accountId}:${eventId}:${customerId}`,
     contended: { code: 'hold-in-progress', customerId, retryAfterSeconds: inProgressRetryAfterSeconds },
   }
 }
 
-/**
- * Reads in one statement, under the customer's lock, all that a hold is decided by. `wanted`: a scalar of JSON, which may speak of
- * the `event`.
- */
-export async function readSale<Wanted>(
-  tx: Tx,
-  { accountId, eventId, customerId }: Customer,
-  wanted: Prisma.Sql,
-): Promise<Refused | Sale<Wanted>> {
-  const [event] = await tx.$queryRaw<EventRow<Wanted>[]>`
-    SELECT event.id, event.currency, event.sale_opens_at AS "saleOpensAt", event.sale_closes_at AS "saleClosesAt",
-           event.seats_per_customer AS "seatsPerCustomer", clock_timestamp() AS now, ${heldSeats(customerId)} AS "heldSeats",
-           ${wanted} AS wanted
-      FROM events AS event WHERE event.id = ${eventId}::uuid AND event.account_id = ${accountId}::uuid`
+/** Under the customer's lock. Lapsed holds do not count, whether or not the sweeper has written that. */
+export async function readSale(tx: Tx, { accountId, eventId, customerId }: Customer): Promise<Refused | Sale> {
+  const [event] = await tx.read<EventRow>(sql`
+    SELECT id, currency, sale_opens_at AS "saleOpensAt", sale_closes_at AS "saleClosesAt",
+           seats_per_customer AS "seatsPerCustomer", clock_timestamp() AS now,
+           (SELECT coalesce(sum(quantity), 0)::int FROM holds
+             WHERE event_id = events.id AND customer_id = ${customerId} AND state IN ('active', 'checking_out')
+               AND (state = 'checking_out' OR expires_at > clock_timestamp())) AS "heldSeats"
+      FROM events WHERE id = ${eventId}::uuid AND account_id = ${accountId}::uuid`)
   if (!event) return refuse({ code: 'event-not-found', eventId })
   const decision = decideOnSale(event, event.now)
   if (decision.code !== 'on-sale') return refuse(decision)
-  const { currency, ...sale } = event
-  return { kind: 'on-sale', ...sale, currency: toCurrency(currency) }
+  return { kind: 'on-sale', ...event, currency: toCurrency(event.currency) }
 }
 
-/** What lapsed counts no more, whether or not somebody wrote that down. */
-function heldSeats(customerId: string): Prisma.Sql {
-  return Prisma.sql`
-    (SELECT coalesce(sum(quantity), 0)::int FROM holds
-      WHERE event_id = event.id AND customer_id = ${customerId} AND state IN ('active', 'checking_out')
-        AND (state = 'checking_out' OR expires_at > clock_timestamp()))`
-}
-
-interface EventRow<Wanted> extends Omit<Sale<Wanted>, 'kind' | 'currency'> {
+interface EventRow extends Omit<Sale, 'kind' | 'currency'> {
   readonly id: string
   readonly currency: string
   readonly saleOpensAt: Date
   readonly saleClosesAt: Date
-  readonly now: Date
 }
 
-/** Would these be too many for one customer? */
+/** Refuses what would be too much for one customer. */
 export function overLimit(
-  { heldSeats, seatsPerCustomer: mostSeats }: Pick<Sale<unknown>, 'heldSeats' | 'seatsPerCustomer'>,
+  { heldSeats, seatsPerCustomer: mostSeats }: Sale,
   { customerId, quantity }: { readonly customerId: string; readonly quantity: number },
 ): Refusal | null {
   if (heldSeats + quantity <= mostSeats) return null
   return { code: 'customer-holds-too-many', customerId, heldSeats, mostSeats }
-}
-
-export function refuse(refusal: Refusal): Refused {
-  return { kind: 'refused', refusal }
 }

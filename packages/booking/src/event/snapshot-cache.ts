@@ -1,75 +1,74 @@
-export interface Pictures<Picture> {
-  /** The picture of this name, no older than `maxAgeMs` when it was asked for; null: there is none. Fails as `take` does. */
-  get(name: string): Promise<Picture | null>
+export interface SnapshotCache<Snapshot> {
+  /**
+   * The snapshot of this name, at most `maxAgeMs` old when it was requested; null: there is none. Fails as `load` does.
+   */
+  get(name: string): Promise<Snapshot | null>
 }
 
-export interface PicturesOptions<Picture> {
+export interface SnapshotCacheOptions<Snapshot> {
   /** Null: there is nothing of this name, which is not remembered. */
-  readonly take: (name: string) => Promise<Picture | null>
+  readonly load: (name: string) => Promise<Snapshot | null>
   readonly maxAgeMs: number
-  /** What all that are kept may weigh together. The one that was taken longest ago makes room. */
-  readonly mostWeight: number
-  readonly weigh: (picture: Picture) => number
+  /** Of all snapshots together. The oldest ones make room. */
+  readonly maxSize: number
+  readonly sizeOf: (snapshot: Snapshot) => number
   /** Monotonic milliseconds. */
   readonly now?: () => number
 }
 
-interface Taken<Picture> {
-  /** From before the question: it may not show what became true since. */
-  readonly takenAtMs: number
-  readonly picture: Promise<Picture | null>
-  /** Null while it is under way. */
-  weight: number | null
+interface Loaded<Snapshot> {
+  /** From before the query: it may not show what became true since. */
+  readonly loadedAtMs: number
+  readonly snapshot: Promise<Snapshot | null>
+  /** Null while it is loading. */
+  size: number | null
 }
 
 /**
- * Pictures of what changes all the time, shared by all who ask: however many ask, there is one question at a time for a name. Who
- * finds one under way that is too old by now gets the next, which is taken once that one is there, together with all others who
- * came too late for it.
+ * Snapshots of what changes all the time, shared by all readers: however many read, one query of a name runs at a time.
  *
- * Does not guarantee: that what it shows is still so. It is for looking; whoever decides reads the rows.
+ * A reader for whom the running query began too early gets the result of the next one, which starts when the running
+ * one has ended, and serves all readers that came too late for it.
+ * Does not guarantee: that a snapshot is still true. It is for viewing; decisions read the rows.
  */
-export function createPictures<Picture>(options: PicturesOptions<Picture>): Pictures<Picture> {
-  const { take, maxAgeMs, mostWeight, weigh, now = () => performance.now() } = options
-  const latest = new Map<string, Taken<Picture>>()
-  const waiting = new Map<string, Promise<Picture | null>>()
-  let weightOfAll = 0
+export function createSnapshotCache<Snapshot>(options: SnapshotCacheOptions<Snapshot>): SnapshotCache<Snapshot> {
+  const { load, maxAgeMs, maxSize, sizeOf, now = () => performance.now() } = options
+  const latest = new Map<string, Loaded<Snapshot>>()
+  const waiting = new Map<string, Promise<Snapshot | null>>()
+  let totalSize = 0
 
-  function start(name: string): Promise<Picture | null> {
+  function start(name: string): Promise<Snapshot | null> {
     forget(name)
-    const taken: Taken<Picture> = { takenAtMs: now(), picture: take(name), weight: null }
-    latest.set(name, taken)
-    taken.picture.then(
-      (picture) => keep(name, taken, picture),
-      () => keep(name, taken, null),
-    )
-    return taken.picture
+    const loaded: Loaded<Snapshot> = { loadedAtMs: now(), snapshot: load(name), size: null }
+    latest.set(name, loaded)
+    void loaded.snapshot.catch(() => null).then((snapshot) => keep(name, loaded, snapshot))
+    return loaded.snapshot
   }
 
-  function keep(name: string, taken: Taken<Picture>, picture: Picture | null): void {
-    if (picture === null) {
+  function keep(name: string, loaded: Loaded<Snapshot>, snapshot: Snapshot | null): void {
+    if (snapshot === null) {
       forget(name)
       return
     }
-    taken.weight = weigh(picture)
-    weightOfAll += taken.weight
-    for (const [other, { weight }] of latest) {
-      if (weightOfAll <= mostWeight) return
-      if (weight !== null) forget(other)
+    loaded.size = sizeOf(snapshot)
+    totalSize += loaded.size
+    for (const [other, { size }] of latest) {
+      if (totalSize <= maxSize) return
+      if (size !== null) forget(other)
     }
   }
 
   function forget(name: string): void {
-    weightOfAll -= latest.get(name)?.weight ?? 0
+    totalSize -= latest.get(name)?.size ?? 0
     latest.delete(name)
   }
 
-  function startAfter(underWay: Promise<unknown>, name: string): Promise<Picture | null> {
+  function startAfter(running: Promise<unknown>, name: string): Promise<Snapshot | null> {
     const startNext = () => {
       waiting.delete(name)
       return start(name)
     }
-    const next = underWay.then(startNext, startNext)
+    const next = running.then(startNext, startNext)
     waiting.set(name, next)
     return next
   }
@@ -77,9 +76,9 @@ export function createPictures<Picture>(options: PicturesOptions<Picture>): Pict
   return {
     async get(name) {
       const known = latest.get(name)
-      if (known && now() - known.takenAtMs <= maxAgeMs) return known.picture
-      const isUnderWay = known?.weight === null
-      return waiting.get(name) ?? (isUnderWay ? startAfter(known.picture, name) : start(name))
+      if (known && now() - known.loadedAtMs <= maxAgeMs) return known.snapshot
+      const isLoading = known?.size === null
+      return waiting.get(name) ?? (isLoading ? startAfter(known.snapshot, name) : start(name))
     },
   }
 }

@@ -1,19 +1,12 @@
-import { Prisma, type Tx } from '@seatbelt/database'
-
-export interface DeletedClaim {
-  readonly seatId: string
-  readonly holdId: string
-}
+import { type Sql, sql, type Tx } from '@seatbelt/database'
 
 /**
- * Deletes claims, and says which.
+ * Deletes claims, and locks them in the order of their seats before that, as all transactions do that lock several.
  *
- * The array is made first: each claim is locked for it, in the order of the seats, as all do who lock several. Of one that had to be
- * waited for `which` is asked again; and what somebody has made of its seat meanwhile is another claim, which stays.
+ * A claim that was waited for is read again: if `which` no longer holds, it stays.
  */
-export function deleteClaims(tx: Tx, which: Prisma.Sql): Promise<DeletedClaim[]> {
-  return tx.$queryRaw<DeletedClaim[]>(Prisma.sql`
+export function deleteClaims(tx: Tx, which: Sql): void {
+  tx.write(sql`
     DELETE FROM seat_claims WHERE seat_id = ANY (ARRAY(
-      SELECT seat_id FROM seat_claims WHERE ${which} ORDER BY seat_id FOR UPDATE))
-    RETURNING seat_id AS "seatId", hold_id AS "holdId"`)
+      SELECT seat_id FROM seat_claims WHERE ${which} ORDER BY seat_id FOR UPDATE))`)
 }

@@ -1,67 +1,52 @@
-import { Prisma, type Tx } from '@seatbelt/database'
-import type { Hold } from '@seatbelt/domain'
+import { type Sql, sql } from '@seatbelt/database'
 import type { BookingDeps } from '../shared/booking-deps.ts'
-import { type DeletedClaim, deleteClaims } from './delete-claims.ts'
-import { seatNews, tellFree } from './free-hold.ts'
+import { freeHolds, type HoldToFree } from './free-holds.ts'
+import { lockClaims } from './hold-queries.ts'
 
-/** Of booking. The worker that sweeps has no policy for new holds. */
-type SweepDeps = Pick<BookingDeps, 'layers' | 'tell'>
+/** The worker that sweeps has no policy for new holds. */
+type SweepDeps = Pick<BookingDeps, 'payments' | 'publishSeatChange'>
 
 /** Frees many times what one request can want. */
 const mostAtSoldOut = 100
 
 /**
- * Expires holds whose time is over, the oldest first, and says how many: fewer than `limit`, and there is no more.
+ * Expires at most `limit` holds whose time is over, the oldest first, and returns how many.
  *
- * Guarantees: of several at once each takes other holds, and none waits for one that somebody is deciding about. What was taken over
- * since stays with its new owner. Nothing depends on it: it tidies up, so that whoever watches sees what is free.
- * Fails with: database faults; what was not expired is next time.
+ * Guarantees: sweeps at the same time expire different holds, and none waits for a hold that is locked. Seats that were
+ * taken over stay with their new owner. No operation depends on the sweep: it shows what is free.
+ * Fails with: database errors; the next sweep expires the rest.
  */
 export function expireHolds(deps: SweepDeps, limit: number): Promise<number> {
-  return expire(deps, Prisma.sql`true`, Prisma.sql`LIMIT ${limit} FOR UPDATE SKIP LOCKED`)
+  return expire(deps, sql`true`, sql`LIMIT ${limit} FOR UPDATE SKIP LOCKED`)
 }
 
 /**
- * The same for one tier, before it is called sold out. It waits for whoever is at one of them: he may be freeing it. All who wait
- * for several take them in one order.
+ * Expires the lapsed holds of one tier, before the tier is called sold out.
+ *
+ * It waits for a hold that is locked, because its owner may be freeing it. Holds are locked in one order.
  */
 export function expireHoldsOfTier(deps: SweepDeps, tierId: string): Promise<number> {
-  return expire(deps, Prisma.sql`tier_id = ${tierId}::uuid`, Prisma.sql`LIMIT ${mostAtSoldOut} FOR UPDATE`)
+  return expire(deps, sql`tier_id = ${tierId}::uuid`, sql`LIMIT ${mostAtSoldOut} FOR UPDATE`)
 }
 
-/** Holds, then claims, then tiers, as everywhere. The statement's time, because no index helps with the clock's. */
-function expire(deps: SweepDeps, which: Prisma.Sql, locking: Prisma.Sql): Promise<number> {
-  const news = seatNews(deps)
-  return deps.layers.transaction(async (tx) => {
-    const expired = await tx.$queryRaw<Expired[]>`
-      UPDATE holds SET state = 'expired' WHERE id = ANY (ARRAY(
-        SELECT id FROM holds WHERE ${which} AND state = 'active' AND expires_at <= statement_timestamp()
-         ORDER BY expires_at, id ${locking}))
-      RETURNING id, account_id AS "accountId", event_id AS "eventId", tier_id AS "tierId", quantity`
-    const freed = await deleteClaimsOf(tx, expired)
-    await giveBackPlaces(tx, expired)
-    for (const hold of expired) {
-      const seatIds = freed.filter(({ holdId }) => holdId === hold.id).map(({ seatId }) => seatId)
-      tellFree(news, tx, { ...hold, seatIds })
-    }
-    return expired.length
+/**
+ * No advisory lock: the rows of the holds are locked, then claims, then tiers, as everywhere.
+ *
+ * By the statement's time, because no index helps with the clock's.
+ */
+function expire(deps: SweepDeps, which: Sql, locking: Sql): Promise<number> {
+  return deps.payments.layers.transaction(async (tx) => {
+    const lapsed = await tx.read<Omit<HoldToFree, 'claimedIds'>>(sql`
+      SELECT id, account_id AS "accountId", event_id AS "eventId", tier_id AS "tierId", quantity
+        FROM holds WHERE ${which} AND state = 'active' AND expires_at <= statement_timestamp()
+       ORDER BY expires_at, id ${locking}`)
+    if (lapsed.length === 0) return 0
+    const claims = await lockClaims(tx, sql`SELECT unnest(${lapsed.map(({ id }) => id)}::uuid[])`)
+    const toFree = lapsed.map((hold) => ({
+      ...hold,
+      claimedIds: claims.filter(({ holdId }) => holdId === hold.id).map(({ seatId }) => seatId),
+    }))
+    freeHolds(deps, tx, toFree, 'expired')
+    return lapsed.length
   })
-}
-
-type Expired = Pick<Hold, 'id' | 'accountId' | 'eventId' | 'tierId' | 'quantity'>
-
-/** Those of all at once, so that they are locked in one order; by hold, because a claim that was made since is another hold's. */
-async function deleteClaimsOf(tx: Tx, expired: readonly Expired[]): Promise<DeletedClaim[]> {
-  const holdIds = expired.filter(({ tierId }) => tierId === null).map(({ id }) => id)
-  if (holdIds.length === 0) return []
-  return deleteClaims(tx, Prisma.sql`hold_id = ANY (${holdIds}::uuid[]) AND NOT pinned`)
-}
-
-/** Never below nothing, whatever was done to a counter by hand: one that is wrong must not keep all that lapsed from expiring. */
-async function giveBackPlaces(tx: Tx, expired: readonly Expired[]): Promise<void> {
-  const tierIds = [...new Set(expired.map(({ tierId }) => tierId).filter((id) => id !== null))].sort()
-  for (const tierId of tierIds) {
-    const places = expired.reduce((sum, hold) => sum + (hold.tierId === tierId ? hold.quantity : 0), 0)
-    await tx.$executeRaw`UPDATE tiers SET held = greatest(0, held - ${places}) WHERE id = ${tierId}::uuid`
-  }
 }

@@ -1,25 +1,24 @@
-import { Prisma, type Tx } from '@seatbelt/database'
-import { type Call, type Guarded, guardTransaction } from '@seatbelt/safety'
-import { atCustomer, overLimit, readSale, refuse } from '../event/read-sale.ts'
+import { type Sql, sql } from '@seatbelt/database'
+import type { Call } from '@seatbelt/domain'
+import { type Guarded, guardTransaction } from '@seatbelt/safety'
+import { customerLock, overLimit, readSale } from '../event/read-sale.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
-import { claimSeats } from './claim-seats.ts'
-import { answerHeld } from './hold-created-answer.ts'
+import type { Wanted } from '../shared/operations.ts'
+import { refuse } from '../shared/refuse.ts'
+import { claimSeats, createHold } from './create-hold.ts'
 
-export interface AdjacentSeats {
-  readonly eventId: string
-  readonly customerId: string
-  readonly sectionId: string
-  readonly quantity: number
-}
+type AdjacentSeats = Wanted<'adjacent'>
 
-/** In a crowd others are at the best seats too. Each try looks farther around, so that few lose more than twice. */
+/** In a crowd, others want the best seats too. Each try looks farther around, so that few lose more than twice. */
 const mostTries = 5
 /** The first try takes the best run there is. Each next one chooses among so many times as many. */
 const spread = 4
 
 /**
- * Holds free seats side by side: the best of a section, as long as few are at it. Whoever finds the chosen ones taken in the
- * meantime chooses anew, and hears `seats-taken` with the last ones where others were faster each time.
+ * Holds free seats side by side, the best of a section.
+ *
+ * A request whose chosen seats were taken meanwhile chooses anew. After the last try it is refused with `seats-taken`
+ * and the seats that it chose last.
  */
 export async function holdAdjacentSeats(deps: BookingDeps, call: Call, wanted: AdjacentSeats): Promise<Guarded<never>> {
   for (let failures = 0; ; failures += 1) {
@@ -29,43 +28,39 @@ export async function holdAdjacentSeats(deps: BookingDeps, call: Call, wanted: A
   }
 }
 
-function tryOnce(deps: BookingDeps, call: Call, asked: AdjacentSeats, amongBest: number): Promise<Guarded<never>> {
-  const { layers, payments, policy } = deps
-  const { eventId, customerId, sectionId, quantity } = asked
-  const { accountId } = call
-  return guardTransaction(layers, call, {
-    ...atCustomer(call, asked),
+function tryOnce(deps: BookingDeps, call: Call, wanted: AdjacentSeats, amongBest: number): Promise<Guarded<never>> {
+  const { eventId, sectionId, quantity } = wanted
+  const customer = { ...wanted, accountId: call.accountId }
+  return guardTransaction(deps.payments.layers, call, {
+    lockOn: customerLock(call, wanted),
     work: async (tx, rollBack) => {
-      const sale = await readSale<number | null>(tx, { accountId, eventId, customerId }, priceOf(sectionId))
+      const [sale, [section]] = await Promise.all([
+        readSale(tx, customer),
+        tx.read<{ priceMinor: number }>(sql`
+          SELECT price_minor AS "priceMinor" FROM event_sections
+           WHERE id = ${sectionId}::uuid AND event_id = ${eventId}::uuid`),
+      ])
       if (sale.kind === 'refused') return sale
-      const { wanted: priceMinor, currency } = sale
-      if (priceMinor === null) return refuse({ code: 'section-not-found', sectionId })
-      const tooMany = overLimit(sale, asked)
+      if (!section) return refuse({ code: 'section-not-found', sectionId })
+      const tooMany = overLimit(sale, wanted)
       if (tooMany) return refuse(tooMany)
-      const run = await chooseRun(tx, { sectionId, quantity, amongBest })
+      const random = deps.payments.runtime.random()
+      const [run] = await tx.read<Run>(chooseRun({ sectionId, quantity, amongBest, random }))
       if (!run) return refuse({ code: 'no-adjacent-seats', sectionId, quantity })
-      const claimed = await claimSeats(tx, {
-        ...{ id: payments.newId(), accountId, eventId, customerId, currency, ...run },
-        amountMinor: quantity * priceMinor,
-        holdMs: policy.holdMs,
-      })
-      if (claimed.kind === 'taken') return rollBack(refuse({ code: 'seats-taken', seatIds: claimed.seatIds }))
-      return answerHeld(deps, tx, claimed.hold)
+      const amountMinor = quantity * section.priceMinor
+      const hold = createHold(deps, tx, sale, { ...customer, seatIds: run.seatIds, amountMinor })
+      await claimSeats(tx, rollBack, hold, run)
+      return { kind: 'done', answer: deps.renderings.holdCreated(hold) }
     },
   })
-}
-
-function priceOf(sectionId: string): Prisma.Sql {
-  return Prisma.sql`
-    (SELECT to_json(price_minor) FROM event_sections AS section
-      WHERE section.id = ${sectionId}::uuid AND section.event_id = event.id)`
 }
 
 export interface RunWanted {
   readonly sectionId: string
   readonly quantity: number
-  /** One of so many, by chance. */
+  /** One of so many, which `random` chooses: at least 0 and less than 1. */
   readonly amongBest: number
+  readonly random: number
 }
 
 export interface Run {
@@ -74,18 +69,20 @@ export interface Run {
 }
 
 /**
- * A run of free seats whose numbers follow each other in one row: the front row first, then the nearest to the row's middle. Seats
- * for wheelchairs are not given away to whoever did not ask for them.
+ * A run of free seats whose numbers follow each other in one row: the front row first, then the nearest to the row's
+ * middle. Seats for wheelchairs are only held by a customer who names them.
  *
- * Only a choice: what it took for free is decided by the claims. Hence the statement's time and not the clock's, which would be
- * asked for every seat.
+ * It is a proposal: the claims decide whether the seats are free. So it reads the statement's time and not the clock's,
+ * which would be read for every seat.
  */
-export async function chooseRun(tx: Tx, { sectionId, quantity, amongBest }: RunWanted): Promise<Run | null> {
-  const [run] = await tx.$queryRaw<Run[]>`
+export function chooseRun({ sectionId, quantity, amongBest, random }: RunWanted): Sql {
+  return sql`
     WITH claim AS MATERIALIZED (
-      SELECT seat_id, pinned OR expires_at > statement_timestamp() AS live FROM seat_claims WHERE section_id = ${sectionId}::uuid),
+      SELECT seat_id, pinned OR expires_at > statement_timestamp() AS live
+        FROM seat_claims WHERE section_id = ${sectionId}::uuid),
     free AS (
-      SELECT row_position, number, lead(number, ${quantity - 1}) OVER (PARTITION BY row_position ORDER BY number) AS last
+      SELECT row_position, number,
+             lead(number, ${quantity - 1}) OVER (PARTITION BY row_position ORDER BY number) AS last
         FROM seats
        WHERE section_id = ${sectionId}::uuid AND NOT accessible
          AND NOT EXISTS (SELECT FROM claim WHERE claim.seat_id = seats.id AND live)),
@@ -96,11 +93,13 @@ export async function chooseRun(tx: Tx, { sectionId, quantity, amongBest }: RunW
       SELECT row_position, number AS first, last FROM free JOIN middles USING (row_position)
        WHERE last = number + ${quantity - 1}
        ORDER BY row_position, abs(number + last - twice_middle), number LIMIT ${amongBest}),
-    chosen AS (SELECT * FROM best ORDER BY random() LIMIT 1)
+    chosen AS (
+      SELECT * FROM best ORDER BY row_position, first
+      OFFSET floor(${random}::float8 * (SELECT count(*) FROM best)) LIMIT 1)
     SELECT array_agg(seat.id) AS "seatIds", bool_or(claim.seat_id IS NOT NULL) AS "someLapsed"
-      FROM chosen JOIN seats AS seat
-           ON seat.section_id = ${sectionId}::uuid AND seat.row_position = chosen.row_position AND seat.number BETWEEN first AND last
+      FROM chosen
+      JOIN seats AS seat ON seat.section_id = ${sectionId}::uuid AND seat.row_position = chosen.row_position
+                        AND seat.number BETWEEN first AND last
       LEFT JOIN claim ON claim.seat_id = seat.id
     HAVING count(*) > 0`
-  return run ?? null
 }

@@ -1,8 +1,8 @@
-import { inProgressRetryAfterSeconds } from '@seatbelt/domain'
-import type { Call, MeetingPoint } from '@seatbelt/safety'
+import { type Call, inProgressRetryAfterSeconds } from '@seatbelt/domain'
+import type { LockTarget } from '@seatbelt/safety'
 
-/** Where those meet who decide about one hold. The account is in it: a stranger contends with nobody. */
-export function atHold({ accountId }: Call, holdId: string): MeetingPoint {
+/** The lock of all operations that decide about one hold. The account is part of it, so that accounts never contend. */
+export function holdLock({ accountId }: Call, holdId: string): LockTarget {
   return {
     resource: `hold:${accountId}:${holdId}`,
     contended: { code: 'hold-checking-out', holdId, retryAfterSeconds: inProgressRetryAfterSeconds },

@@ -1,36 +1,36 @@
-import { mostSeatsPerHold, type Refusal } from '@seatbelt/domain'
-import type { Call, Guarded } from '@seatbelt/safety'
-import { refuse } from '../event/read-sale.ts'
+import { type Call, mostSeatsPerHold, type Refusal } from '@seatbelt/domain'
+import type { Guarded } from '@seatbelt/safety'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { HoldRequest, NewHold } from '../shared/operations.ts'
+import { refuse } from '../shared/refuse.ts'
 import { holdAdjacentSeats } from './hold-adjacent-seats.ts'
 import { holdChosenSeats } from './hold-chosen-seats.ts'
 import { holdPlaces } from './hold-places.ts'
 
 /**
- * Sets seats or places aside for a while, at the price of this moment: all that is asked for, or nothing.
+ * Reserves seats or places for a while, at the price of this moment: all of them, or nothing.
  *
- * Guarantees: no seat is held twice, and no more places than there are, whatever else goes on. Nothing depends on the sweeper:
- * what has lapsed is taken over by whoever wants it.
- * Refuses in this order: what no event could serve, the event, its sale, what is wanted of it, the customer's limit, and at last
- * what others have. Nothing is changed then.
+ * Guarantees: no seat is held twice, and no more places than there are, whatever happens at the same time. It does not
+ * depend on the sweeper: a lapsed claim is taken over by the next request for its seat.
+ * Refuses in this order: what no event could serve, the event, its sale, the wanted seats or places, the customer's
+ * limit, and what others have. A refusal changes nothing.
  */
-export async function holdSeats(deps: BookingDeps, call: Call, { of, ...who }: NewHold): Promise<Guarded<never>> {
-  const refusal = misshapen(of)
+export async function holdSeats(deps: BookingDeps, call: Call, { of, ...customer }: NewHold): Promise<Guarded<never>> {
+  const refusal = validateRequest(of)
   if (refusal) return refuse(refusal)
   switch (of.kind) {
     case 'seats':
-      return holdChosenSeats(deps, call, { ...who, ...of })
+      return holdChosenSeats(deps, call, { ...customer, ...of })
     case 'places':
-      return holdPlaces(deps, call, { ...who, ...of })
+      return holdPlaces(deps, call, { ...customer, ...of })
     case 'adjacent':
-      return holdAdjacentSeats(deps, call, { ...who, ...of })
+      return holdAdjacentSeats(deps, call, { ...customer, ...of })
     default:
       return of satisfies never
   }
 }
 
-function misshapen(of: HoldRequest): Refusal | null {
+function validateRequest(of: HoldRequest): Refusal | null {
   const quantity = of.kind === 'seats' ? of.seatIds.length : of.quantity
   if (quantity < 1) return { code: 'quantity-not-positive', quantity }
   if (quantity > mostSeatsPerHold) return { code: 'too-many-seats', mostSeats: mostSeatsPerHold }

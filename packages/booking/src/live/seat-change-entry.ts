@@ -1,11 +1,10 @@
-import type { SeatChange } from './seat-change.ts'
-import type { SeatNews } from './seat-change-log.ts'
+import type { SeatChange, SeatEvent } from './seat-change.ts'
 
-/** The field of an entry, and what it says where changes were lost before it. */
+/** The field of an entry, and its value where changes were lost before it. */
 export const entryField = 'change'
 export const lossEntry = 'lost'
 
-/** A position as Redis has it, of at most fifteen digits each, which numbers can hold. */
+/** A position as Redis writes it. Each part has at most fifteen digits, which a number can hold. */
 const position = /^(\d{1,15})-(\d{1,15})$/
 
 export function isPosition(text: string): boolean {
@@ -24,8 +23,8 @@ export function writeEntry({ eventId: _, ...change }: SeatChange): string {
   return JSON.stringify(change)
 }
 
-/** What cannot be read was written by another version: somebody who follows must not take it for nothing. */
-export function readEntry(eventId: string, id: string, fields: readonly string[]): SeatNews {
+/** An entry that cannot be read was written by another version, so a follower must read the map. */
+export function readEntry(eventId: string, id: string, fields: readonly string[]): SeatEvent {
   const text = fields[fields.indexOf(entryField) + 1] ?? lossEntry
   if (text === lossEntry) return { kind: 'reset', id }
   try {

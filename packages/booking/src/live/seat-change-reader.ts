@@ -2,205 +2,194 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { Counter } from 'prom-client'
+import type { SeatChangeLogOptions, SeatEvent, SeatEventListener } from './seat-change.ts'
 import { comparePositions, readEntry } from './seat-change-entry.ts'
-import type { NewsListener, SeatChangeLog, SeatChangeLogOptions, SeatNews } from './seat-change-log.ts'
 
-/** One who follows. Until he has what he missed, what comes is kept for him. */
+/** Until a follower has received what it missed, new events are kept for it. */
 interface Follower {
-  readonly listener: NewsListener
-  /** Up to here he was told. */
+  readonly listener: SeatEventListener
+  /** Of the last event that it received. */
   position: string
-  kept: SeatNews[] | null
+  kept: SeatEvent[] | null
 }
 
-/** An event that somebody follows. */
+/** An event that has followers. */
 interface Channel {
   readonly eventId: string
   readonly followers: Set<Follower>
-  /** Up to here it was read. Null until that is known. */
+  /** Null until the end of the stream is known. */
   readUpTo: string | null
 }
 
 /** Shorter than the time after which a silent connection is given up. */
 const blockMs = 2_000
-/** Beyond that, the answer to a blocking read does not come any more. */
+/** After that, the answer to a blocking read is lost. */
 const readMs = 2 * blockMs
-/** How long changes are gathered before the next read: nobody sees the difference, and many are told with one write. */
+/** How long changes are gathered before the next read: no viewer notices, and many are sent with one write. */
 const gatherMs = 100
 const mostPerRead = 500
-/** A client that is further behind is served better by the map. */
+/** For a client that is further behind, the map is smaller. */
 const mostMissed = 1_000
-/** What one who has not begun yet may have to wait for. */
+/** For a follower that has not begun yet. */
 const mostKept = 2 * mostMissed
 /** Between tries while Redis is away. */
 const retryMs = 250
 /**
- * How long before its beginning a new follower is told of: longer than a picture of the seats can be old. Who asks for the map once
- * he follows therefore misses nothing in between.
+ * A new follower also receives the changes of this time before: longer than a snapshot of the seats can be old. So a
+ * client that reads the map once it follows misses nothing in between.
  */
 const overlapMs = 1_000
 const emptyStream = '0-0'
 
-/** Follows all events that anybody here follows, with one connection that blocks. */
-export function createSeatChangeReader(
-  options: Required<SeatChangeLogOptions>,
-): Pick<SeatChangeLog, 'follow' | 'close'> {
-  const { redis, keyPrefix } = options
-  const resets = new Counter({
-    name: 'seat_change_resets_total',
-    help: 'How often somebody who follows an event was told that something may be missing.',
-    registers: [options.registry],
-  })
-  const channels = new Map<string, Channel>()
-  // What is appended to it ends a blocking read, so that the next one has the events that were added.
-  const wakeKey = `${keyPrefix}wake:${randomUUID()}`
-  const connection = redis.duplicate({ lazyConnect: true, commandTimeout: readMs })
-  let isInterrupted = false
-  let isClosed = false
-  let reading: Promise<void> | null = null
-  connection.on('error', () => undefined)
-  connection.on('close', () => {
-    isInterrupted = true
-  })
+/** Follows all events that have followers in this process, by one connection that blocks. */
+export class SeatChangeReader {
+  readonly #redis: Redis
+  readonly #keyPrefix: string
+  readonly #resets: Counter
+  readonly #channels = new Map<string, Channel>()
+  /** An entry of this stream ends a blocking read, so that the next one has the events that were added. */
+  readonly #wakeKey: string
+  readonly #connection: Redis
+  #isInterrupted = false
+  #isClosed = false
+  #reading: Promise<void> | null = null
 
-  function tell(follower: Follower, news: readonly SeatNews[]): void {
-    if (follower.kept) {
-      follower.kept.push(...news)
-      if (follower.kept.length > mostKept) follower.kept = [{ kind: 'reset', id: news.at(-1)?.id ?? emptyStream }]
-      return
-    }
-    const isNew = ({ kind, id }: SeatNews) => kind !== 'change' || comparePositions(id, follower.position) > 0
-    const fresh = news.every(isNew) ? news : news.filter(isNew)
-    follower.position = fresh.at(-1)?.id ?? follower.position
-    resets.inc(fresh.filter(({ kind }) => kind === 'reset').length)
-    if (fresh.length > 0) follower.listener(fresh)
-  }
-
-  function tellAll({ followers }: Channel, news: readonly SeatNews[]): void {
-    for (const follower of followers) tell(follower, news)
-  }
-
-  async function read(): Promise<void> {
-    let wokenUpTo = emptyStream
-    if (connection.status === 'wait') await connection.connect().catch(() => undefined)
-    // Whoever is followed by now was read just before.
-    isInterrupted = false
-    for (;;) {
-      const followed = [...channels.values()].filter((channel) => channel.readUpTo !== null)
-      if (isClosed || followed.length === 0) break
-      try {
-        if (isInterrupted) await resume(connection, followed)
-        const keys = followed.map(({ eventId }) => keyPrefix + eventId)
-        const positions = followed.map(({ readUpTo }) => readUpTo ?? emptyStream)
-        const streams = await readStreams(connection, [wakeKey, ...keys], [wokenUpTo, ...positions])
-        wokenUpTo = streams.get(wakeKey)?.at(-1)?.[0] ?? wokenUpTo
-        for (const channel of followed) deliver(channel, streams.get(keyPrefix + channel.eventId) ?? [])
-        await pause(gatherMs)
-      } catch {
-        isInterrupted = true
-        await pause(retryMs)
-      }
-    }
-    // At once, and not when somebody hears of it: who comes in between must find that nobody reads.
-    reading = null
-  }
-
-  function deliver(channel: Channel, entries: readonly Entry[]): void {
-    if (entries.length === 0) return
-    channel.readUpTo = entries.at(-1)?.[0] ?? channel.readUpTo
-    tellAll(
-      channel,
-      entries.map(([id, fields]) => readEntry(channel.eventId, id, fields)),
-    )
-  }
-
-  /** Redis was away: what should have been written meanwhile may be missing, and what was read before may be gone. */
-  async function resume(client: Redis, followed: readonly Channel[]): Promise<void> {
-    const ends = await Promise.all(followed.map(({ eventId }) => readEnd(client, keyPrefix + eventId)))
-    isInterrupted = false
-    followed.forEach((channel, index) => {
-      const id = ends[index] ?? emptyStream
-      channel.readUpTo = id
-      tellAll(channel, [{ kind: 'reset', id }])
+  constructor({ redis, registry, keyPrefix }: Required<SeatChangeLogOptions>) {
+    this.#redis = redis
+    this.#keyPrefix = keyPrefix
+    this.#wakeKey = `${keyPrefix}wake:${randomUUID()}`
+    this.#resets = new Counter({
+      name: 'seat_change_resets_total',
+      help: 'How often a follower of an event received a reset: changes may be missing.',
+      registers: [registry],
+    })
+    this.#connection = redis.duplicate({ lazyConnect: true, commandTimeout: readMs })
+    this.#connection.on('error', () => undefined)
+    this.#connection.on('close', () => {
+      this.#isInterrupted = true
     })
   }
 
-  function add(eventId: string, follower: Follower): Channel {
-    const channel = channels.get(eventId) ?? { eventId, followers: new Set(), readUpTo: null }
+  async follow(eventId: string, after: string | null, listener: SeatEventListener): Promise<(() => void) | null> {
+    const follower: Follower = { listener, position: emptyStream, kept: [] }
+    const channel = this.#add(eventId, follower)
+    try {
+      if (this.#isClosed) throw new Error('the log is closed')
+      const { end, events } = await readMissed(this.#redis, eventId, this.#keyPrefix + eventId, after)
+      await this.#include(channel, end)
+      const kept = follower.kept ?? []
+      follower.kept = null
+      this.#deliver(follower, events)
+      this.#deliver(follower, kept)
+      return () => this.#remove(channel, follower)
+    } catch {
+      this.#remove(channel, follower)
+      return null
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#connection.disconnect()
+    await this.#reading
+  }
+
+  #add(eventId: string, follower: Follower): Channel {
+    const channel = this.#channels.get(eventId) ?? { eventId, followers: new Set(), readUpTo: null }
     channel.followers.add(follower)
-    channels.set(eventId, channel)
+    this.#channels.set(eventId, channel)
     return channel
   }
 
-  function remove(channel: Channel, follower: Follower): void {
+  #remove(channel: Channel, follower: Follower): void {
     channel.followers.delete(follower)
-    if (channel.followers.size === 0 && channels.get(channel.eventId) === channel) channels.delete(channel.eventId)
+    if (channel.followers.size === 0 && this.#channels.get(channel.eventId) === channel)
+      this.#channels.delete(channel.eventId)
   }
 
-  /** From now on the reading includes it. */
-  async function include(channel: Channel, end: string): Promise<void> {
+  /** From now on the reading includes the channel. */
+  async #include(channel: Channel, end: string): Promise<void> {
     if (channel.readUpTo !== null) return
     channel.readUpTo = end
-    reading ??= read()
-    await redis.xadd(wakeKey, 'MAXLEN', 1, '*', 'wake', '1')
-    await redis.pexpire(wakeKey, readMs)
+    this.#reading ??= this.#read()
+    await this.#redis.xadd(this.#wakeKey, 'MAXLEN', 1, '*', 'wake', '1')
+    await this.#redis.pexpire(this.#wakeKey, readMs)
   }
 
-  return {
-    async follow(eventId, after, listener) {
-      const follower: Follower = { listener, position: emptyStream, kept: [] }
-      const channel = add(eventId, follower)
+  async #read(): Promise<void> {
+    let wokenUpTo = emptyStream
+    if (this.#connection.status === 'wait') await this.#connection.connect().catch(() => undefined)
+    // The channels that are included by now were read just before.
+    this.#isInterrupted = false
+    for (;;) {
+      const followed = [...this.#channels.values()].filter((channel) => channel.readUpTo !== null)
+      if (this.#isClosed || followed.length === 0) break
       try {
-        if (isClosed) throw new Error('the log is closed')
-        const missed = await readMissed(redis, keyPrefix + eventId, after)
-        await include(channel, missed.end)
-        const kept = follower.kept ?? []
-        follower.kept = null
-        tell(follower, toNews(eventId, missed))
-        tell(follower, kept)
-        return () => remove(channel, follower)
+        if (this.#isInterrupted) await this.#resume(followed)
+        const keys = followed.map(({ eventId }) => this.#keyPrefix + eventId)
+        const positions = followed.map(({ readUpTo }) => readUpTo ?? emptyStream)
+        const where = [this.#wakeKey, ...keys, wokenUpTo, ...positions]
+        const read = await this.#connection.xread('COUNT', mostPerRead, 'BLOCK', blockMs, 'STREAMS', ...where)
+        const streams = new Map<string, readonly Entry[]>(read)
+        wokenUpTo = streams.get(this.#wakeKey)?.at(-1)?.[0] ?? wokenUpTo
+        for (const channel of followed) this.#receive(channel, streams.get(this.#keyPrefix + channel.eventId) ?? [])
+        await pause(gatherMs)
       } catch {
-        remove(channel, follower)
-        return null
+        this.#isInterrupted = true
+        await pause(retryMs)
       }
-    },
-    async close() {
-      isClosed = true
-      connection.disconnect()
-      await reading
-    },
+    }
+    // Not after a turn of the event loop: a follower that is added in between must start a new reading.
+    this.#reading = null
+  }
+
+  #receive(channel: Channel, entries: readonly Entry[]): void {
+    if (entries.length === 0) return
+    channel.readUpTo = entries.at(-1)?.[0] ?? channel.readUpTo
+    const events = entries.map(([id, fields]) => readEntry(channel.eventId, id, fields))
+    for (const follower of channel.followers) this.#deliver(follower, events)
+  }
+
+  /** Redis was away: changes of that time may be missing, and entries that were read before may be gone. */
+  async #resume(followed: readonly Channel[]): Promise<void> {
+    const ends = await Promise.all(followed.map(({ eventId }) => readEnd(this.#connection, this.#keyPrefix + eventId)))
+    this.#isInterrupted = false
+    followed.forEach((channel, index) => {
+      const id = ends[index] ?? emptyStream
+      channel.readUpTo = id
+      for (const follower of channel.followers) this.#deliver(follower, [{ kind: 'reset', id }])
+    })
+  }
+
+  #deliver(follower: Follower, events: readonly SeatEvent[]): void {
+    if (follower.kept) {
+      follower.kept.push(...events)
+      if (follower.kept.length > mostKept) follower.kept = [{ kind: 'reset', id: events.at(-1)?.id ?? emptyStream }]
+      return
+    }
+    const isNew = ({ kind, id }: SeatEvent) => kind !== 'change' || comparePositions(id, follower.position) > 0
+    const fresh = events.every(isNew) ? events : events.filter(isNew)
+    follower.position = fresh.at(-1)?.id ?? follower.position
+    this.#resets.inc(fresh.filter(({ kind }) => kind === 'reset').length)
+    if (fresh.length > 0) follower.listener(fresh)
   }
 }
 
 type Entry = readonly [id: string, fields: string[]]
-
-async function readStreams(
-  client: Redis,
-  keys: readonly string[],
-  positions: readonly string[],
-): Promise<ReadonlyMap<string, readonly Entry[]>> {
-  const streams = await client.xread('COUNT', mostPerRead, 'BLOCK', blockMs, 'STREAMS', ...keys, ...positions)
-  return new Map(streams ?? [])
-}
 
 async function readEnd(client: Redis, key: string): Promise<string> {
   const [last] = await client.xrevrange(key, '+', '-', 'COUNT', 1)
   return last?.[0] ?? emptyStream
 }
 
-interface Missed {
-  readonly end: string
-  /** Null: nobody can say what was missed, or it is too much. */
-  readonly entries: readonly Entry[] | null
-  /** Where the following begins. */
-  readonly from: string
-}
-
 /**
- * What came after a position. It is all there if the position itself is, because the oldest are dropped first; and that is looked at
- * last, so that what is dropped meanwhile is noticed. The end is read first: what is appended in between is read twice, not never.
+ * Reads what came after a position. It is complete if the position itself is still there, because the oldest entries
+ * are dropped first. If it is not complete, or too much, the follower receives a reset.
+ *
+ * The position is read last, so that a drop in between is noticed. The end is read first: an entry that is appended in
+ * between is read twice, and not missed.
  */
-async function readMissed(redis: Redis, key: string, after: string | null): Promise<Missed> {
+async function readMissed(redis: Redis, eventId: string, key: string, after: string | null) {
   const from = after ?? (await positionBefore(redis, overlapMs))
   const [end, entries, here] = await Promise.all([
     readEnd(redis, key),
@@ -208,15 +197,14 @@ async function readMissed(redis: Redis, key: string, after: string | null): Prom
     after === null ? null : redis.xrange(key, after, after),
   ])
   const isWhole = here === null || here.length > 0
-  return { end, from, entries: isWhole && entries.length <= mostMissed ? entries : null }
+  const events: SeatEvent[] =
+    isWhole && entries.length <= mostMissed
+      ? [{ kind: 'start', id: from }, ...entries.map(([id, fields]) => readEntry(eventId, id, fields))]
+      : [{ kind: 'reset', id: end }]
+  return { end, events }
 }
 
 async function positionBefore(redis: Redis, ms: number): Promise<string> {
   const [seconds, microseconds] = await redis.time()
   return `${Math.floor(Number(seconds) * 1_000 + Number(microseconds) / 1_000) - ms}-0`
-}
-
-function toNews(eventId: string, { end, entries, from }: Missed): SeatNews[] {
-  if (entries === null) return [{ kind: 'reset', id: end }]
-  return [{ kind: 'start', id: from }, ...entries.map(([id, fields]) => readEntry(eventId, id, fields))]
 }

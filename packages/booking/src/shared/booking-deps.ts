@@ -1,20 +1,17 @@
-import type { PaymentDeps, PaymentLayers } from '@seatbelt/payments'
-import type { SeatHintLayer } from '@seatbelt/safety'
-import type { TellSeatChange } from '../live/seat-change.ts'
+import type { PaymentDeps } from '@seatbelt/payments'
+import type { SeatPreCheckLayer } from '@seatbelt/safety'
+import type { PublishSeatChange } from '../live/seat-change.ts'
 import type { BookingRenderings } from './operations.ts'
 
-/** What the operations are made of. Plain arguments; whoever composes decides. */
+/** The dependencies of the operations. */
 export interface BookingDeps {
-  /** Its `renderings` are those of payments. */
+  /** Also the layers, the database and the runtime. Its `renderings` are those of payments. */
   readonly payments: PaymentDeps
-  readonly layers: BookingLayers
+  /** Layer 0. */
+  readonly seatPreCheck: SeatPreCheckLayer
   readonly renderings: BookingRenderings
   readonly policy: BookingPolicy
-  readonly tell: TellSeatChange
-}
-
-export interface BookingLayers extends PaymentLayers {
-  readonly seatHint: SeatHintLayer
+  readonly publishSeatChange: PublishSeatChange
 }
 
 export interface BookingPolicy {

@@ -1,18 +1,20 @@
 import type {
   Booking,
+  Call,
   CancellationOutcome,
   CheckoutOutcome,
-  Currency,
   Event,
   Hold,
+  RecordedAnswer,
   Seat,
   SeatState,
   Section,
+  Tier,
 } from '@seatbelt/domain'
 import type { Listed, Page } from '@seatbelt/payments'
-import type { Call, Guarded, RecordedAnswer } from '@seatbelt/safety'
+import type { Guarded } from '@seatbelt/safety'
 
-/** What the booking backend can do. Made by `createBookingOperations`; the lab makes unsafe twins of it. */
+/** The operations of the booking backend. Made by `createBookingOperations`; the lab makes unsafe twins of it. */
 export interface BookingOperations {
   createEvent(call: Call, event: NewEvent): Promise<Guarded<never>>
   /** All of what is asked for, or nothing. */
@@ -21,48 +23,38 @@ export interface BookingOperations {
   extendHold(call: Call, hold: OwnHold): Promise<Guarded<never>>
   releaseHold(call: Call, hold: OwnHold): Promise<Guarded<never>>
   checkOut(call: Call, checkout: NewCheckout): Promise<CheckoutResult>
-  /** Gives back what is left of its payment, and the seats. */
+  /** Refunds what is left of its payment, and frees its seats. */
   cancelBooking(call: Call, bookingId: string): Promise<CancellationResult>
   findEvent(accountId: string, eventId: string): Promise<Event | null>
   listEvents(accountId: string, page: Page): Promise<Listed<Event>>
-  /** Null: there is no such event. At most `pictureMaxAgeMs` old. */
+  /** Null: there is no such event. At most `snapshotMaxAgeMs` old. */
   readAvailability(accountId: string, eventId: string): Promise<Availability | null>
-  /** Null: there is no such section in such an event. As old as that. */
+  /** Null: there is no such section in such an event. At most `snapshotMaxAgeMs` old. */
   readSeatMap(accountId: string, eventId: string, sectionId: string): Promise<SeatMap | null>
   findHold(accountId: string, holdId: string): Promise<Hold | null>
   findBooking(accountId: string, bookingId: string): Promise<Booking | null>
 }
 
-export interface NewEvent {
-  readonly name: string
-  readonly currency: Currency
-  readonly saleOpensAt: Date
-  readonly saleClosesAt: Date
-  readonly seatsPerCustomer: number
+export interface NewEvent extends Omit<Event, 'id' | 'accountId' | 'createdAt' | 'sections' | 'tiers'> {
   readonly sections: readonly NewSection[]
-  readonly tiers: readonly NewTier[]
+  readonly tiers: readonly Omit<Tier, 'id'>[]
 }
 
-export interface NewSection {
-  readonly name: string
-  readonly priceMinor: number
+export interface NewSection extends Omit<Section, 'id' | 'seats'> {
   /** From the stage backwards. */
   readonly rows: readonly NewRow[]
 }
 
-/** Seats with the numbers `from` to `to`. Where a chair is missing, so is its number, and its neighbours are not adjacent. */
+/**
+ * Seats with the numbers `from` to `to`. Where a chair is missing, so is its number, and its neighbors are not
+ * adjacent.
+ */
 export interface NewRow {
   readonly name: string
   readonly from: number
   readonly to: number
   readonly missing: readonly number[]
   readonly accessible: readonly number[]
-}
-
-export interface NewTier {
-  readonly name: string
-  readonly priceMinor: number
-  readonly capacity: number
 }
 
 export interface NewHold {
@@ -77,6 +69,9 @@ export type HoldRequest =
   | { readonly kind: 'places'; readonly tierId: string; readonly quantity: number }
   | { readonly kind: 'adjacent'; readonly sectionId: string; readonly quantity: number }
 
+/** A hold of one kind, and the customer that wants it. */
+export type Wanted<Kind extends HoldRequest['kind']> = Omit<NewHold, 'of'> & Extract<HoldRequest, { kind: Kind }>
+
 export interface OwnHold {
   readonly holdId: string
   readonly customerId: string
@@ -89,14 +84,14 @@ export interface NewCheckout extends OwnHold {
 
 export type CheckoutResult = Guarded<CheckoutUnderWay>
 
-/** The payment of a hold, whose outcome is being found out. */
+/** The payment of a hold, whose outcome is not known yet. */
 export interface CheckoutUnderWay {
   readonly holdId: string
   readonly orderId: string
   readonly paymentId: string
 }
 
-/** `unsettled`: the booking, whose money is being given back. */
+/** `unsettled`: the booking, whose payment is being refunded. */
 export type CancellationResult = Guarded<Booking>
 
 export interface Availability {
@@ -110,11 +105,7 @@ export interface SectionAvailability extends Section {
   readonly booked: number
 }
 
-export interface TierAvailability {
-  readonly id: string
-  readonly name: string
-  readonly priceMinor: number
-  readonly capacity: number
+export interface TierAvailability extends Tier {
   readonly free: number
   readonly held: number
   readonly sold: number
@@ -129,7 +120,7 @@ export interface SeatOnMap extends Pick<Seat, 'id' | 'number' | 'accessible'> {
   readonly state: SeatState
 }
 
-/** Makes the answers that are recorded. Handed in by whoever composes, so that HTTP stays out of this package. */
+/** Makes the answers that are recorded. An argument of the composition, so that HTTP stays out of this package. */
 export interface BookingRenderings {
   eventCreated(event: Event): RecordedAnswer
   holdCreated(hold: Hold): RecordedAnswer
@@ -137,6 +128,6 @@ export interface BookingRenderings {
   holdChanged(hold: Hold): RecordedAnswer
   checkoutEnded(outcome: CheckoutOutcome): RecordedAnswer
   cancellationEnded(outcome: CancellationOutcome): RecordedAnswer
-  /** What a webhook tells: the booking as a client sees it. */
+  /** The payload of a webhook: the booking as a client reads it. */
   bookingSeen(booking: Booking): object
 }

@@ -1,192 +1,180 @@
-import {
-  type Database,
-  type Payment as PaymentRow,
-  Prisma,
-  type Refund as RefundRow,
-  TransactionConflict,
-  type Tx,
-} from '@seatbelt/database'
-import { isContention, orderLockName } from '@seatbelt/safety'
-import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { paymentColumns, refundColumns } from '../shared/rows.ts'
-import { applyIntentEvent, judgeIntentEvent } from './apply-intent-event.ts'
-import { applyRefundEvent, judgeRefundEvent } from './apply-refund-event.ts'
+import { type Sql, sql, TransactionConflict, type Tx } from '@seatbelt/database'
+import { guardSettle, isContention } from '@seatbelt/safety'
+import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
+import { orderLockName } from '../shared/order-lock.ts'
+import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
+import { judgeIntentEvent, type PaymentOfEvent } from './apply-intent-event.ts'
+import { judgeRefundEvent, type RefundOfEvent } from './apply-refund-event.ts'
 import type { GatewayEvent, Verdict } from './gateway-event.ts'
 
 /**
- * `applied`: it settled something. `repeated`: it had been applied before. `noted`: recovery looks at once, or nothing was
- * left to do. `ignored`: it is about nothing of ours. `unknown`: it names something of ours that we do not have, for
- * reconciliation to find. `contended`: the order's lock was not had, nothing is recorded, it must be delivered again.
+ * `applied`: it settled something. `repeated`: it had been applied before. `noted`: recovery runs now, or there was
+ * nothing left to do. `ignored`: it is about nothing of ours. `unknown`: it names something of ours that we do not
+ * have, for reconciliation to find. `contended`: the order's lock was not granted, nothing is recorded, and it must be
+ * delivered again.
  */
 export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknown' | 'contended'
 
 /**
- * Takes up what the gateway tells.
+ * Takes up an event of the gateway.
  *
- * An event says what was true when it was made, and events come in any order. So only what it proves for good is applied,
- * by the settling that all owners use. Everything else is a hint, upon which recovery looks for itself: it costs one
- * statement, and waits for nobody's lock.
+ * An event says what was true when it was made, and events arrive in any order. So only what it proves for good is
+ * applied, by the settling that all owners use. What is known already costs one read and no lock. Everything else is a
+ * hint, upon which recovery looks for itself: one more statement, and no lock either.
  *
- * Guarantees: an event is applied once, in the transaction of its effect; whoever works on the payment loses its
- * generation, and finds what is recorded when it comes to settle. What contradicts something final changes nothing and is
+ * Guarantees: an event is applied once, in the transaction of its effect. The payment's owner loses its generation, and
+ * returns what is recorded when it comes to settle. An event that contradicts a final row changes nothing and is
  * reported as a fault. The account is the one of our row, never the one that the event names.
- * Fails with: database faults; then nothing is recorded, unless the fault says that it may be. Deliver it again.
+ * Fails with: database errors; then nothing is recorded, unless the error says that it may be. Deliver it again.
  */
 export async function applyGatewayEvent(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
-  const { database } = deps
-  const { isApplied, concerned } = await read(database, event)
+  const { isApplied, subject } = await readSubject(deps, event)
   if (isApplied) return 'repeated'
-  if (concerned === null) return ignore(database, event)
+  if (subject === null) return ignore(deps, event)
 
-  const verdict = judge(concerned, event)
-  if (verdict.kind === 'evidence') return applyUnderLock(deps, event, concerned)
-  if (verdict.kind === 'contradicts') report(deps, concerned, verdict.why)
-  await takeHint(database, event, concerned)
+  const verdict = judge(subject, event)
+  if (verdict.kind === 'evidence') return applyUnderLock(deps, event, subject)
+  if (verdict.kind === 'contradicts') report(deps, subject, verdict.why)
+  else if (!mayBeNews(subject, event)) return 'noted'
+  await deps.database.query(recordHint(event, subject))
   return 'noted'
 }
 
-type Concerned =
-  | { readonly kind: 'payment'; readonly row: PaymentRow }
-  | { readonly kind: 'refund'; readonly row: RefundRow }
+/** The subject of an event, as our books have it. */
+type Subject =
+  | { readonly kind: 'payment'; readonly row: PaymentOfEvent & { readonly hasOpenRefunds: boolean } }
+  | { readonly kind: 'refund'; readonly row: RefundOfEvent }
 
-interface Known {
+const subjects = {
+  payment: {
+    table: leasedPayments,
+    gatewayId: sql`payments.gateway_intent_id`,
+    columns: sql`${leasedPayments.columns}, EXISTS (
+      SELECT FROM refunds WHERE refunds.payment_id = payments.id AND ${leasedRefunds.isOpen}) AS has_open_refunds`,
+  },
+  refund: { table: leasedRefunds, gatewayId: sql`refunds.gateway_refund_id`, columns: leasedRefunds.columns },
+}
+
+interface Read {
   readonly isApplied: boolean
-  readonly concerned: Concerned | null
+  readonly subject: Subject | null
 }
 
 /**
- * Was it applied before, and what is it about? By the gateway's id where we have stored it, else by what we wrote on it, and
- * then only within one account. One statement, because a gateway delivers in bursts.
+ * Was it applied before, and what is it about? By the gateway's id where it is stored, else by what we wrote on the
+ * object, and then only within one account. One statement, because a gateway delivers in bursts.
  */
-async function read(database: Database, { id, subject }: GatewayEvent): Promise<Known> {
-  const isApplied = Prisma.sql`EXISTS (SELECT FROM gateway_events WHERE id = ${id} AND result = 'applied') AS "isApplied"`
+async function readSubject(deps: Queryable, { id, subject }: GatewayEvent): Promise<Read> {
+  const isApplied = sql`EXISTS (SELECT FROM gateway_events WHERE id = ${id} AND result = 'applied') AS is_applied`
   if (subject.kind === 'other') {
-    const seen = await readRow(database, Prisma.sql`SELECT ${isApplied}, NULL AS id`)
-    return { isApplied: seen.isApplied, concerned: null }
+    const { isApplied: wasApplied } = await readRow(deps, sql`SELECT ${isApplied}`)
+    return { isApplied: wasApplied, subject: null }
   }
   const { accountId, paymentId, refundId } = subject.named
-  if (subject.kind === 'refund') {
-    const isStored = Prisma.sql`gateway_refund_id = ${subject.gatewayRefundId}`
-    const row = await readRow<RefundRow>(
-      database,
-      Prisma.sql`SELECT ${isApplied}, ${refundColumns} FROM (SELECT) AS once LEFT JOIN refunds
-                     ON ${isStored} OR (account_id = ${accountId}::uuid AND id = ${refundId}::uuid)
-                  ORDER BY ${isStored} DESC NULLS LAST LIMIT 1`,
-    )
-    return { isApplied: row.isApplied, concerned: row.id === null ? null : { kind: 'refund', row } }
-  }
-  const isStored = Prisma.sql`gateway_intent_id = ${subject.intentId}`
-  const row = await readRow<PaymentRow>(
-    database,
-    Prisma.sql`SELECT ${isApplied}, ${paymentColumns} FROM (SELECT) AS once LEFT JOIN payments
-                   ON ${isStored} OR (account_id = ${accountId}::uuid AND id = ${paymentId}::uuid)
-                ORDER BY ${isStored} DESC NULLS LAST LIMIT 1`,
+  const [kind, gatewayId, ourId] =
+    subject.kind === 'refund'
+      ? (['refund', subject.gatewayRefundId, refundId] as const)
+      : (['payment', subject.intentId, paymentId] as const)
+  const { table, columns, gatewayId: stored } = subjects[kind]
+  const row = await readRow(
+    deps,
+    sql`SELECT ${isApplied}, ${columns} FROM (SELECT) AS once LEFT JOIN ${table.name}
+            ON ${stored} = ${gatewayId}
+            OR (${table.name}.account_id = ${accountId}::uuid AND ${table.name}.id = ${ourId}::uuid)
+         ORDER BY ${stored} = ${gatewayId} DESC NULLS LAST LIMIT 1`,
   )
-  return { isApplied: row.isApplied, concerned: row.id === null ? null : { kind: 'payment', row } }
+  return { isApplied: row.isApplied, subject: row.id ? ({ kind, row } as unknown as Subject) : null }
 }
 
-type Found<Row> = { readonly isApplied: boolean } & (Row | { readonly id: null })
-
-async function readRow<Row = never>(database: Database, statement: Prisma.Sql): Promise<Found<Row>> {
-  const [row] = await database.statement((client) => client.$queryRaw<Found<Row>[]>(statement))
+async function readRow({ database }: Queryable, statement: Sql): Promise<{ isApplied: boolean; id?: string | null }> {
+  const [row] = await database.query<{ isApplied: boolean }>(statement)
   if (!row) throw new Error('a join that always has a row has none')
   return row
 }
 
-function judge(concerned: Concerned, event: GatewayEvent): Verdict {
-  return concerned.kind === 'payment' ? judgeIntentEvent(concerned.row, event) : judgeRefundEvent(concerned.row, event)
+function judge(subject: Subject, event: GatewayEvent): Verdict {
+  return subject.kind === 'payment' ? judgeIntentEvent(subject.row, event) : judgeRefundEvent(subject.row, event)
 }
 
-/** Judged again under the lock: what was read before it may have changed, and never changes back. */
-async function applyUnderLock(deps: PaymentDeps, event: GatewayEvent, found: Concerned): Promise<EventResult> {
-  const { layers } = deps
-  try {
-    const { result, verdict } = await layers.transaction((tx) =>
-      layers.advisoryLock(tx, orderLockName(found.row), async () => {
-        const concerned = await readAgain(tx, found)
-        const verdict = judge(concerned, event)
-        if (verdict.kind === 'evidence') return { verdict, result: await applyOnce(deps, tx, event, concerned) }
-        const isNew = await record(tx, event, 'noted', concerned)
-        return { verdict, result: isNew ? ('noted' as const) : ('repeated' as const) }
-      }),
-    )
-    // Not within, where it would be told again with each repetition of the transaction.
-    if (verdict.kind === 'contradicts') report(deps, found, verdict.why)
-    return result
-  } catch (fault) {
+/** Of a subject that is final, nothing can be looked up. A charge reports its refunds, and does not say which. */
+function mayBeNews(subject: Subject, event: GatewayEvent): boolean {
+  if (subject.row.settledAt === null) return true
+  return subject.kind === 'payment' && event.subject.kind === 'charge' && subject.row.hasOpenRefunds
+}
+
+/** Judged again under the lock: what was read before it may have changed. Tried once: the gateway delivers it again. */
+async function applyUnderLock(deps: PaymentDeps, event: GatewayEvent, found: Subject): Promise<EventResult> {
+  const tryOnce = () => false
+  const settle = async (tx: Tx): Promise<EventResult> => {
+    const subject = await readAgain(tx, found)
+    const verdict = judge(subject, event)
+    if (verdict.kind === 'evidence') {
+      // Of two copies that came this far, one waits at the row's primary key for the other, and then runs anew.
+      if (!(await record(tx, event, 'applied', subject)))
+        throw new TransactionConflict(`event ${event.id} was applied by a copy of it`)
+      await verdict.settle(deps, tx)
+      return 'applied'
+    }
+    if (verdict.kind === 'contradicts') tx.afterCommit(() => report(deps, subject, verdict.why))
+    return (await record(tx, event, 'noted', subject)) ? 'noted' : 'repeated'
+  }
+  return guardSettle(deps.layers, orderLockName(found.row), settle, tryOnce).catch((fault: unknown) => {
     if (isContention(fault)) return 'contended'
     throw fault
-  }
+  })
 }
 
-async function readAgain(tx: Tx, { kind, row: { id } }: Concerned): Promise<Concerned> {
-  return kind === 'payment'
-    ? { kind, row: await tx.payment.findUniqueOrThrow({ where: { id } }) }
-    : { kind, row: await tx.refund.findUniqueOrThrow({ where: { id } }) }
+async function readAgain(tx: Tx, { kind, row: { id } }: Subject): Promise<Subject> {
+  const { table, columns } = subjects[kind]
+  const [row] = await tx.read(sql`
+    SELECT ${columns} FROM ${table.name} WHERE ${table.name}.id = ${id}::uuid FOR NO KEY UPDATE`)
+  if (!row) throw new Error(`${id} is gone`)
+  return { kind, row } as Subject
 }
 
-async function applyOnce(deps: PaymentDeps, tx: Tx, event: GatewayEvent, concerned: Concerned): Promise<'applied'> {
-  // The row's primary key is the event: of two copies that came this far, one waits here for the other and is rolled back.
-  if (!(await record(tx, event, 'applied', concerned)))
-    throw new TransactionConflict(`event ${event.id} was applied by a copy of it`)
-  if (concerned.kind === 'payment') await applyIntentEvent(deps, tx, concerned.row, event)
-  else await applyRefundEvent(deps, tx, concerned.row, event)
-  return 'applied'
-}
-
-/** Two sides say different things about money. Nobody waits for an answer here, so a person must be told. */
-function report({ layers }: PaymentDeps, { row }: Concerned, why: string): void {
+/** Two sides say different things about money. No caller waits for an answer here, so a person must read it. */
+function report({ layers }: PaymentDeps, { row }: Subject, why: string): void {
   layers.reportFault(new Error(why), orderLockName(row))
 }
 
 /** False: it is recorded as applied. What was only noted or ignored may be judged again. */
-async function record(
-  client: Tx,
-  event: GatewayEvent,
-  result: 'applied' | 'noted' | 'ignored',
-  concerned: Concerned | null,
-): Promise<boolean> {
-  return (await client.$executeRaw(insertEvent(event, result, concerned))) === 1
+async function record(tx: Tx, event: GatewayEvent, result: 'applied' | 'noted', subject: Subject): Promise<boolean> {
+  return (await tx.writeReturning(insertEvent(event, result, subject))).length === 1
 }
 
-function insertEvent({ id, type }: GatewayEvent, result: string, concerned: Concerned | null): Prisma.Sql {
-  const paymentId = concerned?.kind === 'payment' ? concerned.row.id : null
-  const refundId = concerned?.kind === 'refund' ? concerned.row.id : null
-  return Prisma.sql`
-    INSERT INTO gateway_events (id, type, payment_id, refund_id, result)
-    VALUES (${id}, ${type}, ${paymentId}::uuid, ${refundId}::uuid, ${result})
+function insertEvent({ id, type }: GatewayEvent, result: string, subject: Subject | null): Sql {
+  const paymentId = subject?.kind === 'payment' ? subject.row.id : null
+  const refundId = subject?.kind === 'refund' ? subject.row.id : null
+  return sql`
+    INSERT INTO gateway_events (id, type, account_id, payment_id, refund_id, result)
+    VALUES (${id}, ${type}, ${subject?.row.accountId ?? null}::uuid, ${paymentId}::uuid, ${refundId}::uuid, ${result})
     ON CONFLICT (id) DO UPDATE
-       SET payment_id = excluded.payment_id, refund_id = excluded.refund_id, result = excluded.result
-     WHERE gateway_events.result <> 'applied'`
+       SET account_id = excluded.account_id, payment_id = excluded.payment_id, refund_id = excluded.refund_id,
+           result = excluded.result
+     WHERE gateway_events.result <> 'applied'
+    RETURNING 1`
 }
 
 /**
- * Has recovery look at once, and an owner who gives up leave no pause. One statement, and without the lock.
+ * Makes recovery run now, and an owner that gives up leave no pause. One statement, without the lock.
  *
- * A row that is hinted and due already is left alone: whoever takes it up looks later than now. So a storm of hints does not
- * stand in a queue for the row before the settle that everybody waits for.
+ * Rows that are flagged and due already are skipped, so that a burst of events does not queue on the row lock ahead of
+ * the settle.
  */
-async function takeHint(database: Database, event: GatewayEvent, concerned: Concerned): Promise<void> {
-  const paymentId = concerned.kind === 'payment' ? concerned.row.id : null
-  const refundId = concerned.kind === 'refund' ? concerned.row.id : null
-  // A charge tells of its refunds, and not of which.
-  const refundsOf = event.subject.kind === 'charge' ? paymentId : null
-  await database.statement(
-    (client) => client.$executeRaw`
-    WITH hinted_payment AS (
-      UPDATE payments SET look_at = clock_timestamp(), hinted = true
-       WHERE id = ${paymentId}::uuid AND state IN ('processing', 'capturing', 'voiding', 'needs_review')
-         AND NOT (hinted AND look_at <= clock_timestamp())),
-    hinted_refunds AS (
-      UPDATE refunds SET look_at = clock_timestamp(), hinted = true
-       WHERE (id = ${refundId}::uuid OR payment_id = ${refundsOf}::uuid) AND state IN ('processing', 'pending', 'needs_review')
-         AND NOT (hinted AND look_at <= clock_timestamp()))
-    ${insertEvent(event, 'noted', concerned)}`,
-  )
+function recordHint(event: GatewayEvent, subject: Subject): Sql {
+  // A charge reports its refunds, and does not say which.
+  const refundsOf = event.subject.kind === 'charge' ? subject.row.id : null
+  const wake = ({ name, isOpen }: LeasedTable, which: Sql) => sql`
+      UPDATE ${name} SET next_attempt_at = clock_timestamp(), wake_requested = true
+       WHERE ${which} AND ${isOpen} AND NOT (wake_requested AND next_attempt_at <= clock_timestamp())`
+  return sql`
+    WITH woken AS (${wake(subjects[subject.kind].table, sql`id = ${subject.row.id}::uuid`)}),
+    woken_refunds AS (${wake(leasedRefunds, sql`payment_id = ${refundsOf}::uuid`)})
+    ${insertEvent(event, 'noted', subject)}`
 }
 
-async function ignore(database: Database, event: GatewayEvent): Promise<EventResult> {
-  await database.statement((client) => record(client, event, 'ignored', null))
+async function ignore({ database }: Queryable, event: GatewayEvent): Promise<EventResult> {
+  await database.query(insertEvent(event, 'ignored', null))
   const { subject } = event
   if (subject.kind === 'other') return 'ignored'
   return subject.named.paymentId === null && subject.named.refundId === null ? 'ignored' : 'unknown'

@@ -1,52 +1,63 @@
-import { type Payment as PaymentRow, TransactionConflict, type Tx } from '@seatbelt/database'
-import { type Claimed, type ClaimedPayment, type GatewayIntent, readFinalEvidence } from '@seatbelt/safety'
-import { toClaimedPayment } from '../payment/recover-payment.ts'
+import type { Payment as PaymentRow, Tx } from '@seatbelt/database'
+import type { OrderPurpose, PaymentOutcome } from '@seatbelt/domain'
+import { type GatewayIntent, type PaymentAttempt, readFinalEvidence } from '@seatbelt/safety'
+import { claimCaptureOrVoid } from '../payment/claim-next-step.ts'
+import { toAttempt } from '../payment/owned-payment.ts'
 import { settlePayment } from '../payment/settle-payment.ts'
+import { depose, leasedPayments } from '../shared/leased-work.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toPayment } from '../shared/rows.ts'
-import { eventTrail, type GatewayEvent, type Verdict } from './gateway-event.ts'
+import { eventLog, type GatewayEvent, noOwner, type Verdict } from './gateway-event.ts'
+
+export type PaymentOfEvent = PaymentRow & { readonly purpose: OrderPurpose }
 
 /**
- * What an event proves about a payment: only that its intent took all of the amount, or can take nothing any more. Neither
- * ever changes again at the gateway, so that it does not matter when the event comes.
+ * An event proves only that the payment's intent took all of the amount, or can take nothing any more. Neither ever
+ * changes again at the gateway, so the time of arrival does not matter.
  */
-export function judgeIntentEvent(row: PaymentRow, event: GatewayEvent): Verdict {
+export function judgeIntentEvent(row: PaymentOfEvent, event: GatewayEvent): Verdict {
   const shown = finalIntentIn(event)
   if (shown === null) return { kind: 'hint' }
   const evidence = evidenceFor(row, shown)
   if (evidence === null) {
-    const isStranger = shown.status === 'succeeded' && shown.id !== row.gatewayIntentId
-    return isStranger
+    const isOfAnotherIntent = shown.status === 'succeeded' && shown.id !== row.gatewayIntentId
+    return isOfAnotherIntent
       ? contradicts(`payment ${row.id}: ${shown.id}, which it never confirmed, took money`)
       : { kind: 'hint' }
   }
-  if (row.settledAt === null) return { kind: 'evidence' }
+  if (row.settledAt === null)
+    return { kind: 'evidence', settle: (deps, tx) => settleByEvent(deps, tx, row, evidence, event) }
   const isSo = (evidence.outcome.state === 'succeeded') === (row.state === 'succeeded')
   return isSo ? { kind: 'agrees' } : contradicts(`payment ${row.id} is ${row.state}, and its intent is ${shown.status}`)
 }
 
 /**
- * Settles a payment by an event that proves what became of it, under its order's lock: takes it from whoever has it, then
- * does what that owner would have done. An owner who comes later loses by the generation, and answers what is recorded.
+ * Settles a payment by an event that proves what became of it, under its order's lock: takes it from its owner, then
+ * does what that owner would have done. An owner that comes later loses by the generation, and returns what is
+ * recorded.
  */
-export async function applyIntentEvent(deps: PaymentDeps, tx: Tx, row: PaymentRow, event: GatewayEvent): Promise<void> {
-  const shown = finalIntentIn(event)
-  const evidence = shown && evidenceFor(row, shown)
-  if (!evidence) throw new Error(`event ${event.id} proves nothing about payment ${row.id}`)
-  const { claimed, outcome } = evidence
-  const owned = await depose(deps, tx, row, claimed)
-  // Recovery, which takes no lock, was faster. All of this is rolled back, and judged again by the row as it is then.
-  if (!owned) throw new TransactionConflict(`payment ${row.id} changed hands while an event was applied`)
-  await settlePayment(deps, tx, {
+async function settleByEvent(
+  deps: PaymentDeps,
+  tx: Tx,
+  row: PaymentOfEvent,
+  { attempt, outcome }: IntentEvidence,
+  event: GatewayEvent,
+): Promise<void> {
+  const goal = attempt.goal === 'capture' ? 'capture' : 'void'
+  const generation =
+    row.state === 'authorized'
+      ? claimCaptureOrVoid(deps, tx, { row, goal, owner: null }).generation
+      : depose(tx, leasedPayments, row)
+  const { purpose } = row
+  const owned = {
     payment: toPayment(row),
-    claimed: { ...claimed, ...owned },
-    evidence: { kind: 'outcome', outcome, fenced: true, trail: eventTrail(event) },
-  })
-}
-
-function depose({ layers }: PaymentDeps, tx: Tx, row: PaymentRow, { goal }: ClaimedPayment): Promise<Claimed | null> {
-  if (row.state !== 'authorized') return layers.compareAndSet.depose(tx, row)
-  return layers.compareAndSet.endAuthorization(tx, row, { goal: goal === 'capture' ? goal : 'void', leaseMs: null })
+    purpose,
+    attempt: { ...attempt, generation },
+    attempts: 0,
+    isOverdue: false,
+  }
+  const evidence = { kind: 'outcome', outcome, fenced: true, requestLog: eventLog(deps, event) } as const
+  await settlePayment(deps, tx, owned, { evidence, nextLease: null })
 }
 
 const finalStatuses: Readonly<Record<string, GatewayIntent['status']>> = {
@@ -59,14 +70,19 @@ function finalIntentIn({ type, subject }: GatewayEvent): GatewayIntent | null {
   return finalStatuses[type] === subject.shown.status ? subject.shown : null
 }
 
+interface IntentEvidence {
+  readonly attempt: PaymentAttempt
+  readonly outcome: PaymentOutcome
+}
+
 /** By the same reading as of an answer. Null: it is not the stored intent, or took another amount. */
-function evidenceFor(row: PaymentRow, shown: GatewayIntent) {
-  const stored = toClaimedPayment(row, true)
-  // Somebody ended at the gateway what was on hold: then that is what it came to.
+function evidenceFor(row: PaymentRow, shown: GatewayIntent): IntentEvidence | null {
+  const stored = toAttempt(row, { ...noOwner, wanted: true })
+  // The authorization was ended at the gateway: then that is what it came to.
   const goal = shown.status === 'succeeded' ? ('capture' as const) : ('void' as const)
-  const claimed = row.state === 'authorized' ? { ...stored, goal } : stored
-  const evidence = readFinalEvidence(shown, claimed)
-  return evidence?.kind === 'outcome' ? { claimed, outcome: evidence.outcome } : null
+  const attempt: PaymentAttempt = row.state === 'authorized' ? { ...stored, goal } : stored
+  const evidence = readFinalEvidence(shown, attempt)
+  return evidence?.kind === 'outcome' ? { attempt, outcome: evidence.outcome } : null
 }
 
 function contradicts(why: string): Verdict {

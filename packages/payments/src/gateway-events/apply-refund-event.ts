@@ -1,45 +1,51 @@
-import { type Refund as RefundRow, TransactionConflict, type Tx } from '@seatbelt/database'
+import type { Refund as RefundRow, Tx } from '@seatbelt/database'
+import type { OrderPurpose } from '@seatbelt/domain'
 import { type GatewayRefund, isThisRefund, readRefundOutcome } from '@seatbelt/safety'
 import { applyLateEvidence } from '../refund/apply-late-evidence.ts'
+import { toRefundAttempt } from '../refund/owned-refund.ts'
 import { settleRefund } from '../refund/settle-refund.ts'
-import { toClaimedRefund } from '../refund/to-claimed-refund.ts'
+import { depose, leasedRefunds } from '../shared/leased-work.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
-import { eventTrail, type GatewayEvent, type Verdict } from './gateway-event.ts'
+import { eventLog, type GatewayEvent, noOwner, type Verdict } from './gateway-event.ts'
+
+export type RefundOfEvent = RefundRow & { readonly purpose: OrderPurpose }
 
 /**
- * What an event proves about a refund. A refund only ever goes forward, from pending to succeeded to failed: older news that
- * come later change nothing, and what the bank still works on proves nothing.
+ * Judges an event about a refund. A refund only ever goes forward, from pending to succeeded to failed: an older event
+ * that arrives later changes nothing, and a pending refund proves nothing.
  */
-export function judgeRefundEvent(row: RefundRow, event: GatewayEvent): Verdict {
+export function judgeRefundEvent(row: RefundOfEvent, event: GatewayEvent): Verdict {
   const shown = finalRefundIn(event)
-  if (shown === null || !isThisRefund(shown, claimedFrom({ ...row, gatewayRefundId: null }))) return { kind: 'hint' }
+  if (shown === null || !isThisRefund(shown, attemptOf({ ...row, gatewayRefundId: null }))) return { kind: 'hint' }
+  const settle = (deps: PaymentDeps, tx: Tx) => settleByEvent(deps, tx, row, shown, event)
   const isKnownId = row.gatewayRefundId === shown.id
   if (shown.status === 'succeeded') {
-    if (row.settledAt === null && (isKnownId || row.gatewayRefundId === null)) return { kind: 'evidence' }
+    if (row.settledAt === null && (isKnownId || row.gatewayRefundId === null)) return { kind: 'evidence', settle }
     if (isKnownId) return { kind: 'agrees' }
     return { kind: 'contradicts', why: `refund ${row.id} is ${row.state}, and the gateway gave it back as ${shown.id}` }
   }
   if (row.gatewayRefundId !== null && !isKnownId) return { kind: 'hint' }
-  return row.state === 'failed' ? { kind: 'agrees' } : { kind: 'evidence' }
+  return row.state === 'failed' ? { kind: 'agrees' } : { kind: 'evidence', settle }
 }
 
-/** As for a payment. One that had succeeded and failed after all is taken back. */
-export async function applyRefundEvent(deps: PaymentDeps, tx: Tx, row: RefundRow, event: GatewayEvent): Promise<void> {
-  const shown = finalRefundIn(event)
-  if (shown === null) throw new Error(`event ${event.id} proves nothing about refund ${row.id}`)
+/** As for a payment. A refund that had succeeded and failed after all is reversed. */
+async function settleByEvent(
+  deps: PaymentDeps,
+  tx: Tx,
+  row: RefundOfEvent,
+  shown: GatewayRefund,
+  event: GatewayEvent,
+): Promise<void> {
   const outcome = readRefundOutcome(shown)
+  const requestLog = eventLog(deps, event)
   if (row.settledAt !== null) {
-    await applyLateEvidence(deps, tx, row, { outcome, trail: eventTrail(event) })
+    await applyLateEvidence(deps, tx, row, { outcome, requestLog })
     return
   }
-  const owned = await deps.layers.compareAndSet.deposeRefund(tx, row)
-  if (!owned) throw new TransactionConflict(`refund ${row.id} changed hands while an event was applied`)
-  await settleRefund(deps, tx, {
-    refund: toRefund(row),
-    claimed: { ...claimedFrom(row), ...owned },
-    evidence: { kind: 'outcome', outcome, trail: eventTrail(event) },
-  })
+  const attempt = { ...attemptOf(row), generation: depose(tx, leasedRefunds, row) }
+  const owned = { refund: toRefund(row), purpose: row.purpose, attempt, attempts: 0, isOverdue: false }
+  await settleRefund(deps, tx, owned, { kind: 'outcome', outcome, requestLog })
 }
 
 function finalRefundIn({ subject }: GatewayEvent): GatewayRefund | null {
@@ -47,6 +53,6 @@ function finalRefundIn({ subject }: GatewayEvent): GatewayRefund | null {
   return readRefundOutcome(subject.shown).state === 'pending' ? null : subject.shown
 }
 
-function claimedFrom(row: RefundRow) {
-  return toClaimedRefund(toRefund(row), row, { isFirstOwner: false, keyIsRemembered: false })
+function attemptOf(row: RefundRow) {
+  return toRefundAttempt(toRefund(row), row, { ...noOwner, keyIsRemembered: false })
 }

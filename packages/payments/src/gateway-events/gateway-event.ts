@@ -1,6 +1,8 @@
+import type { Tx } from '@seatbelt/database'
 import type { GatewayIntent, GatewayRefund } from '@seatbelt/safety'
+import type { PaymentDeps } from '../shared/payment-deps.ts'
 
-/** Something that the gateway told without being asked. Signed by it, and nevertheless late, twice, or out of order. */
+/** An event of the gateway. It is signed, and may nevertheless arrive late, twice, or out of order. */
 export interface GatewayEvent {
   readonly id: string
   readonly type: string
@@ -26,7 +28,7 @@ export type EventSubject =
   | { readonly kind: 'charge'; readonly intentId: string | null; readonly named: NamedByUs }
   | { readonly kind: 'other' }
 
-/** The ids that we sent with our requests. Whoever has access to the account at the gateway can write others. */
+/** The ids that we sent with our requests. A person with access to the account at the gateway can write others. */
 export interface NamedByUs {
   readonly accountId: string | null
   readonly paymentId: string | null
@@ -35,15 +37,23 @@ export interface NamedByUs {
 
 /** What an event means for the payment or the refund that it is about, as the row stands. */
 export type Verdict =
-  /** It proves what has become of it. */
-  | { readonly kind: 'evidence' }
-  /** It may bring news, or be older than what is known: whoever looks will see. */
+  /** It proves what has become of it. `settle` writes that, under the order's lock. */
+  | { readonly kind: 'evidence'; readonly settle: (deps: PaymentDeps, tx: Tx) => Promise<void> }
+  /** It may bring news, or be older than what is known. Recovery looks. */
   | { readonly kind: 'hint' }
   /** It is known already. */
   | { readonly kind: 'agrees' }
   | { readonly kind: 'contradicts'; readonly why: string }
 
-/** The line of history that tells where the evidence came from. */
-export function eventTrail({ id, type, requestId }: GatewayEvent) {
-  return [{ atMs: performance.now(), event: 'gateway-event', gatewayRequestId: requestId, detail: `${type} ${id}` }]
+/** The attempt has no owner: the commit that applies an event deposes it. */
+export const noOwner = {
+  owner: '00000000-0000-0000-0000-000000000000',
+  lease: { allowsRequest: () => false },
+  isFirstOwner: false,
+}
+
+/** The line of history that says where the evidence came from. */
+export function eventLog({ runtime }: Pick<PaymentDeps, 'runtime'>, { id, type, requestId }: GatewayEvent) {
+  const detail = `${type} ${id}`
+  return [{ atMs: runtime.monotonicMs(), event: 'gateway-event', gatewayRequestId: requestId, detail }]
 }

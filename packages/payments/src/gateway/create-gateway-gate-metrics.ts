@@ -3,7 +3,7 @@ import { Counter, Gauge, type Registry } from 'prom-client'
 
 const states = ['closed', 'half-open', 'open'] as const
 
-/** What the gate tells, for one registry. Once for each: names can be registered once. */
+/** The gate's metrics. Call it once per registry, which accepts each name only once. */
 export function createGatewayGateMetrics(registry: Registry): GatewayGateMetrics {
   const registers = [registry]
   const circuit = new Gauge({

@@ -3,7 +3,7 @@ import type { EventSubject, GatewayEvent, NamedByUs } from '../gateway-events/ga
 import { idOf, readIntent, readRefund } from './stripe-gateway.ts'
 
 export interface StripeEventOptions {
-  /** Any of them may have signed: while a secret is rotated there are two. */
+  /** Any of them may have signed: during a rotation there are two. */
   readonly secrets: readonly string[]
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -18,18 +18,18 @@ export type EventRead =
 export type EventProblem = 'unsigned' | 'wrongly-signed' | 'too-old' | 'malformed'
 
 /**
- * How old a signature may be: Stripe's own choice. It bounds for how long a recorded delivery can be sent again, and each
- * attempt of Stripe's to deliver is signed anew, so that it costs nothing.
+ * How old a signature may be; Stripe's own default. It bounds how long a recorded delivery can be replayed. It costs no
+ * delivery, because Stripe signs each of its attempts anew.
  */
 export const signatureToleranceSeconds = 300
-/** What the library understands as no tolerance at all. */
+/** The library takes 0 for no limit. */
 const anyAge = 0
 
 /**
- * Reads what was delivered, if the gateway signed these very bytes.
+ * Reads a delivered event, if the gateway signed exactly these bytes.
  *
- * Nothing is parsed before a signature fits. What an event shows is a snapshot of the moment when it was made; one that
- * cannot be read (another API version, a status of tomorrow) still says by its ids what there is news about.
+ * Nothing is parsed before the signature is verified. The object in an event is a snapshot of the moment when the event
+ * was made. An object that cannot be read (another API version, a new status) still tells by its ids what has changed.
  *
  * Source: https://docs.stripe.com/webhooks/signature, https://docs.stripe.com/api/events
  */
@@ -45,7 +45,7 @@ export function createStripeEventReader({ secrets, now = Date.now }: StripeEvent
   }
 }
 
-/** One or more of `t=<seconds>` and `v1=<HMAC-SHA-256 in hex>`, and whatever other schemes there are. */
+/** One or more of `t=<seconds>` and `v1=<HMAC-SHA-256 in hex>`; other schemes are ignored. */
 function isWellFormed(signature: string): boolean {
   return signature.split(',').every((item) => {
     if (/^v1\b/.test(item)) return /^v1=[0-9a-f]{64}$/.test(item)
@@ -61,8 +61,8 @@ interface Delivery {
 }
 
 /**
- * Verified apart from being parsed, so that only what was signed can be malformed. Whatever the library throws, this secret did
- * not sign; its errors quote what was sent, so that none leaves this function.
+ * Verifies before anything is parsed, so that only a signed event can be malformed. Any error of the library means that
+ * this secret did not sign. Its errors quote the delivery, so none leaves this function.
  */
 function isSigned({ body, signature, secrets, atMs }: Delivery, toleranceSeconds: number): boolean {
   const verifier = Stripe.webhooks.signature
@@ -88,7 +88,7 @@ function refused(reason: EventProblem): EventRead {
   return { kind: 'refused', reason }
 }
 
-/** `stripe` says what type it has, and checks nothing of it. */
+/** `stripe` declares the type of an event and checks nothing. */
 function readEvent(wire: unknown): GatewayEvent | null {
   const { object, id, type, request, data } = asRecord(wire)
   if (object !== 'event' || !isName(id) || !isName(type)) return null
@@ -114,7 +114,7 @@ function readSubject(wire: unknown): EventSubject {
   }
 }
 
-/** What we wrote on it when we asked for it. */
+/** The metadata that we wrote on the object when we created it. */
 function namedIn(metadata: Record<string, unknown>): NamedByUs {
   const id = (name: string) => {
     const value = metadata[name]
@@ -124,7 +124,7 @@ function namedIn(metadata: Record<string, unknown>): NamedByUs {
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-/** What can be looked for and written down: Stripe's ids have at most 255 characters. */
+/** An id that can be looked up and stored: Stripe's ids have at most 255 characters. */
 const name = /^[\x21-\x7e]{1,255}$/
 
 function isName(value: unknown): value is string {

@@ -10,6 +10,7 @@ import type {
   NoAnswer,
   RefundAnswer,
   RefundParameters,
+  UnknownReason,
 } from '@seatbelt/safety'
 import Stripe from 'stripe'
 import { createStripeHttpClient, TransportFailure } from './stripe-http-client.ts'
@@ -26,8 +27,8 @@ export interface StripeGatewayOptions {
 /**
  * The gateway port over Stripe's protocol.
  *
- * Each call is one request on the wire at most, never sent again, and answered within the deadline. Whatever comes back
- * becomes a `GatewayAnswer`; nothing that a gateway or a network may do is thrown. Neither answers nor errors carry the
+ * Each call is at most one request on the wire, is never sent again, and is answered within the deadline. Everything
+ * that a gateway or a network may do becomes an answer; nothing is thrown. Neither answers nor errors carry the API
  * key.
  *
  * Source: https://docs.stripe.com/api/payment_intents, https://docs.stripe.com/error-low-level
@@ -40,10 +41,10 @@ export function createStripeGateway(options: StripeGatewayOptions): Gateway & { 
     port: url.port || defaultPort(url),
     protocol: url.protocol === 'http:' ? 'http' : 'https',
     httpClient: transport.httpClient,
-    // The transport never retries and keeps the deadline; these only keep `stripe` from doing either on its own.
+    // The transport never retries and keeps the deadline. These two keep `stripe` from doing either on its own.
     maxNetworkRetries: 0,
     timeout: options.deadlineMs,
-    // It would send timings and an id of this machine, and write that id into the home directory.
+    // Telemetry sends timings and an id of this machine, and writes that id into the home directory.
     telemetry: false,
   })
 
@@ -70,7 +71,7 @@ export function createStripeGateway(options: StripeGatewayOptions): Gateway & { 
   }
 }
 
-/** The most that the gateway gives at once. */
+/** The longest page that the gateway sends. */
 const longestPage = 100
 
 function defaultPort(url: URL): string {
@@ -78,32 +79,32 @@ function defaultPort(url: URL): string {
 }
 
 /**
- * The exact parameters of a creation. `error_on_requires_action` is missing on purpose: Stripe takes it here only
- * together with `confirm=true`, so it goes with the confirm. And `payment_method_types` is gone since its version 2026-09-30.
+ * The exact parameters of a creation. With `cardWith`, it carries only what the order fixes.
+ *
+ * `error_on_requires_action` is missing on purpose: Stripe accepts it here only together with `confirm=true`, so it
+ * goes with the confirm. `payment_method_types` no longer exists since Stripe's version 2026-09-30.
  */
-function creationOf({
-  amountMinor,
-  currency,
-  paymentMethod,
-  metadata,
-  captureMethod,
-  offSessionCustomer,
-}: IntentParameters) {
+function creationOf(parameters: IntentParameters) {
+  const { amountMinor, currency, paymentMethod, cardWith, metadata, captureMethod, offSessionCustomer } = parameters
+  const hasCard = cardWith !== 'confirm'
   return {
     amount: amountMinor,
     currency: currency.toLowerCase(),
     confirm: false,
-    payment_method: paymentMethod,
+    ...(hasCard && { payment_method: paymentMethod }),
     allowed_payment_method_types: ['card'],
     metadata: { paymentId: metadata.paymentId, orderId: metadata.orderId, accountId: metadata.accountId },
-    ...(captureMethod && { capture_method: captureMethod }),
+    ...(hasCard && captureMethod && { capture_method: captureMethod }),
     ...(offSessionCustomer && { customer: offSessionCustomer }),
   } satisfies Stripe.PaymentIntentCreateParams
 }
 
-/** `off_session` goes with the confirm: it is then that nobody is there to be asked. */
-function confirmationOf({ offSessionCustomer }: IntentParameters) {
+/** `off_session` goes with the confirm, because it says that no customer is there to authenticate. */
+function confirmationOf({ paymentMethod, cardWith, captureMethod, offSessionCustomer }: IntentParameters) {
+  const hasCard = cardWith === 'confirm'
   return {
+    ...(hasCard && { payment_method: paymentMethod }),
+    ...(hasCard && captureMethod && { capture_method: captureMethod }),
     error_on_requires_action: true,
     ...(offSessionCustomer && { off_session: true }),
   } satisfies Stripe.PaymentIntentConfirmParams
@@ -139,7 +140,7 @@ function askForRefund(ask: () => Promise<Stripe.Response<Stripe.Refund>>): Promi
   })
 }
 
-/** A list with one item that cannot be read is not read at all: nothing can be said about what is missing in it. */
+/** A list with an item that cannot be read counts as unreadable, because nothing could be said to be absent from it. */
 function askForList<Wire, Item>(
   ask: () => Promise<Stripe.Response<Stripe.ApiList<Wire>>>,
   read: (wire: Wire) => Item | null,
@@ -157,7 +158,7 @@ async function sortAnswer<Wire, Answer>(
 ): Promise<Answer | NoAnswer> {
   let answer: Stripe.Response<Wire>
   try {
-    answer = await ask()
+    answer = await withoutStack(ask)
   } catch (error) {
     return sortError(error)
   }
@@ -166,7 +167,21 @@ async function sortAnswer<Wire, Answer>(
   return read(answer, requestId) ?? unreadable
 }
 
-/** The one table of what an answer without an intent proves. */
+/**
+ * Turns off the stack that `stripe` records for each request, to add it to its errors. Here the errors become answers
+ * without a stack. With source maps, a stack costs as much CPU as all the rest of a request.
+ */
+function withoutStack<Result>(start: () => Result): Result {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return start()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+/** The one table of what an answer without the object proves. */
 function sortError(error: unknown): NoAnswer {
   if (!(error instanceof Stripe.errors.StripeError)) throw error
   const failure: unknown = error.detail
@@ -177,9 +192,7 @@ function sortError(error: unknown): NoAnswer {
   const status = error.statusCode ?? null
   const requestId = error.requestId ?? null
   const replayed = error.headers?.['idempotent-replayed'] === 'true'
-  const unknown = (reason: Extract<NoAnswer, { kind: 'unknown' }>['reason']): NoAnswer => {
-    return { kind: 'unknown', reason, status, replayed, requestId }
-  }
+  const unknown = (reason: UnknownReason): NoAnswer => ({ kind: 'unknown', reason, status, replayed, requestId })
   if (status === null || status < 400) return unknown('unreadable')
   if (status >= 500) return unknown('server-error')
   if (status === 401 || status === 403) return unknown('unauthorized')
@@ -187,7 +200,7 @@ function sortError(error: unknown): NoAnswer {
   if (status === 429) return unknown('rate-limited')
   if (error.rawType === 'idempotency_error') return unknown('key-reused')
   if (status === 402 && error.rawType === 'card_error') {
-    return { kind: 'declined', declineCode: declineCodeOf(error) ?? 'card_declined', requestId }
+    return { kind: 'declined', declineCode: declineCodeOf(error), requestId }
   }
   return { kind: 'rejected', status, errorCode: error.code || error.rawType || 'unknown', requestId }
 }
@@ -202,18 +215,11 @@ const intentStatuses: readonly GatewayIntent['status'][] = [
   'canceled',
 ]
 
-/** `stripe` checks no types at run time, and a 200 from a proxy is not an intent. Null where something is amiss. */
+/** Null: this is not an intent. `stripe` checks no types at run time, and a proxy can send a 200 of its own. */
 export function readIntent(wire: Stripe.PaymentIntent): GatewayIntent | null {
   const status = intentStatuses.find((known) => known === wire.status)
-  const isSound =
-    wire.object === 'payment_intent' &&
-    typeof wire.id === 'string' &&
-    Number.isSafeInteger(wire.amount) &&
-    Number.isSafeInteger(wire.amount_received) &&
-    typeof wire.currency === 'string' &&
-    typeof wire.metadata === 'object' &&
-    wire.metadata !== null
-  if (!isSound || !status) return null
+  const hasMetadata = typeof wire.metadata === 'object' && wire.metadata !== null
+  if (!isSound(wire, 'payment_intent', [wire.amount, wire.amount_received]) || !hasMetadata || !status) return null
   return {
     id: wire.id,
     status,
@@ -236,13 +242,7 @@ const refundStatuses: readonly GatewayRefund['status'][] = [
 
 export function readRefund(wire: Stripe.Refund): GatewayRefund | null {
   const status = refundStatuses.find((known) => known === wire.status)
-  const isSound =
-    wire.object === 'refund' &&
-    typeof wire.id === 'string' &&
-    Number.isSafeInteger(wire.amount) &&
-    Number.isSafeInteger(wire.created) &&
-    typeof wire.currency === 'string'
-  if (!isSound || !status) return null
+  if (!isSound(wire, 'refund', [wire.amount, wire.created]) || !status) return null
   return {
     id: wire.id,
     status,
@@ -260,12 +260,8 @@ const chargeStatuses: readonly GatewayCharge['status'][] = ['succeeded', 'pendin
 
 function readCharge(wire: Stripe.Charge): GatewayCharge | null {
   const status = chargeStatuses.find((known) => known === wire.status)
-  const isSound =
-    wire.object === 'charge' &&
-    typeof wire.id === 'string' &&
-    [wire.amount, wire.amount_captured, wire.amount_refunded, wire.created].every(Number.isSafeInteger) &&
-    typeof wire.currency === 'string'
-  if (!isSound || !status) return null
+  const numbers = [wire.amount, wire.amount_captured, wire.amount_refunded, wire.created]
+  if (!isSound(wire, 'charge', numbers) || !status) return null
   return {
     id: wire.id,
     status,
@@ -279,7 +275,18 @@ function readCharge(wire: Stripe.Charge): GatewayCharge | null {
   }
 }
 
-/** Fields that name another object can hold the whole of it. */
+interface WireObject {
+  readonly object: string
+  readonly id: string
+  readonly currency: string
+}
+
+function isSound(wire: WireObject, object: string, numbers: readonly number[]): boolean {
+  const hasNames = wire.object === object && typeof wire.id === 'string' && typeof wire.currency === 'string'
+  return hasNames && numbers.every(Number.isSafeInteger)
+}
+
+/** A field that names another object can hold the whole object. */
 export function idOf(named: string | { readonly id: string } | null | undefined): string | null {
   return typeof named === 'string' ? named : (named?.id ?? null)
 }
@@ -290,10 +297,11 @@ function holdsMoney(status: GatewayIntent['status']): boolean {
 }
 
 /**
- * The decline code, or the error code where Stripe gives none (`expired_card`, `incorrect_cvc`, `processing_error`).
- * `authentication_required` stays what it is: its decline code only says that we handle no 3-D Secure.
+ * The decline code, or the error code if Stripe gives none (`expired_card`, `incorrect_cvc`, `processing_error`). An
+ * error always has one, because an intent without an error counts as never asked. `authentication_required` stays as
+ * it is: its decline code only says that we handle no 3-D Secure.
  */
-function declineCodeOf(error: { code?: string; decline_code?: string }): string | null {
+function declineCodeOf(error: { code?: string; decline_code?: string }): string {
   if (error.code === 'authentication_required') return error.code
-  return error.decline_code || error.code || null
+  return error.decline_code || error.code || 'card_declined'
 }

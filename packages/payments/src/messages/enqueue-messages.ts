@@ -1,30 +1,25 @@
-import type { Tx } from '@seatbelt/database'
-import type { Money, Payment, Refund } from '@seatbelt/domain'
+import { sql, type Tx } from '@seatbelt/database'
+import type { Money, Payment, Refund, Runtime } from '@seatbelt/domain'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 
-/** What an account can be told of. */
+/** The kinds of facts that webhooks and receipts report. */
 export type Topic =
-  | 'payment.authorized'
-  | 'payment.succeeded'
-  | 'payment.declined'
-  | 'payment.cancelled'
-  | 'payment.voided'
-  | 'refund.succeeded'
-  | 'refund.failed'
-  | 'refund.reversed'
-  | 'invoice.paid'
-  | 'invoice.past_due'
-  | 'booking.confirmed'
-  | 'booking.cancelled'
+  | `payment.${(typeof settledStates)[number]}`
+  | `refund.${'succeeded' | 'failed' | 'reversed'}`
+  | `invoice.${'paid' | 'past_due'}`
+  | `booking.${'confirmed' | 'cancelled'}`
+
+/** The states of a payment in which one of its steps is settled. */
+const settledStates = ['authorized', 'succeeded', 'declined', 'cancelled', 'voided'] as const
 
 export interface Fact {
   readonly accountId: string
   readonly topic: Topic
   /** The payment, refund, invoice or booking that it is about. */
   readonly subjectId: string
-  /** What a webhook tells: what a client sees who looks at the subject. */
+  /** The webhook's payload: the subject, as a client reads it from the API. */
   readonly data: object
-  /** What the customer is told, if the order has an address; null: nothing. */
+  /** Sent to the customer if the order has an address. Null: no receipt. */
   readonly receipt: Receipt | null
 }
 
@@ -33,60 +28,45 @@ export interface Receipt extends Money {
   readonly orderId: string
 }
 
-type Teller = Pick<PaymentDeps, 'newId' | 'renderings'>
+export type Teller = Pick<PaymentDeps, 'runtime' | 'renderings'>
 
-/** Tells of a payment whose step is settled, in the settling commit. `payment`: as it stands after it. */
-export function tellPayment(deps: Teller, tx: Tx, payment: Payment): Promise<void> {
-  const { id, accountId, state } = payment
-  return enqueueMessages(deps, tx, {
-    ...{ accountId, subjectId: id, topic: topicOf(state), data: deps.renderings.paymentSeen(payment) },
-    receipt: state === 'succeeded' ? receiptOf(payment) : null,
-  })
+/** Announces a payment whose step is settled, in the settling commit. `payment` is as it stands after the settle. */
+export function tellPayment(deps: Teller, tx: Tx, payment: Payment): void {
+  const state = settledStates.find((settled) => settled === payment.state)
+  if (!state) throw new Error(`a payment that is ${payment.state} is not settled, so it must not be announced`)
+  tell(deps, tx, payment, `payment.${state}`, deps.renderings.paymentSeen(payment))
 }
 
-/** Tells of a refund that is final, or that the bank sent back, in the commit that makes it so. */
-export function tellRefund(deps: Teller, tx: Tx, refund: Refund): Promise<void> {
-  const { id, accountId, state, reversedAt } = refund
-  if (state !== 'succeeded' && state !== 'failed') throw new Error(`refund ${id} is ${state}: there is nothing to tell`)
-  return enqueueMessages(deps, tx, {
-    ...{ accountId, subjectId: id, data: deps.renderings.refundSeen(refund) },
-    topic: reversedAt === null ? `refund.${state}` : 'refund.reversed',
-    receipt: state === 'succeeded' ? receiptOf(refund) : null,
-  })
+/** Announces a refund that is final, or that the bank sent back, in the commit that makes it so. */
+export function tellRefund(deps: Teller, tx: Tx, refund: Refund): void {
+  const { state, reversedAt } = refund
+  if (state !== 'succeeded' && state !== 'failed') throw new Error(`a refund that is ${state} must not be announced`)
+  tell(deps, tx, refund, `refund.${reversedAt === null ? state : 'reversed'}`, deps.renderings.refundSeen(refund))
 }
 
-function receiptOf({ orderId, amountMinor, currency }: Receipt): Receipt {
-  return { orderId, amountMinor, currency }
+function tell(deps: Teller, tx: Tx, subject: Payment | Refund, topic: Topic, data: object): void {
+  const { id: subjectId, accountId, orderId, amountMinor, currency, state } = subject
+  const receipt = state === 'succeeded' ? { orderId, amountMinor, currency } : null
+  enqueueMessages(deps, tx, { accountId, topic, subjectId, data, receipt })
 }
 
 /**
- * Writes down what somebody outside must be told, in the transaction that makes it true: a webhook if the account has an
- * endpoint, a receipt if the order has an address. One statement, which finds out by itself whether there is anything.
+ * Writes the messages about a fact, in the transaction that makes it true.
  *
- * No ON CONFLICT: the index on (subject, topic, channel) refuses a fact that was told before, and with it the whole commit.
- * Who settles twice must hear of it here, if all layers before let him through.
+ * The statement itself finds out which there are: a webhook if the account has an endpoint, a receipt if the order has
+ * an address. It has no ON CONFLICT: the index on (subject, topic, channel) refuses a fact that was announced before,
+ * and with it the whole commit. So a second settle of one subject fails here, if all layers before let it through.
  */
-export async function enqueueMessages({ newId }: Pick<Teller, 'newId'>, tx: Tx, fact: Fact): Promise<void> {
+export function enqueueMessages({ runtime }: { readonly runtime: Pick<Runtime, 'newId'> }, tx: Tx, fact: Fact): void {
   const { accountId, topic, subjectId, data, receipt } = fact
-  await tx.$executeRaw`
+  tx.write(sql`
     INSERT INTO outbox (id, account_id, channel, topic, subject_id, recipient, payload)
-    SELECT ${newId()}::uuid, account_id, 'webhook', ${topic}, ${subjectId}::uuid, NULL, ${JSON.stringify(data)}::jsonb
+    SELECT ${runtime.newId()}::uuid, account_id, 'webhook', ${topic}, ${subjectId}::uuid, NULL,
+           ${JSON.stringify(data)}::jsonb
       FROM webhook_endpoints WHERE account_id = ${accountId}::uuid
     UNION ALL
-    SELECT ${newId()}::uuid, account_id, 'receipt', ${topic}, ${subjectId}::uuid, receipt_email,
+    SELECT ${runtime.newId()}::uuid, account_id, 'receipt', ${topic}, ${subjectId}::uuid, receipt_email,
            ${receipt && JSON.stringify(receipt)}::jsonb
-      FROM orders WHERE account_id = ${accountId}::uuid AND id = ${receipt?.orderId ?? null}::uuid AND receipt_email IS NOT NULL`
-}
-
-function topicOf(state: Payment['state']): Topic {
-  switch (state) {
-    case 'authorized':
-    case 'succeeded':
-    case 'declined':
-    case 'cancelled':
-    case 'voided':
-      return `payment.${state}`
-    default:
-      throw new Error(`a payment that is ${state} is not settled: there is nothing to tell`)
-  }
+      FROM orders
+     WHERE account_id = ${accountId}::uuid AND id = ${receipt?.orderId ?? null}::uuid AND receipt_email IS NOT NULL`)
 }

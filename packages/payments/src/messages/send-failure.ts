@@ -1,10 +1,12 @@
-/** Why a message was not delivered. The text is kept with the message and shown to its account, so it names no secret. */
+/**
+ * Why a message was not delivered. Its account sees the text, which is stored with the message, so it names no secret.
+ */
 export class SendFailure extends Error {
   readonly code = 'send-failure'
-  /** Sending it again would not help: it is given up at once. */
+  /** A retry would not help, so the message is given up at once. */
   readonly isPermanent: boolean
 
-  /** No cause: what the libraries throw may carry headers, addresses with tokens, or credentials. */
+  /** It has no cause, because errors of libraries may carry headers, addresses with tokens, or credentials. */
   constructor(message: string, { isPermanent }: { readonly isPermanent: boolean }) {
     super(message)
     this.name = 'SendFailure'

@@ -8,25 +8,25 @@ import { SendFailure } from './send-failure.ts'
 export interface ReceiptSenderOptions {
   /** `smtp://user:password@host:port`, or `smtps://` for TLS from the first byte. */
   readonly smtpUrl: string
-  /** The sender's bare address. Its domain is that of the messages' ids. */
+  /** The sender's bare address. Its domain is the domain of the messages' ids. */
   readonly from: string
-  /** From the look-up of the name to the server's word that it has the message. */
+  /** From the look-up of the name to the server's confirmation that it has the message. */
   readonly deadlineMs: number
 }
 
 /**
- * Makes what sends receipts by SMTP.
+ * Makes the function that sends receipts by SMTP.
  *
- * Guarantees: resolves when the server said that it has the message, and otherwise fails with `SendFailure` within the deadline,
- * with the socket destroyed. The message has the same Message-ID, date and words with every try. Credentials are sent over TLS
- * alone.
- * Does not guarantee: that it arrived once: an answer that is lost after the server took the message has it sent again.
+ * Guarantees: it resolves when the server has confirmed the message, and otherwise fails with `SendFailure` within the
+ * deadline, with the socket destroyed. Every try has the same Message-ID, date and text. Credentials are sent over TLS
+ * only.
+ * Does not guarantee: that the message arrives once. If the server's confirmation is lost, the message is sent again.
  * Source: RFC 5321, 4.5.3.2 and 6.1; RFC 5322, 3.6.4.
  *
- * A connection for each message. A shared one would save five round trips, and would let one that breaks fail the messages
- * behind it; receipts are few, nobody waits for them, and lanes bound how many connections there are.
- * By nodemailer's connection and not its transport: that one's time-outs are idle times, which a trickling server outlives, and
- * nobody else can end it.
+ * Each message has its own connection. A shared connection would save five round trips, and if it broke, the messages
+ * behind would fail as well. Receipts are few, no request waits for them, and lanes bound the number of connections. It
+ * uses nodemailer's connection, not its transport: the time-outs of the transport are idle times, which a server that
+ * trickles outlives, and its caller cannot end it.
  */
 export function createReceiptSender(options: ReceiptSenderOptions): (message: Message) => Promise<void> {
   return async (message) => {
@@ -71,7 +71,7 @@ function asPrice({ amountMinor, currency }: Receipt): string {
 
 type Done = (error: SmtpError | null | undefined) => void
 
-/** What the library tells of a failure. `responseCode` is the server's, where it was the server who refused. */
+/** The library's error. It has a `responseCode` if the server refused. */
 type SmtpError = Error & { readonly responseCode?: number | undefined; readonly command?: string | undefined }
 
 function deliver(options: ReceiptSenderOptions, send: (connection: SMTPConnection, done: Done) => void): Promise<void> {
@@ -80,12 +80,10 @@ function deliver(options: ReceiptSenderOptions, send: (connection: SMTPConnectio
   return new Promise((resolve, reject) => {
     const connection = new SMTPConnection({
       ...target,
-      ...{
-        connectionTimeout: deadlineMs,
-        greetingTimeout: deadlineMs,
-        dnsTimeout: deadlineMs,
-        socketTimeout: deadlineMs,
-      },
+      connectionTimeout: deadlineMs,
+      greetingTimeout: deadlineMs,
+      dnsTimeout: deadlineMs,
+      socketTimeout: deadlineMs,
       // Closing destroys the socket instead of waiting for the server's goodbye.
       socketCloseTimeout: 0,
     })
@@ -93,10 +91,8 @@ function deliver(options: ReceiptSenderOptions, send: (connection: SMTPConnectio
       reject(failure)
       connection.close()
     }
-    const timer = setTimeout(
-      () => fail(new SendFailure('the mail server took too long', { isPermanent: false })),
-      deadlineMs,
-    )
+    const timeOut = () => fail(new SendFailure('the mail server took too long', { isPermanent: false }))
+    const timer = setTimeout(timeOut, deadlineMs)
     const orFail =
       (next: () => void): Done =>
       (error) =>
@@ -106,21 +102,13 @@ function deliver(options: ReceiptSenderOptions, send: (connection: SMTPConnectio
       connection.quit()
     }
     connection.on('error', (error) => fail(asFailure(error)))
-    // Also after a goodbye that nobody answers: the timer is what ends it then.
+    // Also after a goodbye without an answer: then the timer ends it.
     connection.once('end', () => {
       clearTimeout(timer)
       fail(new SendFailure('the mail server hung up', { isPermanent: false }))
     })
-    connection.connect(
-      orFail(() => {
-        if (auth === null) send(connection, orFail(goodbye))
-        else
-          connection.login(
-            auth,
-            orFail(() => send(connection, orFail(goodbye))),
-          )
-      }),
-    )
+    const sendMail = () => send(connection, orFail(goodbye))
+    connection.connect(orFail(() => (auth === null ? sendMail() : connection.login(auth, orFail(sendMail)))))
   })
 }
 
@@ -138,8 +126,9 @@ function readSmtpUrl(smtpUrl: string) {
 }
 
 /**
- * Permanent is only the server's own "never" to this recipient or this message (5yz to RCPT or DATA). The same to a greeting, a
- * login or the sender's address is a mistake in our set-up: it would give up everybody's receipts until somebody mends it.
+ * Permanent is only a refusal of this recipient or this message (5yz to RCPT or DATA). A refused greeting, login or
+ * sender's address is a mistake in our configuration: as permanent, it would end all receipts until a person corrects
+ * it.
  */
 function asFailure({ message, responseCode = 0, command }: SmtpError): SendFailure {
   const isAboutThisMail = command === 'RCPT TO' || command === 'DATA'

@@ -9,7 +9,7 @@ export interface WebhookSenderOptions {
   readonly targets: WebhookTargets
   /** From the look-up of the name to the end of the answer. */
   readonly deadlineMs: number
-  /** As `dns.lookup`; a test says what a name means. */
+  /** As `dns.lookup`. A test resolves names by itself. */
   readonly lookup?: typeof resolveName
 }
 
@@ -18,25 +18,25 @@ export interface WebhookSender {
   close(): Promise<void>
 }
 
-/** Of an answer only the status counts. So much of it is read that a polite receiver is not cut off. */
+/** Only the status of an answer counts. This much of it is read, so that usual receivers are not cut off. */
 const maxAnswerBytes = 16 * 1024
 
 /**
- * Makes what sends webhooks: one signed POST to the account's endpoint.
+ * Makes the function that sends webhooks: one signed POST to the account's endpoint.
  *
- * Guarantees: resolves when the receiver answered 2xx, and otherwise fails with `SendFailure` within the deadline. The body and
- * `webhook-id` are the same with every try; it is signed with each of the endpoint's secrets. No redirect is followed, because
- * the account chose this address and not the next one. Nothing is sent to an address that is not the internet's: a name is
- * judged by what it means when it is connected to, so that it cannot mean another machine a moment later.
+ * Guarantees: it resolves when the receiver answered 2xx, and otherwise fails with `SendFailure` within the deadline.
+ * Every try has the same body and `webhook-id`, and a signature with each of the endpoint's secrets. It follows no
+ * redirect, because the account chose this address and not the next. It connects to public addresses only: a name is
+ * judged by the address that it resolves to for this connection, so that it cannot mean another machine a moment later.
  * Source: Standard Webhooks 1.0 (standardwebhooks.com); OWASP, "Server Side Request Forgery Prevention".
  */
 export function createWebhookSender(options: WebhookSenderOptions): WebhookSender {
   const { targets, deadlineMs } = options
   const agent = new Agent({
     connect: createConnector(options),
-    // A connection for each message: what a name means is asked anew, and no broken left-over fails the next one.
+    // A connection for each message: its name is resolved anew, and no broken connection fails the next message.
     pipelining: 0,
-    // One clock, the deadline below. undici's own would start anew with each byte.
+    // One clock, the deadline below. undici's own timers start anew with each byte.
     headersTimeout: 0,
     bodyTimeout: 0,
   })
@@ -61,25 +61,23 @@ async function post(
 ): Promise<number> {
   const { origin, pathname, search } = new URL(url)
   const body = JSON.stringify({ type: topic, timestamp: createdAt.toISOString(), data: payload })
-  // The time of this try, by which the receiver refuses what was recorded and is played to him later.
+  // The time of this try, by which a receiver rejects a recorded message that is replayed later.
   const at = new Date()
   const signatures = secrets.map((secret) => new Webhook(secret).sign(id, at, body))
-  const answer = await agent.request({
-    ...{ origin, path: pathname + search, method: 'POST', body, signal },
-    headers: {
-      'content-type': 'application/json',
-      'user-agent': 'Seatbelt-Webhooks/1',
-      'webhook-id': id,
-      'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
-      'webhook-signature': signatures.join(' '),
-    },
-  })
-  // Beyond the bound the connection is cut. The receiver has spoken by then, whatever becomes of the rest.
+  const headers = {
+    'content-type': 'application/json',
+    'user-agent': 'Seatbelt-Webhooks/1',
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+    'webhook-signature': signatures.join(' '),
+  }
+  const answer = await agent.request({ origin, path: pathname + search, method: 'POST', body, signal, headers })
+  // Beyond the bound the connection is cut. The status has arrived by then, and the rest does not matter.
   await answer.body.dump({ limit: maxAnswerBytes, signal }).catch(() => undefined)
   return answer.statusCode
 }
 
-/** Rejects at the deadline, whatever the work does then; the signal tells the work to stop. */
+/** Rejects at the deadline, even if the work does not stop at its signal. */
 function withDeadline<T>(deadlineMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController()
   return new Promise((resolve, reject) => {
@@ -93,7 +91,7 @@ function withDeadline<T>(deadlineMs: number, work: (signal: AbortSignal) => Prom
   })
 }
 
-/** undici's own texts name hosts and ports, never headers. Of a name with several addresses each has its own error. */
+/** undici's messages name hosts and ports, never headers. A name with several addresses has an error for each. */
 function asFailure(error: unknown): SendFailure {
   if (error instanceof SendFailure) return error
   const first = error instanceof AggregateError ? error.errors[0] : error
@@ -108,7 +106,7 @@ function createConnector({
 }: WebhookSenderOptions): buildConnector.connector {
   const connect = buildConnector({ timeout: deadlineMs, lookup: guardedLookup(targets, lookup) })
   return (options, callback) => {
-    // An address is not looked up, so that nobody else would see it.
+    // An address is not looked up, so the guarded lookup would not see it.
     const address = literalAddress(options.hostname)
     const problem = address === null ? null : addressProblem(address, targets)
     if (problem !== null) return callback(refusedAddress(problem), null)
@@ -118,7 +116,7 @@ function createConnector({
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void
 
-/** As `dns.lookup`, but a name one of whose addresses is forbidden does not exist: which one is taken is not ours to say. */
+/** As `dns.lookup`, but fails if any address of the name is forbidden, because undici chooses among them. */
 function guardedLookup(targets: WebhookTargets, lookup: typeof resolveName) {
   return (hostname: string, options: LookupOptions, done: LookupDone): void => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {

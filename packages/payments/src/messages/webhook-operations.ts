@@ -1,23 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { type OutboxMessage, Prisma } from '@seatbelt/database'
-import {
-  inProgressRetryAfterSeconds,
-  type WebhookDelivery,
-  type WebhookDeliveryState,
-  type WebhookEndpoint,
-} from '@seatbelt/domain'
-import { type Call, type Guarded, guardTransaction } from '@seatbelt/safety'
+import { empty, type Sql, sql } from '@seatbelt/database'
+import type { Call, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint } from '@seatbelt/domain'
+import { type Guarded, guardTransaction } from '@seatbelt/safety'
+import { bindOperations } from '../shared/bind-operations.ts'
 import { listed } from '../shared/listed.ts'
 import type { Listed, Page } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-
-/** What an account does about its webhooks. */
-export interface WebhookOperations {
-  setEndpoint(call: Call, endpoint: NewWebhookEndpoint): Promise<Guarded<never>>
-  findEndpoint(accountId: string): Promise<WebhookEndpoint | null>
-  listDeliveries(accountId: string, page: DeliveryPage): Promise<Listed<WebhookDelivery>>
-  replayDelivery(call: Call, deliveryId: string): Promise<Guarded<never>>
-}
+import { unlocked } from '../shared/unlocked.ts'
 
 export interface NewWebhookEndpoint {
   readonly url: string
@@ -27,26 +16,18 @@ export interface NewWebhookEndpoint {
 
 export type DeliveryPage = Page & { readonly state: WebhookDeliveryState | null }
 
-export function createWebhookOperations(deps: PaymentDeps): WebhookOperations {
-  return {
-    setEndpoint: (call, endpoint) => setEndpoint(deps, call, endpoint),
-    findEndpoint: (accountId) => findEndpoint(deps, accountId),
-    listDeliveries: (accountId, page) => listDeliveries(deps, accountId, page),
-    replayDelivery: (call, deliveryId) => replayDelivery(deps, call, deliveryId),
-  }
+/** How an account manages its webhooks. */
+export type WebhookOperations = ReturnType<typeof createWebhookOperations>
+
+export function createWebhookOperations(deps: PaymentDeps) {
+  return bindOperations(deps, { setEndpoint, findEndpoint, listDeliveries, replayDelivery })
 }
 
-/** Nothing is locked: both commands are one statement, whose row keeps two of them apart. */
-const unlocked = {
-  resource: null,
-  contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
-} as const
-
 /**
- * Creates the account's endpoint, or changes it; what waits to be sent goes to the new address.
+ * Creates the account's endpoint, or changes it. Messages that wait go to the new address.
  *
- * The secret is told when it is made, and not again, but for a retry of that very request while its key is kept. The previous
- * one has no date: it is the receiver who decides what he accepts, and a signature more helps nobody else.
+ * The answer that made a secret shows it, and so does a retry of that request while its key is kept; no other answer
+ * does. A previous secret signs until the next rotation: the receiver decides which secret it accepts.
  */
 function setEndpoint(
   { layers, renderings }: PaymentDeps,
@@ -54,25 +35,30 @@ function setEndpoint(
   { url, rotateSecret }: NewWebhookEndpoint,
 ): Promise<Guarded<never>> {
   return guardTransaction(layers, call, {
-    ...unlocked,
+    lockOn: unlocked,
     work: async (tx) => {
       const fresh = newSecret()
-      const [row] = await tx.$queryRaw<(WebhookEndpoint & { readonly secret: string; readonly isNew: boolean })[]>`
-        INSERT INTO webhook_endpoints AS known (account_id, url, secret) VALUES (${call.accountId}::uuid, ${url}, ${fresh})
+      const [row] = await tx.writeReturning<WebhookEndpoint & { readonly secret: string; readonly isNew: boolean }>(sql`
+        INSERT INTO webhook_endpoints AS known (account_id, url, secret)
+        VALUES (${call.accountId}::uuid, ${url}, ${fresh})
         ON CONFLICT (account_id) DO UPDATE
            SET url = excluded.url, updated_at = clock_timestamp(),
                secret = CASE WHEN ${rotateSecret} THEN excluded.secret ELSE known.secret END,
                previous_secret = CASE WHEN ${rotateSecret} THEN known.secret ELSE known.previous_secret END
-        RETURNING url, secret, xmax = 0 AS "isNew", created_at AS "createdAt", updated_at AS "updatedAt"`
+        RETURNING url, secret, xmax = 0 AS is_new, created_at, updated_at`)
       if (!row) throw new Error('an endpoint was neither inserted nor updated')
       const { secret, isNew, ...endpoint } = row
-      const told = secret === fresh ? secret : null
-      return { kind: 'done', answer: renderings.webhookEndpointSet(endpoint, { secret: told, isNew }) }
+      const shown = secret === fresh ? secret : null
+      return { kind: 'done', answer: renderings.webhookEndpointSet(endpoint, { secret: shown, isNew }) }
     },
   })
 }
 
-/** As Standard Webhooks writes one: 24 to 64 bytes. These are as many as the signature's hash has. */
+/**
+ * In the form of Standard Webhooks, which asks for 24 to 64 bytes. 32 is the length of the signature's hash.
+ *
+ * From the system's cryptographic source, not from the runtime: a secret must not be predictable.
+ */
 function newSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`
 }
@@ -82,53 +68,55 @@ function findEndpoint({ database }: PaymentDeps, accountId: string): Promise<Web
   return database.statement((client) => client.webhookEndpoint.findUnique({ where: { accountId }, select }))
 }
 
+/** The domain's `WebhookDelivery`. */
+const deliveryColumns = sql`
+  id, topic, subject_id,
+  CASE WHEN dead_at IS NOT NULL THEN 'dead' WHEN published_at IS NOT NULL THEN 'delivered' ELSE 'pending' END AS state,
+  attempts, last_error, created_at, published_at AS delivered_at, dead_at,
+  CASE WHEN dead_at IS NULL AND published_at IS NULL THEN next_attempt_at END AS next_attempt_at`
+
+const isIn: Readonly<Record<WebhookDeliveryState, Sql>> = {
+  pending: sql`AND published_at IS NULL AND dead_at IS NULL`,
+  delivered: sql`AND published_at IS NOT NULL`,
+  dead: sql`AND dead_at IS NOT NULL`,
+}
+
 async function listDeliveries(
   { database }: PaymentDeps,
   accountId: string,
   { limit, after, state }: DeliveryPage,
 ): Promise<Listed<WebhookDelivery>> {
-  const rows = await database.statement((client) =>
-    client.outboxMessage.findMany({
-      where: { accountId, channel: 'webhook', ...(state && inState[state]), ...(after && { id: { lt: after } }) },
-      orderBy: { id: 'desc' },
-      take: limit + 1,
-    }),
-  )
-  return listed(rows.map(toDelivery), limit)
+  const rows = await database.query<WebhookDelivery>(sql`
+    SELECT ${deliveryColumns} FROM outbox
+     WHERE account_id = ${accountId}::uuid AND channel = 'webhook' ${state ? isIn[state] : empty}
+       ${after ? sql`AND id < ${after}::uuid` : empty}
+     ORDER BY id DESC LIMIT ${limit + 1}`)
+  return listed(rows, limit)
 }
 
-const inState = {
-  pending: { publishedAt: null, deadAt: null },
-  delivered: { publishedAt: { not: null } },
-  dead: { deadAt: { not: null } },
-} satisfies Record<WebhookDeliveryState, Prisma.OutboxMessageWhereInput>
-
 /**
- * Has a delivery that was given up tried anew, with a full count of tries and under its old id: a receiver who had it after all
- * knows it. Compare-and-set: of two replays one happens, and what a relay has in hand is not dead.
+ * Makes a delivery due again that was given up. It keeps its id, by which the receiver recognizes a copy, and may be
+ * tried as often as a new one. Of two replays at once one happens, because the first locks the row; a delivery that a
+ * relay is sending is not dead.
  */
 function replayDelivery({ layers, renderings }: PaymentDeps, call: Call, deliveryId: string): Promise<Guarded<never>> {
   return guardTransaction(layers, call, {
-    ...unlocked,
+    lockOn: unlocked,
     work: async (tx) => {
-      const { accountId } = call
-      const mine = Prisma.sql`id = ${deliveryId}::uuid AND account_id = ${accountId}::uuid AND channel = 'webhook'`
-      const count = await tx.$executeRaw`
-        UPDATE outbox SET dead_at = NULL, attempts = 0, generation = generation + 1, look_at = clock_timestamp()
-         WHERE ${mine} AND dead_at IS NOT NULL AND leased_until IS NULL`
-      const row = await tx.outboxMessage.findFirst({ where: { id: deliveryId, accountId, channel: 'webhook' } })
-      if (!row) return { kind: 'refused', refusal: { code: 'webhook-delivery-not-found', deliveryId } }
-      if (count === 0) return { kind: 'refused', refusal: { code: 'webhook-delivery-not-dead', deliveryId } }
-      return { kind: 'done', answer: renderings.webhookDeliveryReplayed(toDelivery(row)) }
+      const [found] = await tx.read<WebhookDelivery & { readonly now: Date }>(sql`
+        SELECT ${deliveryColumns}, clock_timestamp() AS now FROM outbox
+         WHERE id = ${deliveryId}::uuid AND account_id = ${call.accountId}::uuid AND channel = 'webhook'
+           FOR NO KEY UPDATE`)
+      if (!found) return { kind: 'refused', refusal: { code: 'webhook-delivery-not-found', deliveryId } }
+      const { now, ...delivery } = found
+      if (delivery.state !== 'dead')
+        return { kind: 'refused', refusal: { code: 'webhook-delivery-not-dead', deliveryId } }
+      tx.write(sql`
+        UPDATE outbox
+           SET dead_at = NULL, attempts = 0, generation = generation + 1, next_attempt_at = ${now}::timestamptz
+         WHERE id = ${deliveryId}::uuid`)
+      const replayed = { ...delivery, state: 'pending', attempts: 0, deadAt: null, nextAttemptAt: now } as const
+      return { kind: 'done', answer: renderings.webhookDeliveryReplayed(replayed) }
     },
   })
-}
-
-function toDelivery(row: OutboxMessage): WebhookDelivery {
-  const state = row.deadAt ? 'dead' : row.publishedAt ? 'delivered' : 'pending'
-  return {
-    ...{ id: row.id, topic: row.topic, subjectId: row.subjectId, state, attempts: row.attempts },
-    ...{ lastError: row.lastError, createdAt: row.createdAt, deliveredAt: row.publishedAt, deadAt: row.deadAt },
-    nextAttemptAt: state === 'pending' ? row.lookAt : null,
-  }
 }

@@ -1,16 +1,16 @@
 import ipaddr from 'ipaddr.js'
 
-/** `loopback`: besides public addresses also those of this machine, and without TLS. For development. */
+/** `loopback`: also addresses of this machine, and without TLS. For development. */
 export type WebhookTargets = 'public' | 'loopback'
 
-/** IPv6 has handed out addresses from this block alone; what lies outside of it is none of the internet's. */
+/** All public IPv6 addresses lie in this block. */
 const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /**
- * Why no webhook may go to this URL, or null. An account chooses it, and our worker stands where an account does not: beside
- * metadata services, databases and whatever else trusts its neighbours.
+ * Why no webhook may go to this URL, or null. An account chooses the URL, and our worker runs inside our network,
+ * beside metadata services, databases and other servers that trust their neighbors.
  *
- * A name is judged only when it is resolved, by `addressProblem`: it may mean another address then.
+ * A name is judged by `addressProblem` when it is resolved, because it may resolve to another address then.
  */
 export function webhookUrlProblem(text: string, targets: WebhookTargets): string | null {
   if (!URL.canParse(text)) return 'must be a URL'
@@ -31,13 +31,13 @@ export function addressProblem(address: string, targets: WebhookTargets): string
   return 'must be reachable from the internet'
 }
 
-/** The address in a URL's host, or null for a name. The URL parser has turned every spelling of one into the usual. */
+/** The address in a URL's host, or null for a name. The URL parser has normalized its spelling. */
 export function literalAddress(hostname: string): string | null {
   const bare = hostname.replace(/^\[(.*)\]$/, '$1')
   return ipaddr.isValid(bare) ? bare : null
 }
 
-/** The kind of an address; an IPv4 address that is written as IPv6 counts as what it is. Only `unicast` is the internet. */
+/** The kind of an address. An IPv4 address in IPv6 notation counts as IPv4. Only `unicast` is public. */
 function rangeOf(address: string): string {
   if (!ipaddr.isValid(address)) return 'unreadable'
   const parsed = ipaddr.process(address)

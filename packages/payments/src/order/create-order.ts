@@ -1,29 +1,53 @@
-import { inProgressRetryAfterSeconds } from '@seatbelt/domain'
-import { type Call, guardTransaction } from '@seatbelt/safety'
+import { sql, type Tx } from '@seatbelt/database'
+import { type Call, inProgressRetryAfterSeconds, type Order, type OrderPurpose } from '@seatbelt/domain'
+import { guardTransaction } from '@seatbelt/safety'
+import { readClock } from '../shared/clock.ts'
 import type { NewOrder, Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toOrder } from '../shared/rows.ts'
 
 /**
  * Creates an order, once per key.
  *
- * Nothing exists yet at which two requests could meet, so that no lock is taken: of two with one key, the primary key of
+ * Nothing exists yet that two requests could meet at, so no lock is taken: of two with one key, the primary key of
  * `idempotency_keys` lets one commit, and the other finds its answer.
  */
-export function createOrder(
-  deps: PaymentDeps,
-  call: Call,
-  { customerId, amountMinor, currency, receiptEmail }: NewOrder,
-): Promise<Result> {
+export function createOrder(deps: PaymentDeps, call: Call, request: NewOrder): Promise<Result> {
   return guardTransaction(deps.layers, call, {
-    resource: null,
-    contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
+    lockOn: {
+      resource: null,
+      contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
+    },
     work: async (tx) => {
-      const { accountId } = call
-      const row = await tx.order.create({
-        data: { id: deps.newId(), accountId, customerId, amountMinor, currency, receiptEmail },
-      })
-      return { kind: 'done', answer: deps.renderings.orderCreated(toOrder(row)) }
+      const now = await readClock(tx)
+      const order = writeOrder(deps, tx, { ...request, accountId: call.accountId, purpose: 'merchant' }, now)
+      return { kind: 'done', answer: deps.renderings.orderCreated(order) }
     },
   })
+}
+
+export interface OrderToWrite extends NewOrder {
+  readonly accountId: string
+  readonly purpose: OrderPurpose
+}
+
+/** `now`: the database's time, as this transaction has read it. */
+export function writeOrder({ runtime }: Pick<PaymentDeps, 'runtime'>, tx: Tx, order: OrderToWrite, now: Date): Order {
+  const id = runtime.newId()
+  const { accountId, customerId, amountMinor, currency, receiptEmail, purpose } = order
+  tx.write(sql`
+    INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, receipt_email, purpose, created_at)
+    VALUES (${id}::uuid, ${accountId}::uuid, ${customerId}, ${amountMinor}, ${currency}, ${receiptEmail}, ${purpose},
+            ${now}::timestamptz)`)
+  return {
+    id,
+    accountId,
+    customerId,
+    amountMinor,
+    currency,
+    receiptEmail,
+    purpose,
+    state: 'pending',
+    version: 0,
+    createdAt: now,
+  }
 }

@@ -1,35 +1,29 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { decideToEndAuthorization, type Payment } from '@seatbelt/domain'
-import {
-  type Call,
-  type ClaimedPayment,
-  type Effectful,
-  guardEffect,
-  type IntentParameters,
-  type OwnLease,
-} from '@seatbelt/safety'
-import { atOrderOfPayment } from '../order/order-lock.ts'
-import { appendHistory } from '../shared/history.ts'
+import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
+import { type Call, decideToEndAuthorization, type OrderPurpose } from '@seatbelt/domain'
+import { guardEffect } from '@seatbelt/safety'
+import { leasedPayments, startLease, wasClaimed } from '../shared/leased-work.ts'
 import type { Result } from '../shared/operations.ts'
-import { type PaymentDeps, startOwnLease } from '../shared/payment-deps.ts'
-import { resumePayment } from '../shared/resume.ts'
-import { toPayment } from '../shared/rows.ts'
-import { attemptsIn } from './recover-payment.ts'
+import { orderLockOfPayment } from '../shared/order-lock.ts'
+import type { PaymentDeps } from '../shared/payment-deps.ts'
+import { claimCaptureOrVoid } from './claim-next-step.ts'
+import { askGateway, toNextStep } from './owned-payment.ts'
+import { resumePayment } from './resume-payment.ts'
 import { settlePayment } from './settle-payment.ts'
 
 /**
- * Takes the amount that a payment has on hold.
+ * Takes the money that a payment has reserved.
  *
- * Guarantees: of capturing and voiding one happens, and once; a caller who hears an outcome hears the one that is recorded.
- * A hold that the gateway will never capture is given back and told as refused. `unsettled` means as for `payOrder`.
+ * Guarantees: of capturing and voiding one happens, and once. A caller that receives an outcome receives the recorded
+ * one. An authorization that the gateway will never capture is voided, and the answer says that it was refused.
+ * `unsettled` means the same as for `payOrder`.
  */
 export function capturePayment(deps: PaymentDeps, call: Call, paymentId: string): Promise<Result> {
-  return endAuthorization(deps, call, { paymentId, goal: 'capture' })
+  return captureOrVoid(deps, call, { paymentId, goal: 'capture' })
 }
 
-/** Gives back the amount that a payment has on hold; guarantees as for capturing. The order can be paid anew. */
+/** Releases the money that a payment has reserved; guarantees as for capturing. The order can be paid anew. */
 export function voidPayment(deps: PaymentDeps, call: Call, paymentId: string): Promise<Result> {
-  return endAuthorization(deps, call, { paymentId, goal: 'void' })
+  return captureOrVoid(deps, call, { paymentId, goal: 'void' })
 }
 
 interface EndRequest {
@@ -37,64 +31,37 @@ interface EndRequest {
   readonly goal: 'capture' | 'void'
 }
 
-function endAuthorization(deps: PaymentDeps, call: Call, request: EndRequest): Promise<Result> {
-  const { layers } = deps
-  return guardEffect(layers, call, {
-    meetAt: () => atOrderOfPayment(deps, call, request.paymentId),
-    claim: (tx, rollBack) => claim(deps, tx, { call, request, rollBack }),
-    effect: ({ claimed, lease }) => layers.gatewayIntent(claimed, lease),
-    settle: (tx, { payment, claimed }, evidence) => settlePayment(deps, tx, { payment, claimed, evidence }),
-    unsettled: ({ payment }) => payment,
-    resume: (intent) => resumePayment(deps, intent),
-  })
-}
-
-interface ClaimedByRequest {
-  readonly payment: Payment
-  readonly claimed: ClaimedPayment
-  readonly lease: OwnLease
-}
-
-interface Claim {
-  readonly call: Call
-  readonly request: EndRequest
-  readonly rollBack: RollBack<{ kind: 'key-taken' } | { kind: 'contended' }>
-}
-
-async function claim(
-  { layers, policy, by }: PaymentDeps,
-  tx: Tx,
-  { call, request: { paymentId, goal }, rollBack }: Claim,
-): ReturnType<Effectful<ClaimedByRequest, never, Payment>['claim']> {
-  const lease = startOwnLease(policy)
-  const { order, ...row } = await tx.payment.findUniqueOrThrow({
-    where: { accountId_id: { accountId: call.accountId, id: paymentId } },
-    include: { order: { select: { purpose: true } } },
-  })
-  if (order.purpose !== 'merchant') return { kind: 'refused', refusal: { code: 'order-managed', orderId: row.orderId } }
-  const decision = decideToEndAuthorization(row)
-  if (decision.code !== 'end-authorization') return { kind: 'refused', refusal: decision }
-
-  const claimed = await layers.compareAndSet.endAuthorization(tx, row, { goal, leaseMs: policy.leaseMs })
-  // Recovery, which gives back what nobody captured in time, does not take the lock.
-  if (!claimed) return rollBack({ kind: 'contended' })
-  if (!(await layers.idempotencyKey.bindToIntent(tx, call, { step: goal, paymentId })))
-    return rollBack({ kind: 'key-taken' })
-  await appendHistory(tx, { paymentId, generation: claimed.generation, by }, [{ event: 'claimed', detail: goal }])
-
-  return {
-    kind: 'claimed',
-    claimed: {
-      lease,
-      payment: { ...toPayment(row), state: goal === 'capture' ? 'capturing' : 'voiding' },
-      claimed: {
-        ...claimed,
-        ...{ goal, isFirstOwner: true, wanted: true, notedDecline: null },
-        gatewayIntentId: row.gatewayIntentId,
-        // Written by the first claim from the same type; nobody else writes this column.
-        intentParameters: row.intentParameters as unknown as IntentParameters,
-        attempts: attemptsIn(row),
-      },
+function captureOrVoid(deps: PaymentDeps, call: Call, { paymentId, goal }: EndRequest): Promise<Result> {
+  return guardEffect(deps.layers, call, {
+    lockOn: () => orderLockOfPayment(deps, call, paymentId),
+    claim: async (tx) => {
+      const attempt = { owner: deps.runtime.newId(), lease: startLease(deps) }
+      const { purpose, ...row } = await readAuthorized(tx, call.accountId, paymentId)
+      if (purpose !== 'merchant') return { kind: 'refused', refusal: { code: 'order-managed', orderId: row.orderId } }
+      const decision = decideToEndAuthorization(row)
+      if (decision.code !== 'end-authorization') return { kind: 'refused', refusal: decision }
+      const claimed = claimCaptureOrVoid(deps, tx, { row, goal, owner: attempt.owner })
+      return { kind: 'claimed', attempt: toNextStep(claimed, purpose, attempt), target: { step: goal, paymentId } }
     },
-  }
+    effect: (owned) => askGateway(deps, owned),
+    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
+    wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
+    unsettled: ({ payment }) => payment,
+    resume: (target) => resumePayment(deps, target),
+  })
+}
+
+/** Locked: recovery, which voids an authorization that was not captured in time, takes no advisory lock. */
+async function readAuthorized(
+  tx: Tx,
+  accountId: string,
+  paymentId: string,
+): Promise<PaymentRow & { purpose: OrderPurpose }> {
+  const [row] = await tx.read<PaymentRow & { purpose: OrderPurpose }>(sql`
+    SELECT payments.*, orders.purpose
+      FROM payments JOIN orders ON orders.id = payments.order_id
+     WHERE payments.account_id = ${accountId}::uuid AND payments.id = ${paymentId}::uuid
+       FOR NO KEY UPDATE OF payments`)
+  if (!row) throw new Error(`payment ${paymentId} is gone`)
+  return row
 }

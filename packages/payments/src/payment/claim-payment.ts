@@ -1,79 +1,92 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { inProgressRetryAfterSeconds, type Order, type Payment, type Refusal } from '@seatbelt/domain'
-import type { ClaimedPayment, IntentParameters, OwnLease } from '@seatbelt/safety'
-import { type PaymentDeps, startOwnLease, wantedMs } from '../shared/payment-deps.ts'
-
-/** A payment as its first owner has it between claim and settle. */
-export interface ClaimedByOwner {
-  readonly payment: Payment
-  readonly claimed: ClaimedPayment
-  readonly lease: OwnLease
-}
+import { sql, type Tx } from '@seatbelt/database'
+import type { Order, Payment } from '@seatbelt/domain'
+import type { IntentParameters, PaymentAttempt } from '@seatbelt/safety'
+import { moveOrder, type OrderToDecide } from '../order/order-to-decide.ts'
+import { startLease } from '../shared/leased-work.ts'
+import { type PaymentDeps, wantedMs } from '../shared/payment-deps.ts'
+import type { OwnedPayment } from './owned-payment.ts'
 
 /** How the money is to be taken. */
-export type Asked = Pick<IntentParameters, 'paymentMethod' | 'captureMethod' | 'offSessionCustomer'>
+export type HowToPay = Pick<IntentParameters, 'paymentMethod' | 'captureMethod' | 'offSessionCustomer'>
 
-export interface NewClaim {
-  readonly order: Order
-  readonly asked: Asked
+export interface PaymentClaim extends Pick<OrderToDecide, 'order' | 'now'> {
+  readonly how: HowToPay
   /** How long recovery goes on asking for the money. */
   readonly wantedForMs?: number
 }
 
 /**
- * The part of a claim that every payment has, whoever asked for it: compare-and-set on the order, then the intent, once.
- *
- * Under the order's lock, after the caller has read the order and decided. What is refused has written nothing.
+ * Claims the payment of an order, for requests and for billing: moves the order by compare-and-set (layer 4), and
+ * inserts the payment once (layer 5). Under the order's lock, after the caller has read the order and decided.
  */
-export async function claimPayment(
+export function claimPayment(
   deps: PaymentDeps,
   tx: Tx,
-  { order, asked, wantedForMs = wantedMs }: NewClaim,
-  rollBack: RollBack<{ kind: 'contended' }>,
-): Promise<{ readonly kind: 'claimed'; readonly claimed: ClaimedByOwner } | { kind: 'refused'; refusal: Refusal }> {
-  const { compareAndSet, insertOnce } = deps.layers
-  const lease = startOwnLease(deps.policy)
-  // Under the lock only a writer that does not take it can have been faster; the row itself says so.
-  if (!(await compareAndSet.order(tx, order, 'processing'))) return { kind: 'refused', refusal: inProgress(order.id) }
-
-  const id = deps.newId()
-  const { id: orderId, accountId, amountMinor, currency } = order
-  const { paymentMethod } = asked
-  const goal = asked.captureMethod === 'manual' ? 'authorize' : 'charge'
-  const intentParameters = { amountMinor, currency, ...asked, metadata: { paymentId: id, orderId, accountId } }
-  const intent = { id, accountId, orderId, amountMinor, currency, paymentMethod, intentParameters, goal } as const
-  const line = { event: 'claimed', by: deps.by, gatewayRequestId: null }
-  const inserted = await insertOnce.payment(
-    tx,
-    { ...intent, leaseMs: deps.policy.leaseMs, wantedMs: wantedForMs },
-    line,
-  )
-  if (!inserted) return rollBack({ kind: 'contended' })
-
-  const payment: Payment = {
-    ...{ id, accountId, orderId, amountMinor, currency, paymentMethod, createdAt: inserted.createdAt },
-    ...{ state: 'processing', declineCode: null, gatewayIntentId: null, authorizedAt: null, settledAt: null },
-    ...{ refundedMinor: 0, refundPendingMinor: 0 },
-  }
-  return { kind: 'claimed', claimed: { payment, claimed: firstGeneration(intent), lease } }
+  { order, now, how, wantedForMs = wantedMs }: PaymentClaim,
+): OwnedPayment {
+  const lease = startLease(deps)
+  const attempt: PaymentAttempt = { ...firstAttempt(deps, order, how), lease }
+  const payment = newPayment(order, attempt, now)
+  moveOrder(tx, order, 'processing')
+  insertPayment(deps, tx, payment, attempt, wantedForMs)
+  return { payment, purpose: order.purpose, attempt, attempts: 0, isOverdue: false }
 }
 
-function firstGeneration({
-  id,
-  goal,
-  intentParameters,
-}: Pick<ClaimedPayment, 'id' | 'goal' | 'intentParameters'>): ClaimedPayment {
+function insertPayment(
+  { policy, by }: PaymentDeps,
+  tx: Tx,
+  payment: Payment,
+  { owner, goal, intentParameters }: PaymentAttempt,
+  wantedForMs: number,
+): void {
+  tx.write(sql`
+    WITH inserted AS (
+      INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, intent_parameters, goal,
+                            owner, leased_until, next_attempt_at, abandon_after, created_at, step_started_at)
+      VALUES (${payment.id}::uuid, ${payment.accountId}::uuid, ${payment.orderId}::uuid, ${payment.amountMinor},
+              ${payment.currency}, ${payment.paymentMethod}, ${JSON.stringify(intentParameters)}::jsonb, ${goal},
+              ${owner}::uuid, clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8),
+              clock_timestamp(), clock_timestamp() + make_interval(secs => ${wantedForMs / 1000}::float8),
+              ${payment.createdAt}::timestamptz, clock_timestamp())
+      RETURNING account_id, id, generation)
+    INSERT INTO payment_events (account_id, payment_id, event, by, generation)
+    SELECT account_id, id, 'claimed', ${by}, generation FROM inserted`)
+}
+
+function firstAttempt({ runtime }: PaymentDeps, order: Order, how: HowToPay): Omit<PaymentAttempt, 'lease'> {
+  const id = runtime.newId()
+  const { id: orderId, accountId, amountMinor, currency } = order
+  const metadata = { paymentId: id, orderId, accountId }
   return {
-    ...{ id, goal, intentParameters },
+    id,
     generation: 1,
+    owner: runtime.newId(),
+    goal: how.captureMethod === 'manual' ? 'authorize' : 'charge',
     isFirstOwner: true,
     gatewayIntentId: null,
-    attempts: { create: 1, confirm: 1, capture: 1, cancel: 1 },
+    gatewayKey: id,
+    intentParameters: { amountMinor, currency, ...how, metadata, cardWith: 'confirm' },
+    keyNumbers: { create: 1, confirm: 1, capture: 1, cancel: 1 },
     notedDecline: null,
     wanted: true,
   }
 }
 
-export function inProgress(orderId: string) {
-  return { code: 'payment-in-progress', orderId, retryAfterSeconds: inProgressRetryAfterSeconds } as const
+function newPayment(order: Order, { id, intentParameters }: PaymentAttempt, now: Date): Payment {
+  return {
+    id,
+    accountId: order.accountId,
+    orderId: order.id,
+    amountMinor: order.amountMinor,
+    currency: order.currency,
+    paymentMethod: intentParameters.paymentMethod,
+    state: 'processing',
+    declineCode: null,
+    gatewayIntentId: null,
+    refundedMinor: 0,
+    refundPendingMinor: 0,
+    createdAt: now,
+    authorizedAt: null,
+    settledAt: null,
+  }
 }

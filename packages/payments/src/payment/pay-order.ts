@@ -1,51 +1,52 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { decideToPay, type Payment } from '@seatbelt/domain'
-import { type Call, type Effectful, guardEffect } from '@seatbelt/safety'
-import { findOrderToDecide } from '../order/find-order-to-decide.ts'
-import { atOrder } from '../order/order-lock.ts'
+import { type Call, decideToPay, orderStateAfter } from '@seatbelt/domain'
+import { guardEffect } from '@seatbelt/safety'
+import { readOrderToDecide } from '../order/order-to-decide.ts'
+import { leasedPayments, wasClaimed } from '../shared/leased-work.ts'
 import type { NewPaymentRequest, Result } from '../shared/operations.ts'
-import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { resumePayment } from '../shared/resume.ts'
-import { type ClaimedByOwner, claimPayment } from './claim-payment.ts'
+import { orderLock } from '../shared/order-lock.ts'
+import type { PaymentDeps, Purpose } from '../shared/payment-deps.ts'
+import { claimPayment } from './claim-payment.ts'
+import { askGateway } from './owned-payment.ts'
+import { resumePayment } from './resume-payment.ts'
 import { settlePayment } from './settle-payment.ts'
 
 /**
  * Takes an order's money, once, whatever is repeated, delayed, killed or lost.
  *
- * Guarantees: an order is charged at most once over all keys and processes; a caller who hears an outcome hears the one
- * that is recorded. `unsettled` means that the outcome is being found out: the same key brings it later.
+ * Guarantees: an order is charged at most once over all keys and processes. A caller that receives an outcome receives
+ * the recorded one. `unsettled` means that the outcome is being found out: the same key brings it later.
  */
 export function payOrder(deps: PaymentDeps, call: Call, request: NewPaymentRequest): Promise<Result> {
-  const { layers } = deps
-  return guardEffect(layers, call, {
-    meetAt: atOrder({ accountId: call.accountId, orderId: request.orderId }),
-    claim: (tx, rollBack) => claim(deps, tx, call, request, rollBack),
-    effect: ({ claimed, lease }) => layers.gatewayIntent(claimed, lease),
-    settle: (tx, { payment, claimed }, evidence) => settlePayment(deps, tx, { payment, claimed, evidence }),
+  const { orderId, paymentMethod, capture } = request
+  return guardEffect(deps.layers, call, {
+    lockOn: orderLock({ accountId: call.accountId, orderId }),
+    claim: async (tx) => {
+      const found = await readOrderToDecide(tx, call.accountId, orderId)
+      if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
+      const decision = decideToPay(found.order, found.live)
+      if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
+      const how = { paymentMethod, ...(capture === 'manual' && { captureMethod: capture }) }
+      const attempt = claimPayment(deps, tx, { ...found, how })
+      return { kind: 'claimed', attempt, target: { step: 'pay', paymentId: attempt.payment.id } }
+    },
+    effect: (owned) => askGateway(deps, owned),
+    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
+    wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
-    resume: (intent) => resumePayment(deps, intent),
+    resume: (target) => resumePayment(deps, target),
   })
 }
 
-/** Read, decide, compare-and-set, insert the intent once, bind the key to it. All of it or nothing is committed. */
-async function claim(
-  deps: PaymentDeps,
-  tx: Tx,
-  call: Call,
-  request: NewPaymentRequest,
-  rollBack: RollBack<{ kind: 'key-taken' } | { kind: 'contended' }>,
-): ReturnType<Effectful<ClaimedByOwner, never, Payment>['claim']> {
-  const { orderId, paymentMethod, capture } = request
-  const found = await findOrderToDecide(tx, call.accountId, orderId)
-  if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
-  const decision = decideToPay(found.order, found.live)
-  if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
-
-  const asked = { paymentMethod, ...(capture === 'manual' && { captureMethod: capture }) }
-  const result = await claimPayment(deps, tx, { order: found.order, asked }, rollBack)
-  if (result.kind === 'refused') return result
-  const { id: paymentId } = result.claimed.payment
-  if (!(await deps.layers.idempotencyKey.bindToIntent(tx, call, { step: 'pay', paymentId })))
-    return rollBack({ kind: 'key-taken' })
-  return result
+/** An order of the API: the merchant decides about an authorization, and the answers show the payment. */
+export const merchantPurpose: Purpose = {
+  settling: async ({ renderings }) => ({
+    keyStep: (goal) => goal,
+    authorized: async () => 'await',
+    ended: async (payment, outcome) => ({
+      orderState: orderStateAfter(outcome),
+      answer: (step) => renderings.paymentSettled(payment, outcome, step),
+      isUnfulfilled: false,
+    }),
+  }),
+  refunded: async () => null,
 }

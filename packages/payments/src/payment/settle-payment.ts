@@ -1,284 +1,246 @@
-import type { Payment as PaymentRow, Tx } from '@seatbelt/database'
-import {
-  type OrderPurpose,
-  type OrderState,
-  openPaymentStates,
-  orderStateAfter,
-  type Payment,
-  type PaymentState,
-} from '@seatbelt/domain'
-import {
-  type ClaimedPayment,
-  type Continues,
-  type Evidence,
-  type FinalOutcome,
-  type OwnLease,
-  orderLockName,
-  type RecordedAnswer,
-  type Settled,
-} from '@seatbelt/safety'
+import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
+import { type Order, type OrderState, openPaymentStates, type Payment } from '@seatbelt/domain'
+import { type Continues, changedOne, type Evidence, type FinalOutcome } from '@seatbelt/safety'
 import { tellPayment } from '../messages/enqueue-messages.ts'
+import { moveOrder } from '../order/order-to-decide.ts'
 import { openRefund } from '../refund/open-refund.ts'
-import { appendHistory } from '../shared/history.ts'
+import { appendHistory, type HistoryEntry } from '../shared/history.ts'
+import { answerAsRecorded, giveUp, isOwnedBy, leasedPayments, requestRecovery } from '../shared/leased-work.ts'
 import type { PaymentStep, Result } from '../shared/operations.ts'
-import { pauseBeforeLookMs } from '../shared/pause-before-look.ts'
-import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toPayment, toPurpose } from '../shared/rows.ts'
-import { settleInvoice } from '../subscription/settle-invoice.ts'
-import type { ClaimedByOwner } from './claim-payment.ts'
+import { orderLockName } from '../shared/order-lock.ts'
+import type { PaymentDeps, PaymentEnd, SettlingPurpose } from '../shared/payment-deps.ts'
+import { toPayment } from '../shared/rows.ts'
+import { claimNextStep } from './claim-next-step.ts'
+import { type OwnedPayment, type PaymentFound, toNextStep } from './owned-payment.ts'
 
-export interface Settlement {
-  readonly payment: Payment
-  readonly claimed: ClaimedPayment
-  readonly evidence: Evidence
-  /** How often recovery looked before, which spaces its looks. */
-  readonly looks?: number
-  /** Has the payment been open for so long that a person should look as well? */
-  readonly overdue?: boolean
-  /** Of an owner who goes on to what follows: begun before the first try to settle. Without it, recovery goes on. */
-  readonly nextLease?: OwnLease
-}
+type Settled = Result | Continues<OwnedPayment>
 
 /**
- * Writes down what came of a payment, under its order's lock: the outcome, what becomes of the order, its booking, its
- * history, and the answer for the key that started it, in one commit.
+ * Writes what came of a payment, under its order's lock and in one commit: the outcome, what becomes of the order, its
+ * booking, its history, its messages, and the answer for the key that started it.
  *
- * Guarantees: exactly one settle of a payment takes effect. One that lost (its owner was deposed meanwhile) writes what it
- * knows into the history, has recovery look at once, and answers what is recorded. Without evidence the payment stays
- * open and recovery looks again later.
+ * Guarantees: exactly one settle of a payment takes effect. One that lost the race (its owner was deposed meanwhile)
+ * writes what it learned into the history, makes recovery run, and returns what is recorded. Without evidence the
+ * payment stays open, and recovery looks again later. The additions of the order's purpose stand in `purposes`.
  */
 export async function settlePayment(
   deps: PaymentDeps,
   tx: Tx,
-  settlement: Omit<Settlement, 'nextLease'>,
+  owned: OwnedPayment,
+  found: PaymentFound,
+): Promise<Settled> {
+  const [row, purpose] = await Promise.all([
+    readToSettle(tx, owned),
+    deps.purposes[owned.purpose].settling(deps, tx, owned.payment),
+  ])
+  if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found)
+  const { evidence } = found
+  if (evidence.kind === 'unknown') return leaveOpen(deps, tx, owned, evidence)
+  if (evidence.outcome.state === 'authorized') return authorize(deps, tx, row, purpose, owned, found)
+  return end(deps, tx, row, purpose, owned, { evidence, outcome: evidence.outcome })
+}
+
+interface RowToSettle extends PaymentRow {
+  /** Open, and still of the attempt's generation. */
+  readonly isOwned: boolean
+  readonly orderVersion: number
+  readonly orderState: OrderState
+  readonly now: Date
+}
+
+/** Locked, so that recovery cannot take the payment over between this read and the writes. */
+async function readToSettle(tx: Tx, { attempt }: OwnedPayment): Promise<RowToSettle> {
+  const [row] = await tx.read<RowToSettle>(sql`
+    SELECT payments.*, ${isOwnedBy(leasedPayments, attempt)} AS is_owned, orders.version AS order_version,
+           orders.state::text AS order_state, clock_timestamp() AS now
+      FROM payments JOIN orders ON orders.id = payments.order_id
+     WHERE payments.id = ${attempt.id}::uuid FOR NO KEY UPDATE OF payments`)
+  if (!row) throw new Error(`payment ${attempt.id} is gone`)
+  return row
+}
+
+/** The payment ends. */
+async function end(
+  deps: PaymentDeps,
+  tx: Tx,
+  row: RowToSettle,
+  purpose: SettlingPurpose,
+  owned: OwnedPayment,
+  { evidence, outcome }: { readonly evidence: Extract<Evidence, { kind: 'outcome' }>; readonly outcome: FinalOutcome },
 ): Promise<Result> {
-  const result = await settleOwnStep(deps, tx, settlement)
-  if (result.kind === 'continues') throw new Error('nobody is there to continue')
-  return result
-}
-
-/** The same for an owner who, where authorizing leads to capturing or voiding, does that as well. */
-export async function settleOwnStep(
-  deps: PaymentDeps,
-  tx: Tx,
-  settlement: Settlement,
-): Promise<Result | Continues<ClaimedByOwner>> {
-  const { claimed, evidence } = settlement
-  if (evidence.kind === 'unknown') return giveUp(deps, tx, settlement, evidence)
-  if (evidence.outcome.state === 'authorized') return authorize(deps, tx, settlement, evidence)
-
-  const settled = await deps.layers.compareAndSet.settlePayment(tx, claimed, evidence.outcome, evidence.fenced)
-  if (!settled) return loseTo(deps, tx, settlement)
-
-  const { outcome } = evidence
   const declineCode = 'declineCode' in outcome ? outcome.declineCode : null
-  const payment = { ...settlement.payment, state: outcome.state, declineCode, settledAt: settled.settledAt }
-  const { order } = settled
-  const orderState =
-    order.purpose === 'invoice'
-      ? await settleInvoice(deps, tx, payment, outcome)
-      : orderStateAfter(outcome, order.purpose)
-  await moveOrder(deps, tx, order, orderState)
-  if (outcome.state === 'succeeded') await book(deps, tx, payment)
-  await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'settled', detail: outcome.state }])
-  const step = stepOf(claimed, order.purpose)
-  const recorded =
-    step === 'checkout'
-      ? await endCheckout(deps, tx, payment, outcome)
-      : deps.renderings.paymentSettled(payment, outcome, step)
-  return answer(deps, tx, payment, { step, recorded })
+  const payment: Payment = { ...owned.payment, state: outcome.state, declineCode, settledAt: row.now }
+  writeOutcome(tx, owned, outcome, evidence.fenced, row.now)
+  const ended = await purpose.ended(payment, outcome)
+  moveOrderOf(tx, row, ended.orderState)
+  if (outcome.state === 'succeeded') book(deps, tx, payment)
+  note(deps, tx, owned, [...evidence.requestLog, { event: 'settled', detail: outcome.state }])
+  tellPayment(deps, tx, payment)
+  if (ended.isUnfulfilled) await refundAll(deps, tx, payment)
+  return answer(deps, tx, payment, purpose, stepOf(owned), ended.answer)
 }
 
-async function endCheckout(
-  deps: PaymentDeps,
-  tx: Tx,
-  payment: Payment,
-  outcome: FinalOutcome,
-): Promise<RecordedAnswer> {
-  const { answer, paidInVain } = await deps.checkouts.ended(tx, payment, outcome)
-  if (!paidInVain) return answer
-  const { accountId, id: paymentId } = payment
-  // Nobody asked for it, so that no key is bound to it, and whoever recovers finds it due.
-  const refund = {
-    accountId,
-    paymentId,
-    amountMinor: null,
-    reason: 'nothing was left of what was paid for',
-    leaseMs: null,
-  }
-  const opened = await openRefund(deps, tx, refund)
-  if (opened.kind !== 'opened') throw new Error(`payment ${paymentId} could not be given back`)
-  return answer
+/** An end without a fence additionally needs that no intent is stored: then none can be confirmed any more. */
+function writeOutcome(tx: Tx, { attempt }: OwnedPayment, outcome: FinalOutcome, isFenced: boolean, now: Date): void {
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE payments
+         SET state = ${outcome.state}::payment_state, leased_until = NULL, owner = NULL,
+             settled_at = ${now}::timestamptz,
+             decline_code = ${'declineCode' in outcome ? outcome.declineCode : null},
+             declined_by = ${'declinedBy' in outcome ? outcome.declinedBy : null},
+             gateway_charge_id = ${outcome.state === 'succeeded' ? outcome.gatewayChargeId : null}
+       WHERE ${isOwnedBy(leasedPayments, attempt)} AND (${isFenced} OR gateway_intent_id IS NULL)
+      RETURNING id)
+    SELECT ${changedOne['payment-generation']}`)
+}
+
+/** From what the gateway owes us to what we owe the merchant. */
+function book({ runtime }: PaymentDeps, tx: Tx, { id, accountId, amountMinor, currency }: Payment): void {
+  tx.write(sql`
+    INSERT INTO transfers (id, account_id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
+    VALUES (${runtime.newId()}::uuid, ${accountId}::uuid, ${id}::uuid, 'charge', 'gateway', ${`merchant:${accountId}`},
+            ${amountMinor}, ${currency})`)
+}
+
+/** No request asked for this refund, so no key is bound to it; recovery finds it due. */
+async function refundAll(deps: PaymentDeps, tx: Tx, { id: paymentId, accountId }: Payment): Promise<void> {
+  const reason = 'nothing was left of what was paid for'
+  const opened = await openRefund(deps, tx, { accountId, paymentId, amountMinor: null, reason, lease: null })
+  if (opened.kind !== 'opened') throw new Error(`payment ${paymentId} could not be refunded`)
 }
 
 /**
- * The amount is on hold: the step is over, and the order waits for the merchant to capture it or to give it back. Of a checkout
- * that is decided in this very commit, so that nothing on hold is ever without somebody who ends it.
+ * The money is reserved. The step is over, and the order waits for the merchant; or its purpose decides in this very
+ * commit, so that no authorization is ever without an owner that ends it.
  */
 async function authorize(
   deps: PaymentDeps,
   tx: Tx,
-  settlement: Settlement,
-  { trail }: Pick<Evidence, 'trail'>,
-): Promise<Result | Continues<ClaimedByOwner>> {
-  const { claimed } = settlement
-  const authorized = await deps.layers.compareAndSet.authorizePayment(tx, claimed)
-  if (!authorized) return loseTo(deps, tx, settlement)
-  const outcome = { state: 'authorized' } as const
-  const payment = { ...settlement.payment, ...outcome, authorizedAt: authorized.authorizedAt }
-  await appendHistory(tx, line(deps, claimed), [...trail, { event: 'settled', detail: outcome.state }])
-  if (authorized.purpose === 'checkout') {
-    const { gatewayIntentId } = authorized
-    return endAuthorization(deps, tx, settlement, { ...payment, gatewayIntentId })
+  row: RowToSettle,
+  purpose: SettlingPurpose,
+  owned: OwnedPayment,
+  { evidence, nextLease }: PaymentFound,
+): Promise<Settled> {
+  const payment: Payment = { ...owned.payment, state: 'authorized', authorizedAt: row.now }
+  writeAuthorization(tx, owned, row.now)
+  note(deps, tx, owned, [...evidence.requestLog, { event: 'settled', detail: 'authorized' }])
+  const next = await purpose.authorized(payment)
+  if (next !== 'await') {
+    const authorized = { ...row, state: 'authorized', authorizedAt: row.now } as const
+    return claimNextStep(deps, tx, { row: authorized, owned, goal: next, nextLease })
   }
-  const step = 'pay'
-  return answer(deps, tx, payment, { step, recorded: deps.renderings.paymentSettled(payment, outcome, step) })
+  tellPayment(deps, tx, payment)
+  const outcome = { state: 'authorized' } as const
+  return answer(deps, tx, payment, purpose, 'pay', (step) => deps.renderings.paymentSettled(payment, outcome, step))
 }
 
-async function endAuthorization(
-  deps: PaymentDeps,
+/**
+ * Card networks let an authorization lapse after 4 days and 18 hours at the earliest (Visa, without the customer
+ * there); counted from the claim, which came before it. Stripe: "Place a hold on a payment method", "Authorization
+ * window".
+ */
+const authorizationDays = 4
+
+function writeAuthorization(tx: Tx, { attempt }: OwnedPayment, now: Date): void {
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE payments
+         SET state = 'authorized', leased_until = NULL, wake_requested = false, decline_code = NULL, declined_by = NULL,
+             authorized_at = ${now}::timestamptz, void_at = step_started_at + make_interval(days => ${authorizationDays}::int)
+       WHERE ${isOwnedBy(leasedPayments, attempt)} AND goal = 'authorize'
+      RETURNING id)
+    SELECT ${changedOne['payment-generation']}`)
+}
+
+/** The order's version was read under the lock: it is the claim's, unless an invariant is broken. */
+function moveOrderOf(tx: Tx, { orderId, orderVersion, orderState }: RowToSettle, state: OrderState): void {
+  if (orderState !== 'processing') throw new Error(`order ${orderId} is ${orderState} while its payment is settled`)
+  moveOrder(tx, { id: orderId, version: orderVersion } satisfies Pick<Order, 'id' | 'version'>, state)
+}
+
+/** Records what the caller of this step receives, if a caller's key started it. */
+function answer(
+  { layers }: PaymentDeps,
   tx: Tx,
-  { claimed, nextLease }: Settlement,
-  payment: Payment,
-): Promise<Result | Continues<ClaimedByOwner>> {
-  const goal = await deps.checkouts.authorized(tx, payment)
-  const leaseMs = nextLease ? deps.policy.leaseMs : null
-  const next = await deps.layers.compareAndSet.endAuthorization(tx, claimed, { goal, leaseMs })
-  if (!next) throw new Error(`payment ${payment.id} changed in the commit that authorized it`)
-  await appendHistory(tx, line(deps, { ...claimed, ...next }), [{ event: 'claimed', detail: goal }])
-  const ending = { ...payment, state: goal === 'capture' ? 'capturing' : 'voiding' } as const
-  return nextLease
-    ? {
-        kind: 'continues',
-        claimed: { payment: ending, claimed: toEnd(claimed, { ...payment, ...next }, goal), lease: nextLease },
-      }
-    : { kind: 'unsettled', subject: ending }
-}
-
-/** The step that follows an authorization, as the owner of both has it. */
-function toEnd(
-  claimed: ClaimedPayment,
-  { generation, gatewayIntentId }: Pick<ClaimedPayment, 'generation' | 'gatewayIntentId'>,
-  goal: 'capture' | 'void',
-): ClaimedPayment {
-  return { ...claimed, generation, gatewayIntentId, goal, isFirstOwner: true, wanted: true, notedDecline: null }
-}
-
-/** Records what the caller of this step is told, if a caller's key started it, and what others are. */
-async function answer(
-  deps: PaymentDeps,
-  tx: Tx,
-  payment: Payment,
-  { step, recorded }: { readonly step: Step; readonly recorded: RecordedAnswer },
-): Promise<Result> {
-  await tellPayment(deps, tx, payment)
-  await deps.layers.idempotencyKey.answerIntent(tx, payment.accountId, { step, paymentId: payment.id }, recorded)
+  { id: paymentId, accountId }: Payment,
+  purpose: SettlingPurpose,
+  goal: PaymentStep,
+  render: PaymentEnd['answer'],
+): Result {
+  const recorded = render(goal)
+  layers.idempotencyKey.recordAnswer(tx, accountId, { step: purpose.keyStep(goal), paymentId }, recorded)
   return { kind: 'answered', answer: recorded, replayed: false }
 }
 
-type Step = PaymentStep | 'checkout'
-
-/** Which step's caller waits for the answer. A checkout is authorized and captured for one and the same. */
-function stepOf({ goal }: ClaimedPayment, purpose: OrderPurpose): Step {
-  if (purpose === 'checkout') return 'checkout'
+function stepOf({ attempt: { goal } }: OwnedPayment): PaymentStep {
   return goal === 'capture' || goal === 'void' ? goal : 'pay'
 }
 
-/** The order's version was read again under the lock: it is the claim's, unless an invariant is broken. */
-async function moveOrder({ layers }: PaymentDeps, tx: Tx, order: Settled['order'], state: OrderState): Promise<void> {
-  if (order.state !== 'processing') throw new Error(`order ${order.id} is ${order.state} while its payment is settled`)
-  if (!(await layers.compareAndSet.order(tx, order, state))) throw new Error(`order ${order.id} changed under its lock`)
-}
-
-/** From what the gateway owes us to what we owe the merchant. */
-async function book({ layers, newId }: PaymentDeps, tx: Tx, payment: Payment): Promise<void> {
-  const { id: paymentId, accountId, amountMinor, currency } = payment
-  const accounts = { debitAccount: 'gateway', creditAccount: `merchant:${accountId}` }
-  const booked = await layers.insertOnce.transfer(tx, {
-    ...{ id: newId(), paymentId, refundId: null, kind: 'charge', amountMinor, currency },
-    ...accounts,
-  })
-  if (!booked) throw new Error(`payment ${paymentId} was booked before it was settled`)
-}
-
-async function giveUp(
+function leaveOpen(
   deps: PaymentDeps,
   tx: Tx,
-  settlement: Settlement,
+  owned: OwnedPayment,
   evidence: Extract<Evidence, { kind: 'unknown' }>,
-): Promise<Result | Continues<ClaimedByOwner>> {
-  const { payment, claimed, looks = 0, overdue = false } = settlement
-  const needsReview = overdue && evidence.readable
+): Result {
+  const { payment, attempts, isOverdue } = owned
+  const needsReview = isOverdue && evidence.readable
   const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
-  const pauseMs = pauseBeforeLookMs(looks, waitsFor)
-  if (!(await deps.layers.compareAndSet.giveUp(tx, claimed, { pauseMs, needsReview })))
-    return loseTo(deps, tx, settlement)
-  await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'unknown', detail: evidence.reason }])
+  giveUp(deps, tx, leasedPayments, owned.attempt, { attempts, waitsFor, needsReview })
+  note(deps, tx, owned, [...evidence.requestLog, { event: 'unknown', detail: evidence.reason }])
   return { kind: 'unsettled', subject: needsReview ? { ...payment, state: 'needs_review' } : payment }
 }
 
 /**
- * The payment is not as it was claimed: another owner has taken over, or this settle was committed before without our
- * hearing of it. What we learned is never thrown away, and what is recorded is what we answer.
+ * The payment is no longer as it was claimed: another owner has taken over, or this very settle was committed before
+ * and its COMMIT was not answered. What was learned is never thrown away, and what is recorded is the answer.
+ *
+ * Whether a later step is this owner's own stands in the row: the settling commit left its owner there.
  */
-async function loseTo(
+async function resolveLostRace(
   deps: PaymentDeps,
   tx: Tx,
-  { claimed, evidence, payment, nextLease }: Settlement,
-): Promise<Result | Continues<ClaimedByOwner>> {
-  const include = { order: { select: { purpose: true } } } as const
-  const { order, ...row } = await tx.payment.findUniqueOrThrow({ where: { id: payment.id }, include })
-  const following = nextLease && followingOwnAuthorization(row, claimed, nextLease)
-  if (following) return following
-  const isOurOwn = row.generation === claimed.generation && (row.settledAt !== null || row.state === 'authorized')
-  if (!isOurOwn) await leaveToTheOwner(deps, tx, { payment: toPayment(row), claimed, evidence })
-  const { accountId, id: paymentId } = payment
-  const step = stepOf(claimed, toPurpose(order.purpose))
-  const answer = await deps.layers.idempotencyKey.findAnswer(tx, accountId, { step, paymentId })
-  // The request that claimed hears it for the first time, whoever wrote it down.
-  const replayed = !isOurOwn && !claimed.isFirstOwner
-  return answer ? { kind: 'answered', answer, replayed } : { kind: 'unsettled', subject: toPayment(row) }
+  row: RowToSettle,
+  purpose: SettlingPurpose,
+  owned: OwnedPayment,
+  { evidence, nextLease }: PaymentFound,
+): Promise<Settled> {
+  const { attempt } = owned
+  const isNextStep = row.generation === attempt.generation + 1 && row.owner === attempt.owner && row.settledAt === null
+  if (isNextStep && nextLease)
+    return { kind: 'continues', attempt: toNextStep(row, owned.purpose, { owner: attempt.owner, lease: nextLease }) }
+  const isEnd = row.settledAt !== null || row.state === 'authorized'
+  const isOwnCommit = row.generation === attempt.generation && isEnd
+  if (!isOwnCommit) recordLateEvidence(deps, tx, row, owned, evidence)
+  return answerAsRecorded(deps, tx, {
+    accountId: row.accountId,
+    target: { step: purpose.keyStep(stepOf(owned)), paymentId: row.id },
+    subject: toPayment(row),
+    isOwnCommit,
+    isFirstOwner: attempt.isFirstOwner,
+  })
 }
 
-/**
- * Our own commit authorized the payment and claimed what follows, and only its answer was lost: the next generation is in the
- * next step. Whoever had deposed us would have raised the generation once more by then.
- */
-function followingOwnAuthorization(
-  row: PaymentRow,
-  claimed: ClaimedPayment,
-  lease: OwnLease,
-): Continues<ClaimedByOwner> | null {
-  const { generation, goal } = row
-  const isOurs = claimed.goal === 'authorize' && generation === claimed.generation + 1 && row.settledAt === null
-  if (!isOurs || (goal !== 'capture' && goal !== 'void')) return null
-  return { kind: 'continues', claimed: { payment: toPayment(row), claimed: toEnd(claimed, row, goal), lease } }
-}
-
-/** Writes what a deposed owner knows into the history, and has recovery look at once if the payment is still open. */
-async function leaveToTheOwner(deps: PaymentDeps, tx: Tx, { payment, claimed, evidence }: Settlement): Promise<void> {
-  const { id, state } = payment
+/** Writes what a deposed owner knows into the history, and makes recovery run if the payment is still open. */
+function recordLateEvidence(
+  deps: PaymentDeps,
+  tx: Tx,
+  row: RowToSettle,
+  owned: OwnedPayment,
+  evidence: Evidence,
+): void {
   const learned = evidence.kind === 'outcome' ? evidence.outcome.state : null
   const detail = learned ?? (evidence.kind === 'unknown' ? evidence.reason : null)
-  await appendHistory(tx, line(deps, claimed), [...evidence.trail, { event: 'superseded', detail }])
-  if (isOpen(state)) await hint(tx, id)
-  // Two owners saw the gateway say different things: one of them is wrong about money, and a person must hear of it.
-  else if (learned !== null && learned !== 'authorized' && learned !== state)
-    deps.layers.reportFault(
-      new Error(`payment ${id} is ${state}, and a deposed owner saw it ${learned}`),
-      orderLockName(payment),
-    )
+  note(deps, tx, owned, [...evidence.requestLog, { event: 'superseded', detail }])
+  const isOpen = openPaymentStates.some((open) => open === row.state)
+  if (isOpen) requestRecovery(tx, leasedPayments, row.id)
+  if (isOpen || learned === null || learned === 'authorized' || learned === row.state) return
+  // Two owners read different outcomes from the gateway. Report it: one of them is wrong about money.
+  const fault = new Error(`payment ${row.id} is ${row.state}, and a deposed owner saw it ${learned}`)
+  tx.afterCommit(() => deps.layers.reportFault(fault, orderLockName(row)))
 }
 
-/** Hinted, so that an owner who gives up after this leaves no pause. */
-async function hint(tx: Tx, paymentId: string): Promise<void> {
-  await tx.$executeRaw`UPDATE payments SET look_at = clock_timestamp(), hinted = true WHERE id = ${paymentId}::uuid`
-}
-
-function isOpen(state: PaymentState): boolean {
-  return openPaymentStates.some((open) => open === state)
-}
-
-function line({ by }: PaymentDeps, { id, generation }: ClaimedPayment) {
-  return { paymentId: id, generation, by }
+function note(deps: PaymentDeps, tx: Tx, { payment, attempt }: OwnedPayment, entries: readonly HistoryEntry[]): void {
+  const { accountId, id: paymentId } = payment
+  appendHistory(deps, tx, { accountId, paymentId, generation: attempt.generation, by: deps.by }, entries)
 }

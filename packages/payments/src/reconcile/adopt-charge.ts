@@ -1,71 +1,49 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { type ClaimedPayment, isContention } from '@seatbelt/safety'
-import { findOrderToDecide } from '../order/find-order-to-decide.ts'
-import { type ClaimedByOwner, claimPayment } from '../payment/claim-payment.ts'
+import { sql, type Tx } from '@seatbelt/database'
+import { changedOne } from '@seatbelt/safety'
+import { readOrderToDecide } from '../order/order-to-decide.ts'
+import { claimPayment } from '../payment/claim-payment.ts'
+import type { OwnedPayment } from '../payment/owned-payment.ts'
 import { settlePayment } from '../payment/settle-payment.ts'
-import { lockSubscription } from '../subscription/lock-subscription.ts'
-import { decideNow, type Outcome, type Repair, waiting } from './decide-now.ts'
+import { decideUnderLock, type Outcome, type Repair } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
-/** The gateway's lists do not tell; and nobody will ask for this money again. */
+/** The gateway's lists do not show it, and this money is never asked for again. */
 const unknownPaymentMethod = 'unknown'
 
 /**
- * Enters a charge that our books do not have as its order's payment: claimed and settled as any other, in one commit, so that
- * the order, the booking, the messages and whatever else hangs on a payment follow. Nothing is asked of the gateway.
+ * Enters a charge that our books do not have as its order's payment: claimed and settled as any other, in one commit,
+ * so that the order, the booking, the messages and whatever else belongs to a payment follow. Nothing is asked of the
+ * gateway.
  */
-export async function adoptCharge(deps: ReconcileDeps, repair: Repair): Promise<Outcome> {
-  const { layers } = deps.payments
-  try {
-    return await layers
-      .transaction<Outcome, Outcome | { kind: 'contended' }>((tx, rollBack) =>
-        layers.advisoryLock(tx, repair.resource, () => adopt(deps, tx, repair, rollBack)),
-      )
-      .then((outcome) => (outcome.kind === 'contended' ? waiting : outcome))
-  } catch (fault) {
-    if (isContention(fault)) return waiting
-    throw fault
-  }
-}
-
-async function adopt(
-  deps: ReconcileDeps,
-  tx: Tx,
-  repair: Repair,
-  rollBack: RollBack<{ kind: 'contended' }>,
-): Promise<Outcome> {
+export function adoptCharge(deps: ReconcileDeps, repair: Repair): Promise<Outcome> {
   const { payments } = deps
-  await lockSubscriptionBehind(tx, repair)
-  const { action } = await decideNow(deps, tx, repair)
-  if (action !== 'adopt') return action === 'none' ? { kind: 'gone' } : waiting
-  const found = await findOrderToDecide(tx, repair.accountId, repair.orderId)
-  if (!found) throw new Error(`order ${repair.orderId} is gone`)
-
-  const asked = { paymentMethod: unknownPaymentMethod }
-  const claim = await claimPayment(payments, tx, { order: found.order, asked }, rollBack)
-  if (claim.kind === 'refused') return rollBack({ kind: 'contended' })
-  await settle(deps, tx, repair, claim.claimed, rollBack)
-  return { kind: 'done', detail: `payment ${claim.claimed.payment.id}` }
+  return decideUnderLock(deps, repair, 'adopt', async (tx) => {
+    const found = await readOrderToDecide(tx, repair.accountId, repair.orderId)
+    if (!found) throw new Error(`order ${repair.orderId} is gone`)
+    const owned = claimPayment(payments, tx, { ...found, how: { paymentMethod: unknownPaymentMethod } })
+    await settle(deps, tx, repair, owned)
+    return { kind: 'done', detail: `payment ${owned.payment.id}` }
+  })
 }
 
-/** Where the order collects an invoice: the settle takes it as well, and whoever cancels takes it before the order's row. */
-async function lockSubscriptionBehind(tx: Tx, { orderId }: Repair): Promise<void> {
-  const invoice = await tx.invoice.findUnique({ where: { orderId }, select: { subscriptionId: true } })
-  if (invoice) await lockSubscription(tx, invoice.subscriptionId)
-}
-
-async function settle(
-  { payments }: ReconcileDeps,
-  tx: Tx,
-  { charge, intentId }: Repair,
-  { payment, claimed: unstored }: ClaimedByOwner,
-  rollBack: RollBack<{ kind: 'contended' }>,
-): Promise<void> {
-  const { by, layers } = payments
-  const line = { event: 'adopted', by, gatewayRequestId: null }
-  if (!(await layers.compareAndSet.storeIntent(tx, unstored, intentId, line))) return rollBack({ kind: 'contended' })
-  const claimed: ClaimedPayment = { ...unstored, gatewayIntentId: intentId }
+async function settle({ payments }: ReconcileDeps, tx: Tx, repair: Repair, claimed: OwnedPayment): Promise<void> {
+  const { charge, intentId } = repair
+  const { id, generation } = claimed.attempt
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE payments SET gateway_intent_id = ${intentId}
+       WHERE id = ${id}::uuid AND generation = ${generation} AND gateway_intent_id IS NULL
+      RETURNING account_id, id, generation),
+    noted AS (
+      INSERT INTO payment_events (account_id, payment_id, event, by, generation, detail)
+      SELECT account_id, id, 'adopted', ${payments.by}, generation, ${intentId} FROM changed)
+    SELECT ${changedOne['payment-generation']}`)
+  const owned: OwnedPayment = {
+    ...claimed,
+    payment: { ...claimed.payment, gatewayIntentId: intentId },
+    attempt: { ...claimed.attempt, gatewayIntentId: intentId },
+  }
   const outcome = { state: 'succeeded', gatewayChargeId: charge.id } as const
-  const evidence = { kind: 'outcome', fenced: true, outcome, trail: [] } as const
-  await settlePayment(payments, tx, { payment: { ...payment, gatewayIntentId: intentId }, claimed, evidence })
+  const evidence = { kind: 'outcome', fenced: true, outcome, requestLog: [] } as const
+  await settlePayment(payments, tx, owned, { evidence, nextLease: null })
 }

@@ -1,10 +1,10 @@
 import { pause } from '@seatbelt/locks'
 import type { NoAnswer } from '@seatbelt/safety'
 
-/** Nobody waits for the answer, and a run that breaks off is gone on with: enough for a gateway that hiccups, not for one that is away. */
+/** Long enough for a short fault of the gateway. In an outage the run breaks off, and is continued later. */
 const pausesMs = [200, 1_000, 3_000]
 
-/** Asks again where no answer came. For looks alone: they change nothing, however often they are sent. */
+/** Repeats a read to which no answer came. A read changes nothing, however often it is sent. */
 export async function askPatiently<Answer extends { readonly kind: string }>(
   ask: () => Promise<Answer | NoAnswer>,
 ): Promise<Answer | NoAnswer> {
@@ -16,18 +16,16 @@ export async function askPatiently<Answer extends { readonly kind: string }>(
   return ask()
 }
 
-/** The gateway could not be read: the run breaks off here, and is gone on with later. */
-export interface Unanswered {
-  readonly kind: 'unanswered'
-  readonly reason: string
+/** The gateway could not be read: the run breaks off here, and is continued later. */
+export class GatewayUnreadable extends Error {
+  constructor(answer: NoAnswer | { readonly kind: string }) {
+    const seen = 'reason' in answer ? answer.reason : 'errorCode' in answer ? answer.errorCode : answer.kind
+    super(`the gateway's answer was of no use (${seen})`)
+    this.name = 'GatewayUnreadable'
+  }
 }
 
-export function unanswered(answer: NoAnswer | { readonly kind: string }): Unanswered {
-  const said = 'reason' in answer ? answer.reason : 'errorCode' in answer ? answer.errorCode : answer.kind
-  return { kind: 'unanswered', reason: `the gateway's answer was of no use (${said})` }
-}
-
-/** The gateway says that it does not have what was asked for by its id. */
+/** The gateway has no object with this id. */
 export function isAbsent(answer: NoAnswer | { readonly kind: string }): boolean {
   return answer.kind === 'rejected' && 'status' in answer && answer.status === 404
 }

@@ -1,6 +1,7 @@
-import type { Tx } from '@seatbelt/database'
+import { sql, type Tx } from '@seatbelt/database'
 import { decideCharge, type RefundState, type RepairAction } from '@seatbelt/domain'
-import { type BooksOfCharge, type FoundCharge, findBooksOfCharges } from './books-of-charges.ts'
+import { isContention, lostRace, underLock } from '@seatbelt/safety'
+import { type BooksOfCharge, type FoundCharge, findBooksOfCharges, type Read } from './books-of-charges.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
 export interface Outcome {
@@ -8,7 +9,7 @@ export interface Outcome {
   readonly detail?: string
 }
 
-/** A charge that is to be put right, as the gateway has just shown it. */
+/** A charge to repair, as the gateway has just shown it. */
 export interface Repair {
   readonly findingId: string
   readonly accountId: string
@@ -21,16 +22,16 @@ export interface Repair {
 export const waiting = { kind: 'left', detail: 'somebody is still at work on the order' } as const satisfies Outcome
 
 export interface DecidedNow {
-  /** `none`: it does not differ any more. `wait`: too early to tell. */
+  /** `none`: nothing differs any more. `wait`: too early to judge. */
   readonly action: RepairAction | 'none' | 'wait'
-  /** What of the customer's money is concerned. */
+  /** The part of the customer's money that the repair is about. */
   readonly gatewayMinor: number
   readonly books: BooksOfCharge
 }
 
-/** What is to be done, by our books as they are now. It holds for as long as the order's lock is held, and not longer. */
-export async function decideNow({ judgedAfterMs }: ReconcileDeps, client: Tx, { charge }: Repair): Promise<DecidedNow> {
-  const books = (await findBooksOfCharges(client, [charge], judgedAfterMs)).get(charge.id)
+/** Decides by our books as they are now. The decision holds as long as the order's lock is held. */
+export async function decideNow({ judgedAfterMs }: ReconcileDeps, read: Read, { charge }: Repair): Promise<DecidedNow> {
+  const [books] = await findBooksOfCharges(read, [charge], judgedAfterMs)
   if (!books) throw new Error(`the books were not asked about ${charge.id}`)
   const verdict = decideCharge(charge, books)
   if (verdict.kind === 'differs') {
@@ -40,29 +41,47 @@ export async function decideNow({ judgedAfterMs }: ReconcileDeps, client: Tx, { 
   return { action: verdict.kind === 'agrees' ? 'none' : 'wait', gatewayMinor: 0, books }
 }
 
-/** An earlier repair of this charge, by this run or another: it is never begun a second time. */
-export async function repairBefore(
-  { payments }: ReconcileDeps,
-  gatewayChargeId: string | null,
-): Promise<Outcome | null> {
-  if (gatewayChargeId === null) return null
+/**
+ * Decides again under the order's lock, and calls `act` in the same transaction if `expected` is still to be done. A
+ * commit that loses a race changes nothing, and the next run decides anew.
+ *
+ * It also locks the subscription behind the order. A cancellation of the subscription does not take the order's lock,
+ * and must not come between the decision and the writes.
+ */
+export async function decideUnderLock<T>(
+  deps: ReconcileDeps,
+  repair: Repair,
+  expected: RepairAction,
+  act: (tx: Tx) => Promise<T>,
+): Promise<T | Outcome> {
+  try {
+    return await underLock(deps.payments.layers, repair.resource, async (tx) => {
+      await tx.read(sql`
+        SELECT 1 FROM subscriptions WHERE id = (SELECT subscription_id FROM invoices WHERE order_id = ${repair.orderId}::uuid)
+           FOR NO KEY UPDATE`)
+      const { action } = await decideNow(deps, tx.read.bind(tx), repair)
+      if (action === expected) return act(tx)
+      return action === 'none' ? { kind: 'gone' } : waiting
+    })
+  } catch (fault) {
+    if (isContention(fault) || lostRace(fault)) return waiting
+    throw fault
+  }
+}
+
+/** An earlier repair of this charge, by this run or another. A repair never begins a second time. */
+export async function repairBefore({ payments }: ReconcileDeps, gatewayChargeId: string): Promise<Outcome | null> {
   const row = await payments.database.statement((client) =>
     client.refund.findFirst({ where: { gatewayChargeId, origin: 'reconciliation' }, select: { state: true } }),
   )
-  return row && outcomeOf(row.state)
+  return row && outcomeOf[row.state]
 }
 
-function outcomeOf(state: RefundState): Outcome {
-  switch (state) {
-    case 'succeeded':
-      return { kind: 'done' }
-    case 'processing':
-    case 'pending':
-      return { kind: 'under-way' }
-    case 'needs_review':
-    case 'failed':
-      return { kind: 'person', detail: `its repair is ${state}` }
-    default:
-      return state satisfies never
-  }
+const underWay = { kind: 'under-way' } as const
+const outcomeOf: Readonly<Record<RefundState, Outcome>> = {
+  succeeded: { kind: 'done' },
+  processing: underWay,
+  pending: underWay,
+  needs_review: { kind: 'person', detail: 'its repair is needs_review' },
+  failed: { kind: 'person', detail: 'its repair is failed' },
 }

@@ -1,10 +1,10 @@
-import type { Refund as RefundRow, Tx } from '@seatbelt/database'
 import { decideRefund, lateFailureDays } from '@seatbelt/domain'
 import type { GatewayRefund } from '@seatbelt/safety'
-import { askPatiently, type Unanswered, unanswered } from './ask-patiently.ts'
+import type { Queryable } from '../shared/payment-deps.ts'
 import { readId } from './books-of-charges.ts'
+import { type Judged, readGatewayList } from './read-gateway-list.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
-import type { Finding, Run, StagePage } from './runs.ts'
+import type { Run, StagePage } from './runs.ts'
 
 /** From where refunds are read: one may fail long after it was made, and is listed under the time when it was made. */
 export function refundsFrom({ windowFrom }: Run): Date {
@@ -12,63 +12,43 @@ export function refundsFrom({ windowFrom }: Run): Date {
 }
 
 /** A page of the gateway's refunds, each held against our books. */
-export async function readRefunds(deps: ReconcileDeps, run: Run): Promise<StagePage | Unanswered> {
-  const { gateway, payments, pageSize } = deps
+export function readRefunds({ gateway, payments, pageSize }: ReconcileDeps, run: Run): Promise<StagePage> {
   const page = { createdFrom: refundsFrom(run), createdTo: run.windowTo, after: run.cursor, limit: pageSize }
-  const answer = await askPatiently(() => gateway.listRefunds(page))
-  if (answer.kind !== 'list') return unanswered(answer)
-
-  const { items, hasMore } = answer
-  const books = await payments.database.statement((client) => findBooks(client, items))
-  const judged = items.map((refund) => judge(refund, books))
-  return {
-    kind: 'page',
-    findings: judged.flatMap(({ finding }) => (finding ? [finding] : [])),
-    sighted: items.map(({ id }) => id),
-    counted: items.length,
-    leftOpen: judged.filter(({ isLeft }) => isLeft).length,
-    next: hasMore ? (items.at(-1)?.id ?? null) : null,
-  }
+  return readGatewayList({
+    list: () => gateway.listRefunds(page),
+    judge: async (refunds) => {
+      const books = await findBooks(payments, refunds)
+      return refunds.map((refund) => judge(refund, books))
+    },
+    isSighted: () => true,
+  })
 }
 
-interface Owner {
-  readonly id: string
-  readonly accountId: string
-  readonly orderId: string
-}
+type Books = Awaited<ReturnType<typeof findBooks>>
 
-interface Books {
-  readonly byGatewayId: ReadonlyMap<string, RefundRow>
-  readonly byId: ReadonlyMap<string, RefundRow>
-  readonly owners: ReadonlyMap<string, Owner>
-}
-
-async function findBooks(client: Tx, items: readonly GatewayRefund[]): Promise<Books> {
+async function findBooks({ database }: Queryable, items: readonly GatewayRefund[]) {
   const gatewayIds = items.map(({ id }) => id)
   const ids = items.flatMap(({ metadata }) => readId(metadata, 'refundId') ?? [])
   const intentIds = items.flatMap(({ intentId }) => intentId ?? [])
-  const rows = await client.refund.findMany({
-    where: { OR: [{ gatewayRefundId: { in: gatewayIds } }, { id: { in: ids } }] },
-  })
-  const owners = await client.payment.findMany({
-    where: { gatewayIntentId: { in: intentIds } },
-    select: { id: true, accountId: true, orderId: true, gatewayIntentId: true },
-  })
+  const refunds = await database.statement(({ refund }) =>
+    refund.findMany({ where: { OR: [{ gatewayRefundId: { in: gatewayIds } }, { id: { in: ids } }] } }),
+  )
+  const owners = await database.statement(({ payment }) =>
+    payment.findMany({ where: { gatewayIntentId: { in: intentIds } } }),
+  )
   return {
-    byGatewayId: new Map(rows.map((row) => [row.gatewayRefundId ?? '', row])),
-    byId: new Map(rows.map((row) => [row.id, row])),
-    owners: new Map(owners.map((owner) => [owner.gatewayIntentId ?? '', owner])),
+    byGatewayId: new Map(refunds.map((row) => [row.gatewayRefundId, row])),
+    byId: new Map(refunds.map((row) => [row.id, row])),
+    owners: new Map(owners.map((owner) => [owner.gatewayIntentId, owner])),
   }
 }
 
-function judge(refund: GatewayRefund, books: Books): { finding: Finding | null; isLeft: boolean } {
+function judge(refund: GatewayRefund, { byGatewayId, byId, owners }: Books): Judged {
   const refundId = readId(refund.metadata, 'refundId')
-  const row = books.byGatewayId.get(refund.id) ?? books.byId.get(refundId ?? '') ?? null
-  const owner = books.owners.get(refund.intentId ?? '') ?? null
-  const verdict = decideRefund(refund, { row, isNamed: refundId !== null, isOfOurCharge: owner !== null })
-  if (verdict.kind !== 'differs') return { finding: null, isLeft: verdict.kind === 'left' }
-  const finding = {
-    difference: verdict.difference,
+  const row = byGatewayId.get(refund.id) ?? byId.get(refundId ?? '') ?? null
+  const owner = refund.intentId === null ? undefined : owners.get(refund.intentId)
+  return {
+    verdict: decideRefund(refund, { row, isNamed: refundId !== null, isOfOurCharge: owner !== undefined }),
     accountId: row?.accountId ?? owner?.accountId ?? null,
     orderId: row?.orderId ?? owner?.orderId ?? null,
     paymentId: row?.paymentId ?? owner?.id ?? null,
@@ -78,5 +58,4 @@ function judge(refund: GatewayRefund, books: Books): { finding: Finding | null; 
     gatewayRefundId: refund.id,
     currency: refund.currency,
   }
-  return { finding, isLeft: false }
 }

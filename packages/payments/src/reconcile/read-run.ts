@@ -1,4 +1,9 @@
-import type { Database, ReconciliationFinding as FindingRow, ReconciliationRun as RunRow } from '@seatbelt/database'
+import {
+  type Database,
+  type ReconciliationFinding as FindingRow,
+  type ReconciliationRun as RunRow,
+  sql,
+} from '@seatbelt/database'
 import { defaultWindowMs } from './reconcile-deps.ts'
 
 /** More than a person reads. The counts are of all. */
@@ -37,22 +42,22 @@ export interface StandingDifferences {
 }
 
 /**
- * What the last whole run over the last week left standing. One over a time that a person chose says nothing about today.
+ * The differences that the last whole run over the last week left standing. A run over a window that a person chose
+ * says nothing about today.
  *
- * (What is judged ends 18 minutes before now with the usual lease, and 37 with the longest: an hour tells one that reached today.)
+ * (What is judged ends 18 minutes before now with the usual lease, and 37 with the longest: an hour tells one that
+ * reached today.)
  */
-export function readStandingDifferences(database: Database): Promise<StandingDifferences> {
-  return database.statement(async (client) => {
-    const [run] = await client.$queryRaw<{ id: string; finishedAt: Date }[]>`
-      SELECT id, finished_at AS "finishedAt" FROM reconciliation_runs
-       WHERE stage = 'done' AND window_to > started_at - interval '1 hour'
-         AND window_to - window_from >= make_interval(secs => ${defaultWindowMs / 1000}::float8)
-       ORDER BY finished_at DESC LIMIT 1`
-    if (!run) return { finishedAt: null, byKind: {} }
-    const rows = await client.$queryRaw<{ kind: string; count: number }[]>`
-      SELECT kind, count(*)::int AS count FROM reconciliation_findings
-       WHERE run_id = ${run.id}::uuid AND outcome IS DISTINCT FROM 'done' AND outcome IS DISTINCT FROM 'gone'
-       GROUP BY kind`
-    return { finishedAt: run.finishedAt, byKind: Object.fromEntries(rows.map(({ kind, count }) => [kind, count])) }
-  })
+export async function readStandingDifferences(database: Database): Promise<StandingDifferences> {
+  const [run] = await database.query<{ id: string; finishedAt: Date }>(sql`
+    SELECT id, finished_at FROM reconciliation_runs
+     WHERE stage = 'done' AND window_to > started_at - interval '1 hour'
+       AND window_to - window_from >= make_interval(secs => ${defaultWindowMs / 1000}::float8)
+     ORDER BY finished_at DESC LIMIT 1`)
+  if (!run) return { finishedAt: null, byKind: {} }
+  const rows = await database.query<{ kind: string; count: number }>(sql`
+    SELECT kind, count(*)::int AS count FROM reconciliation_findings
+     WHERE run_id = ${run.id}::uuid AND outcome IS DISTINCT FROM 'done' AND outcome IS DISTINCT FROM 'gone'
+     GROUP BY kind`)
+  return { finishedAt: run.finishedAt, byKind: Object.fromEntries(rows.map(({ kind, count }) => [kind, count])) }
 }

@@ -4,29 +4,29 @@ import { type PaymentDeps, type PaymentPolicy, wantedMs } from '../shared/paymen
 export interface ReconcileDeps {
   readonly payments: PaymentDeps
   readonly gateway: Gateway
-  /** What is younger than this is not judged. See `judgedAfterMs`. */
+  /** The age from which charges are judged. See `judgedAfterMs`. */
   readonly judgedAfterMs: number
-  /** How much of a list is asked for at once. The gateway gives a hundred at most. */
+  /** Items in one page of a list. The gateway returns a hundred at most. */
   readonly pageSize: number
 }
 
-/** The gateway's clock and ours are kept by others; and it counts whole seconds. */
+/** The gateway's clock and ours differ, and the gateway counts whole seconds. */
 const clockSkewMs = 60_000
-/** The longest that recovery leaves alone what nobody settled. */
+/** The longest pause of recovery before it looks at an open payment. */
 const recoveryPauseMs = 20_000
-/** For so long a settle may still be on its way, where PostgreSQL was away. */
+/** A settle may be delayed this long by an outage of PostgreSQL. */
 const settleMs = 10_000
 
 /**
- * How old a charge must be before anything is made of it: by then a payment that was claimed just before it has been given up
- * by those who wanted it, by its last owner, and by the recovery after that one. Only what stays after this was slipped.
+ * How old a charge must be before it is judged. By then a payment that was claimed just before the charge is not wanted
+ * any more, its last owner has given it up, and so has the recovery after that owner. Only a lost charge remains.
  */
 export function judgedAfterMs({ leaseMs }: Pick<PaymentPolicy, 'leaseMs'>): number {
   return wantedMs + 2 * leaseMs + recoveryPauseMs + settleMs + clockSkewMs
 }
 
-/** A week, so that what a weekend brought is still in Monday's report, and a day on which nothing ran leaves no gap. */
+/** A week, so that Monday's report covers the weekend, and a day without a run leaves no gap. */
 export const defaultWindowMs = 7 * 24 * 3_600_000
 
-/** The most that the gateway gives at once. */
+/** The most that the gateway returns at once. */
 export const defaultPageSize = 100

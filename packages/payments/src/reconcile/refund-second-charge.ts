@@ -1,102 +1,75 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { type Currency, currencies, type Refund } from '@seatbelt/domain'
-import { type ClaimedRefund, guardOwnEffect, type OwnLease } from '@seatbelt/safety'
-import { inProgress } from '../payment/claim-payment.ts'
+import { sql, type Tx } from '@seatbelt/database'
+import { currencies, type OrderPurpose } from '@seatbelt/domain'
+import { type Claimed, guardSystemEffect, type Refused } from '@seatbelt/safety'
+import { insertRefund } from '../refund/open-refund.ts'
+import type { OwnedRefund } from '../refund/owned-refund.ts'
 import { settleRefund } from '../refund/settle-refund.ts'
-import { toClaimedRefund } from '../refund/to-claimed-refund.ts'
-import { startOwnLease } from '../shared/payment-deps.ts'
-import type { Unanswered } from './ask-patiently.ts'
-import { decideNow, type Outcome, type Repair, repairBefore, waiting } from './decide-now.ts'
+import { leasedRefunds, startLease, wasClaimed } from '../shared/leased-work.ts'
+import { inProgress } from '../shared/order-lock.ts'
+
+import { type DecidedNow, decideNow, type Outcome, type Repair, repairBefore, waiting } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
-import { askForCharge, isUnanswered, isUncountable } from './seen-charge.ts'
+import { askForCharge } from './seen-charge.ts'
 
 /**
- * Gives back a second charge of an order, once, whatever is repeated or killed: what is left of it, and only while the charge
- * that the order is paid by stands at the gateway.
+ * Refunds a second charge of an order, once, whatever is repeated or killed: what is left of it, and only while the
+ * charge that the order is paid by stands at the gateway.
  *
- * A refund without a payment, unique on the charge; from its claim on it is like any other, and recovery finishes it.
+ * It is a refund without a payment, unique on the charge; from its claim on it is like any other, and recovery finishes
+ * it.
  */
-export async function refundSecondCharge(deps: ReconcileDeps, repair: Repair): Promise<Outcome | Unanswered> {
-  const first = await firstChargeStands(deps, repair)
-  if (first.kind !== 'stands') return first
-  const { payments } = deps
-  const { layers } = payments
-  const decided: { outcome: Outcome } = { outcome: waiting }
-  const result = await guardOwnEffect(layers, {
-    resource: repair.resource,
-    contended: inProgress(repair.orderId),
-    claim: (tx, rollBack) => claim(deps, tx, { repair, decided, rollBack }),
-    effect: ({ claimed, lease }) => layers.gatewayRefund(claimed, lease),
-    settle: (tx, { refund, claimed }, evidence) => settleRefund(payments, tx, { refund, claimed, evidence }),
+export async function refundSecondCharge(deps: ReconcileDeps, repair: Repair): Promise<Outcome> {
+  const refused = await whyNotSecond(deps, repair)
+  if (refused) return refused
+  const { layers } = deps.payments
+  const result = await guardSystemEffect(layers, {
+    lockOn: { resource: repair.resource, contended: inProgress(repair.orderId) },
+    claim: (tx) => claim(deps, tx, repair),
+    effect: ({ attempt }: OwnedRefund) => layers.gatewayRefund(attempt),
+    settle: (tx, owned, evidence) => settleRefund(deps.payments, tx, owned, evidence),
+    wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedRefunds, attempt),
     unsettled: ({ refund }) => refund,
   })
-  // Refused, and nothing written: another repair may have been faster, else it is as was decided under the lock.
-  return (await repairBefore(deps, repair.charge.id)) ?? (result.kind === 'refused' ? decided.outcome : waiting)
+  const repaired = await repairBefore(deps, repair.charge.id)
+  if (repaired) return repaired
+  // Refused, and nothing written: what stands now says why.
+  return result.kind === 'refused' ? whyRefused(await decideNow(deps, deps.payments.database.query, repair)) : waiting
 }
 
-/** The pair of the rule that the live payment's own charge is never given back: it must be there, and stand. */
-async function firstChargeStands(
-  deps: ReconcileDeps,
-  repair: Repair,
-): Promise<{ readonly kind: 'stands' } | Outcome | Unanswered> {
-  const { books } = await deps.payments.database.statement((client) => decideNow(deps, client, repair))
-  const { paidByIntentId, order } = books
+function whyRefused({ action }: DecidedNow): Outcome {
+  if (action === 'refund' || action === 'wait') return waiting
+  return { kind: action === 'none' ? 'gone' : 'person' }
+}
+
+/**
+ * Counterpart of the rule that the live payment's own charge is never refunded: that charge must be there, and stand.
+ */
+async function whyNotSecond(deps: ReconcileDeps, repair: Repair): Promise<Outcome | null> {
+  const { paidByIntentId, order } = (await decideNow(deps, deps.payments.database.query, repair)).books
   if (paidByIntentId === null || paidByIntentId === repair.intentId) return { kind: 'person' }
   const first = await askForCharge(deps, paidByIntentId)
-  if (isUnanswered(first)) return first
   const stands =
-    !isUncountable(first) &&
+    first !== 'uncountable' &&
     first?.status === 'succeeded' &&
     first.id === order?.paidBy?.gatewayChargeId &&
     first.capturedMinor - first.refundedMinor > 0
-  if (stands) return { kind: 'stands' }
+  if (stands) return null
   return { kind: 'person', detail: 'the charge that the order is paid by does not stand at the gateway' }
 }
 
-interface ClaimedRepair {
-  readonly refund: Refund
-  readonly claimed: ClaimedRefund
-  readonly lease: OwnLease
-}
-
-interface Claim {
-  readonly repair: Repair
-  /** What was found under the lock, where that is not a claim. */
-  readonly decided: { outcome: Outcome }
-  readonly rollBack: RollBack<{ kind: 'contended' }>
-}
-
-async function claim(deps: ReconcileDeps, tx: Tx, { repair, decided, rollBack }: Claim) {
-  const { layers, policy, newId, by } = deps.payments
-  const lease = startOwnLease(policy)
-  const refused = { kind: 'refused', refusal: inProgress(repair.orderId) } as const
-  const { action, gatewayMinor: amountMinor } = await decideNow(deps, tx, repair)
-  const currency = toCurrency(repair.charge.currency)
-  if (action !== 'refund' || currency === null) {
-    decided.outcome = action === 'wait' ? waiting : { kind: action === 'none' ? 'gone' : 'person' }
-    return refused
-  }
+async function claim(deps: ReconcileDeps, tx: Tx, repair: Repair): Promise<Claimed<OwnedRefund> | Refused> {
+  const { payments } = deps
   const { accountId, orderId, charge, intentId: gatewayIntentId } = repair
-  const intent = { id: newId(), accountId, orderId, paymentId: null, amountMinor, currency, reason: null }
-  const atGateway = {
-    gatewayIntentId,
-    gatewayChargeId: charge.id,
-    gatewayRefundId: null,
-    refundAttempt: 1,
-    generation: 1,
-  }
-  const line = { event: 'claimed', by, gatewayRequestId: null }
-  const inserted = await layers.insertOnce.refund(tx, { ...intent, ...atGateway, leaseMs: policy.leaseMs }, line)
-  if (!inserted) return rollBack({ kind: 'contended' })
-  const refund: Refund = {
-    ...{ ...intent, createdAt: inserted.createdAt, origin: 'reconciliation', state: 'processing' },
-    ...{ failureCode: null, settledAt: null, reversedAt: null },
-  }
-  const claimed = toClaimedRefund(refund, atGateway, { isFirstOwner: true, keyIsRemembered: true })
-  return { kind: 'claimed', claimed: { refund, claimed, lease } satisfies ClaimedRepair } as const
-}
-
-/** Null: one that our books cannot hold. */
-function toCurrency(code: string): Currency | null {
-  return currencies.find((known) => known === code) ?? null
+  const { action, gatewayMinor: amountMinor } = await decideNow(deps, tx.read.bind(tx), repair)
+  // Our books cannot hold every currency.
+  const currency = currencies.find((known) => known === charge.currency)
+  if (action !== 'refund' || !currency) return { kind: 'refused', refusal: inProgress(orderId) }
+  const lease = startLease(payments)
+  const [order] = await tx.read<{ now: Date; purpose: OrderPurpose }>(sql`
+    SELECT clock_timestamp() AS now, purpose FROM orders WHERE id = ${orderId}::uuid`)
+  if (!order) throw new Error(`order ${orderId} is gone`)
+  const money = { accountId, orderId, paymentId: null, amountMinor, currency, reason: null } as const
+  const source = { origin: 'reconciliation', gatewayIntentId, gatewayChargeId: charge.id } as const
+  const attempt = insertRefund(payments, tx, { ...money, ...source, ...order, lease })
+  return { kind: 'claimed', attempt, target: { step: 'refund', refundId: attempt.refund.id } }
 }

@@ -1,11 +1,12 @@
-import { Prisma, type Tx } from '@seatbelt/database'
+import { type Sql, sql, type Tx } from '@seatbelt/database'
 import type { Difference } from '@seatbelt/domain'
 import { defaultWindowMs, type ReconcileDeps } from './reconcile-deps.ts'
 
-/** In this order. Nothing is done before all was read. */
+/** In this order: repairs begin after everything was read. */
 export const stages = ['charges', 'refunds', 'our-payments', 'our-refunds', 'act', 'done'] as const
 
 export type Stage = (typeof stages)[number]
+export type ReadingStage = Exclude<Stage, 'act' | 'done'>
 
 export interface Run {
   readonly id: string
@@ -18,23 +19,22 @@ export interface Run {
 }
 
 export interface RunRequest {
-  /** `report` changes nothing, neither there nor here. */
+  /** `report` changes nothing, neither at the gateway nor in our books. */
   readonly mode: 'report' | 'act'
   /** Null: a week before the end. */
   readonly from: Date | null
-  /** Null: as late as can be judged. What is later than that is not judged in any case. */
+  /** Null: the latest moment that can be judged. Later ones are not judged in any case. */
   readonly to: Date | null
 }
 
-/** A page that was read: what it means, and where the next one begins. */
+/** A page that was read, and where the next one begins. */
 export interface StagePage {
-  readonly kind: 'page'
   readonly findings: readonly Finding[]
-  /** What the gateway's lists showed. */
+  /** The ids that the gateway's lists showed. */
   readonly sighted?: readonly string[]
   readonly counted: number
   readonly leftOpen?: number
-  /** Null: this was the last one of the stage. */
+  /** Null: this was the last page of the stage. */
   readonly next: string | null
 }
 
@@ -51,8 +51,8 @@ export interface Finding {
 }
 
 /**
- * How long a process may be silent before another goes on with its run. The longest step between two commits is a page of
- * twenty things that are asked for one by one, each taking a whole deadline (160 s), or one repair.
+ * How long a process may be silent before another continues its run. The longest step between two commits is one
+ * repair, or a page of twenty objects that are retrieved one by one, each taking a whole deadline (160 s).
  */
 const runLeaseMs = 5 * 60_000
 
@@ -62,49 +62,47 @@ const longestWindowMs = 400 * 24 * 3_600_000
 export type Begun =
   | { readonly kind: 'begun'; readonly run: Run }
   | { readonly kind: 'busy'; readonly by: string }
-  /** Nothing in the window can be judged yet, or it is none. */
+  /** Nothing in the window can be judged yet, or the window is empty or too long. */
   | { readonly kind: 'empty-window' }
 
 /**
  * Takes the one unfinished run, or begins one.
  *
- * Guarantees: one process at a time works on one run: whoever takes it raises its generation, so that a process which was
- * paused loses at its next page. What is asked for is what is done: a run of another mode, or over another window, that was
- * broken off is given up, not gone on with. (A claim on the row and not a session lock: a run lasts as long as the gateway has
- * pages, a pinned connection would have to outlive them, and would fence nobody.)
+ * Guarantees: one process at a time works on one run. Taking a run raises its generation, so that a process that was
+ * paused loses at its next page. An unfinished run of another mode or window is given up, not continued.
+ *
+ * A claim on the row and not a session lock, because a run lasts as long as the gateway has pages: a pinned connection
+ * would have to outlive them, and would be no fence.
  */
 export function beginRun(deps: ReconcileDeps, request: RunRequest): Promise<Begun> {
-  const { database, newId, by } = deps.payments
+  const { database, runtime, by } = deps.payments
   return database.transaction(async (tx) => {
-    const [open] = await tx.$queryRaw<(OpenRun & { by: string; isAlive: boolean })[]>`
-      SELECT ${runColumns}, by, COALESCE(leased_until > clock_timestamp(), false) AS "isAlive",
-             started_at > clock_timestamp() - interval '1 day' AS "isOfToday"
-        FROM reconciliation_runs WHERE finished_at IS NULL FOR UPDATE`
+    const [open] = await tx.read<OpenRun & { by: string; isAlive: boolean }>(sql`
+      SELECT *, COALESCE(leased_until > clock_timestamp(), false) AS is_alive,
+             started_at > clock_timestamp() - interval '1 day' AS is_of_today
+        FROM reconciliation_runs WHERE finished_at IS NULL FOR UPDATE`)
     if (open?.isAlive) return { kind: 'busy', by: open.by }
     if (open && isAskedFor(open, request)) return { kind: 'begun', run: await takeOver(tx, open.id, by) }
     if (open)
-      await tx.$executeRaw`
-      UPDATE reconciliation_runs SET finished_at = clock_timestamp(), leased_until = NULL WHERE id = ${open.id}::uuid`
+      tx.write(sql`
+        UPDATE reconciliation_runs SET finished_at = clock_timestamp(), leased_until = NULL WHERE id = ${open.id}::uuid`)
 
     const window = await windowOf(tx, deps, request)
     if (!window) return { kind: 'empty-window' }
-    const [run] = await tx.$queryRaw<RunRow[]>`
+    const [run] = await tx.writeReturning<Run>(sql`
       INSERT INTO reconciliation_runs (id, mode, window_from, window_to, by, leased_until)
-      VALUES (${newId()}::uuid, ${request.mode}, ${window.from}, ${window.to}, ${by}, ${leaseEnd})
-      ON CONFLICT DO NOTHING RETURNING ${runColumns}`
+      VALUES (${runtime.newId()}::uuid, ${request.mode}, ${window.from}, ${window.to}, ${by}, ${leaseEnd})
+      ON CONFLICT DO NOTHING RETURNING *`)
     return run ? { kind: 'begun', run } : { kind: 'busy', by: 'another process' }
   })
 }
 
-type RunRow = Run
-
-const runColumns = Prisma.sql`id, mode, window_from AS "windowFrom", window_to AS "windowTo", stage, cursor, generation`
-/** A step more was done. */
-export const leaseEnd = Prisma.sql`clock_timestamp() + make_interval(secs => ${runLeaseMs / 1000}::float8)`
+/** Each committed step renews the lease. */
+export const leaseEnd = sql`clock_timestamp() + make_interval(secs => ${runLeaseMs / 1000}::float8)`
 
 type OpenRun = Run & { readonly isOfToday: boolean }
 
-/** Who names no end asks for what is true today: a run that was broken off last week would answer for last week. */
+/** A request without an end is about today, so it does not continue a run that broke off last week. */
 function isAskedFor(open: OpenRun, { mode, from, to }: RunRequest): boolean {
   const begins = from === null || from.getTime() === open.windowFrom.getTime()
   const ends = to === null ? open.isOfToday : to.getTime() === open.windowTo.getTime()
@@ -112,21 +110,21 @@ function isAskedFor(open: OpenRun, { mode, from, to }: RunRequest): boolean {
 }
 
 async function takeOver(tx: Tx, runId: string, by: string): Promise<Run> {
-  const [run] = await tx.$queryRaw<RunRow[]>`
+  const [run] = await tx.writeReturning<Run>(sql`
     UPDATE reconciliation_runs SET generation = generation + 1, by = ${by}, leased_until = ${leaseEnd}
-     WHERE id = ${runId}::uuid RETURNING ${runColumns}`
+     WHERE id = ${runId}::uuid RETURNING *`)
   if (!run) throw new Error(`the run ${runId} was locked and is gone`)
   return run
 }
 
-/** By the database's clock, as everything that it is compared with. */
+/** By the database's clock, which wrote the times that the window is compared with. */
 async function windowOf(
   tx: Tx,
   { judgedAfterMs }: ReconcileDeps,
   { from, to }: RunRequest,
 ): Promise<{ readonly from: Date; readonly to: Date } | null> {
-  const [row] = await tx.$queryRaw<{ latest: Date }[]>`
-    SELECT clock_timestamp() - make_interval(secs => ${judgedAfterMs / 1000}::float8) AS latest`
+  const [row] = await tx.read<{ latest: Date }>(sql`
+    SELECT clock_timestamp() - make_interval(secs => ${judgedAfterMs / 1000}::float8) AS latest`)
   if (!row) throw new Error('the database did not tell the time')
   const end = to !== null && to < row.latest ? to : row.latest
   const begin = from ?? new Date(end.getTime() - defaultWindowMs)
@@ -134,17 +132,17 @@ async function windowOf(
   return lengthMs > 0 && lengthMs <= longestWindowMs ? { from: begin, to: end } : null
 }
 
-/** What of the run a page of this stage counts for. */
-const counters: Readonly<Record<Exclude<Stage, 'act' | 'done'>, Prisma.Sql>> = {
-  charges: Prisma.sql`charges_seen`,
-  refunds: Prisma.sql`refunds_seen`,
-  'our-payments': Prisma.sql`payments_read`,
-  'our-refunds': Prisma.sql`refunds_read`,
+/** The counter of the run to which a page of this stage adds. */
+const counters: Readonly<Record<ReadingStage, Sql>> = {
+  charges: sql`charges_seen`,
+  refunds: sql`refunds_seen`,
+  'our-payments': sql`payments_read`,
+  'our-refunds': sql`refunds_read`,
 }
 
 /**
- * Writes down a page: what it means and where to go on, in one commit, so that a run which is stopped anywhere neither repeats
- * a page nor leaves one out. Null: another process has the run.
+ * Records a page and the place of the next one in one commit, so that a run that is stopped anywhere neither repeats a
+ * page nor leaves one out. Null: another process has the run.
  */
 export function commitPage(deps: ReconcileDeps, run: Run, page: StagePage): Promise<Run | null> {
   const { findings, sighted = [], counted, leftOpen = 0, next } = page
@@ -152,16 +150,16 @@ export function commitPage(deps: ReconcileDeps, run: Run, page: StagePage): Prom
   const counter = counters[run.stage]
   const stage = next === null ? stageAfter(run) : run.stage
   return deps.payments.database.transaction(async (tx) => {
-    const [committed] = await tx.$queryRaw<RunRow[]>`
+    const [committed] = await tx.writeReturning<Run>(sql`
       UPDATE reconciliation_runs
          SET stage = ${stage}, cursor = ${next}, ${counter} = ${counter} + ${counted}, left_open = left_open + ${leftOpen},
              leased_until = ${leaseEnd}
-       WHERE ${stillOurs(run)} RETURNING ${runColumns}`
+       WHERE ${stillOurs(run)} RETURNING *`)
     if (!committed) return null
-    await tx.$executeRaw`
+    tx.write(sql`
       INSERT INTO reconciliation_sightings (run_id, gateway_id)
-      SELECT ${run.id}::uuid, id FROM unnest(${sighted}::text[]) AS seen (id) ON CONFLICT DO NOTHING`
-    await insertFindings(tx, deps, run, findings)
+      SELECT ${run.id}::uuid, id FROM unnest(${sighted}::text[]) AS seen (id) ON CONFLICT DO NOTHING`)
+    for (const finding of findings) insertFinding(tx, deps, run, finding)
     return committed
   })
 }
@@ -170,43 +168,40 @@ function stageAfter({ stage }: Run): Stage {
   return stages[stages.indexOf(stage) + 1] ?? 'done'
 }
 
-function insertFindings(tx: Tx, { payments }: ReconcileDeps, { id: runId }: Run, findings: readonly Finding[]) {
-  return tx.reconciliationFinding.createMany({
-    data: findings.map(({ difference: { kind, action, gatewayMinor, booksMinor, detail }, ...named }) => ({
-      ...named,
-      ...{ id: payments.newId(), runId, kind, action, detail },
-      ...{ gatewayAmountMinor: gatewayMinor, booksAmountMinor: booksMinor },
-    })),
-  })
+function insertFinding(tx: Tx, { payments }: ReconcileDeps, { id: runId }: Run, finding: Finding): void {
+  const { kind, action, gatewayMinor, booksMinor, detail } = finding.difference
+  tx.write(sql`
+    INSERT INTO reconciliation_findings (id, run_id, kind, action, detail, account_id, order_id, payment_id, refund_id,
+                                         gateway_intent_id, gateway_charge_id, gateway_refund_id, currency,
+                                         gateway_amount_minor, books_amount_minor)
+    VALUES (${payments.runtime.newId()}::uuid, ${runId}::uuid, ${kind}, ${action}, ${detail}, ${finding.accountId}::uuid,
+            ${finding.orderId}::uuid, ${finding.paymentId}::uuid, ${finding.refundId}::uuid, ${finding.gatewayIntentId},
+            ${finding.gatewayChargeId}, ${finding.gatewayRefundId}, ${finding.currency}, ${gatewayMinor}, ${booksMinor})`)
 }
 
-/** Lets go of a run that cannot go on now, so that whoever tries next need not wait for the lease. */
+/** Ends the lease of a run that cannot continue now, so that the next process need not wait for it. */
 export async function letGo({ payments }: ReconcileDeps, run: Run): Promise<void> {
-  await payments.database.statement(
-    (client) => client.$executeRaw`UPDATE reconciliation_runs SET leased_until = NULL WHERE ${stillOurs(run)}`,
-  )
+  await payments.database.query(sql`UPDATE reconciliation_runs SET leased_until = NULL WHERE ${stillOurs(run)}`)
 }
 
-/** False: another process has the run. What the run saw is of no use any more. */
+/** False: another process has the run. The sightings have no use any more. */
 export async function finishRun({ payments }: ReconcileDeps, run: Run): Promise<boolean> {
-  const { database } = payments
-  const count = await database.statement(
-    (client) => client.$executeRaw`
+  const finished = await payments.database.query(sql`
     UPDATE reconciliation_runs SET stage = 'done', cursor = NULL, finished_at = clock_timestamp(), leased_until = NULL
-     WHERE ${stillOurs(run)}`,
-  )
-  while ((await database.statement(forgetSightings)) > 0);
-  return count === 1
+     WHERE ${stillOurs(run)} RETURNING 1`)
+  while ((await payments.database.query(forgetSightings)).length > 0);
+  return finished.length === 1
 }
 
-/** Of all runs that have ended, also of those that were given up. In batches, each well within a statement's time. */
-function forgetSightings(client: Tx): Promise<number> {
-  return client.$executeRaw`
+/** Of all runs that have ended or were given up. In batches, each well within a statement's time-out. */
+const forgetSightings = sql`
+  WITH forgotten AS (
     DELETE FROM reconciliation_sightings WHERE (run_id, gateway_id) IN (
       SELECT run_id, gateway_id FROM reconciliation_sightings
-       WHERE run_id IN (SELECT id FROM reconciliation_runs WHERE finished_at IS NOT NULL) LIMIT 10000)`
-}
+       WHERE run_id IN (SELECT id FROM reconciliation_runs WHERE finished_at IS NOT NULL) LIMIT 10000)
+    RETURNING 1)
+  SELECT 1 FROM forgotten LIMIT 1`
 
-export function stillOurs({ id, generation }: Run): Prisma.Sql {
-  return Prisma.sql`id = ${id}::uuid AND generation = ${generation} AND finished_at IS NULL`
+export function stillOurs({ id, generation }: Run): Sql {
+  return sql`id = ${id}::uuid AND generation = ${generation} AND finished_at IS NULL`
 }

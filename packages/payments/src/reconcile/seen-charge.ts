@@ -1,67 +1,54 @@
 import type { ChargeSeen } from '@seatbelt/domain'
 import type { GatewayIntent, GatewayRefund } from '@seatbelt/safety'
-import { askPatiently, isAbsent, type Unanswered, unanswered } from './ask-patiently.ts'
+import { askPatiently, GatewayUnreadable, isAbsent } from './ask-patiently.ts'
 import type { FoundCharge } from './books-of-charges.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
-/** A charge that was given back in more parts than a page of the gateway's list has: what is left of it is not known. */
-export interface Uncountable {
-  readonly kind: 'uncountable'
-}
-
-type Asked = FoundCharge | null | Unanswered
-
 /**
- * Asks for one charge as it is now, by its intent: what a list shows may be older than its answer. Null: the gateway does not
- * have the intent.
+ * Reads one charge as it is now, by its intent, because a list may be older than its answer.
+ *
+ * Null: the gateway does not have the intent. `uncountable`: the charge has more refunds than a page of the gateway's
+ * list, so the rest of its amount is not known.
  */
 export async function askForCharge(
   deps: Pick<ReconcileDeps, 'gateway'>,
   intentId: string,
-): Promise<Asked | Uncountable> {
+): Promise<FoundCharge | 'uncountable' | null> {
   const taken = await askForTaken(deps, intentId)
-  if (taken === null || isUnanswered(taken)) return taken
+  if (taken === null) return null
   const refunds = await askPatiently(() => deps.gateway.listRefundsOf(intentId))
-  if (refunds.kind !== 'list') return unanswered(refunds)
-  return refunds.hasMore ? { kind: 'uncountable' } : { ...taken, refundedMinor: refundedMinor(refunds.items) }
+  if (refunds.kind !== 'list') throw new GatewayUnreadable(refunds)
+  return refunds.hasMore ? 'uncountable' : { ...taken, refundedMinor: refundedMinor(refunds.items) }
 }
 
-/** The same where it does not matter what was given back. */
-export async function askForTaken({ gateway }: Pick<ReconcileDeps, 'gateway'>, intentId: string): Promise<Asked> {
+/** As `askForCharge`, without its refunds. */
+export async function askForTaken(
+  { gateway }: Pick<ReconcileDeps, 'gateway'>,
+  intentId: string,
+): Promise<FoundCharge | null> {
   const answer = await askPatiently(() => gateway.retrieveIntent(intentId))
-  if (answer.kind !== 'intent') return isAbsent(answer) ? null : unanswered(answer)
+  if (isAbsent(answer)) return null
+  if (answer.kind !== 'intent') throw new GatewayUnreadable(answer)
   return { ...readCharge(answer.intent), intentId, metadata: answer.intent.metadata }
 }
 
-export function isUnanswered(asked: Asked | Uncountable): asked is Unanswered {
-  return asked !== null && 'kind' in asked && asked.kind === 'unanswered'
+function readCharge({ chargeId, status, amountMinor, currency, receivedMinor }: GatewayIntent): ChargeSeen {
+  const capturedMinor = status === 'succeeded' ? receivedMinor : 0
+  return { id: chargeId ?? '', status: chargeStatuses[status], amountMinor, capturedMinor, refundedMinor: 0, currency }
 }
 
-export function isUncountable(asked: Asked | Uncountable): asked is Uncountable {
-  return asked !== null && 'kind' in asked && asked.kind === 'uncountable'
+/** Of the charge of an intent with this status. */
+const chargeStatuses: Readonly<Record<GatewayIntent['status'], ChargeSeen['status']>> = {
+  succeeded: 'succeeded',
+  requires_capture: 'succeeded',
+  processing: 'pending',
+  canceled: 'failed',
+  requires_payment_method: 'failed',
+  requires_confirmation: 'failed',
+  requires_action: 'failed',
 }
 
-function readCharge(intent: GatewayIntent): ChargeSeen {
-  const { amountMinor, currency, receivedMinor } = intent
-  const shown = { id: intent.chargeId ?? '', amountMinor, currency, refundedMinor: 0 }
-  switch (intent.status) {
-    case 'succeeded':
-      return { ...shown, status: 'succeeded', capturedMinor: receivedMinor }
-    case 'requires_capture':
-      return { ...shown, status: 'succeeded', capturedMinor: 0 }
-    case 'processing':
-      return { ...shown, status: 'pending', capturedMinor: 0 }
-    case 'canceled':
-    case 'requires_payment_method':
-    case 'requires_confirmation':
-    case 'requires_action':
-      return { ...shown, status: 'failed', capturedMinor: 0 }
-    default:
-      return intent.status satisfies never
-  }
-}
-
-/** Those under way count as given. */
+/** Refunds under way count. */
 function refundedMinor(refunds: readonly GatewayRefund[]): number {
   return refunds
     .filter(({ status }) => status !== 'failed' && status !== 'canceled')

@@ -1,60 +1,74 @@
-import type { Tx } from '@seatbelt/database'
-import { orderStateAfterRefunds, type Refund } from '@seatbelt/domain'
+import { sql, type Tx } from '@seatbelt/database'
+import { type OrderState, orderStateAfterRefunds, type Refund } from '@seatbelt/domain'
+import { changedOne } from '@seatbelt/safety'
+import { moveOrder } from '../order/order-to-decide.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 
+/** A refund's payment and order, as they stand under the order's lock. */
+export interface PaidOrder {
+  /** Null of a repair, which belongs to no payment. */
+  readonly paidMinor: number | null
+  readonly refundedMinor: number | null
+  readonly orderVersion: number
+  readonly orderState: OrderState
+}
+
 /**
- * Writes down what a refund that was just settled moves: its payment's amounts, its order's state, and the transfer where
+ * Writes what a refund that was just settled moves: its payment's amounts, its order's state, and the transfer where
  * money moved. To be called once, in the commit that settled it, under its order's lock.
  *
- * Fails with: an Error where the books do not fit the refund; the commit must not happen then.
+ * A repair of reconciliation refunds a charge that was never booked, so it moves nothing.
  */
-export async function bookRefund(deps: PaymentDeps, tx: Tx, refund: Refund): Promise<void> {
+export function bookRefund(deps: PaymentDeps, tx: Tx, refund: Refund, paid: PaidOrder): void {
   const { amountMinor } = refund
-  const isGivenBack = refund.state === 'succeeded'
-  await move(deps, tx, refund, { refundedMinor: isGivenBack ? amountMinor : 0, pendingMinor: -amountMinor })
-  if (isGivenBack) await transfer(deps, tx, refund, 'refund')
+  const hasSucceeded = refund.state === 'succeeded'
+  moveAmounts(tx, refund, paid, { refundedMinor: hasSucceeded ? amountMinor : 0, pendingMinor: -amountMinor })
+  if (hasSucceeded) transfer(deps, tx, refund, 'refund')
 }
 
 /** The way back, for a refund that had succeeded and has failed after all. */
-export async function unbookRefund(deps: PaymentDeps, tx: Tx, refund: Refund): Promise<void> {
-  await move(deps, tx, refund, { refundedMinor: -refund.amountMinor, pendingMinor: 0 })
-  await transfer(deps, tx, refund, 'refund_reversal')
+export function unbookRefund(deps: PaymentDeps, tx: Tx, refund: Refund, paid: PaidOrder): void {
+  moveAmounts(tx, refund, paid, { refundedMinor: -refund.amountMinor, pendingMinor: 0 })
+  transfer(deps, tx, refund, 'refund_reversal')
 }
 
-/** A repair of reconciliation gives back a charge that was never booked: nothing of ours moves. */
-async function move(
-  { layers: { compareAndSet } }: PaymentDeps,
+function moveAmounts(
   tx: Tx,
-  { id, paymentId }: Refund,
+  { orderId, paymentId }: Refund,
+  { paidMinor, refundedMinor, orderVersion, orderState }: PaidOrder,
   by: { readonly refundedMinor: number; readonly pendingMinor: number },
-): Promise<void> {
-  if (paymentId === null) return
-  const moved = await compareAndSet.moveRefunded(tx, paymentId, by)
-  if (!moved) throw new Error(`payment ${paymentId} does not hold what refund ${id} moves`)
-  const { order } = moved
-  const state = orderStateAfterRefunds(moved)
-  if (state === order.state) return
-  if (order.state !== 'paid' && order.state !== 'partially_refunded' && order.state !== 'refunded')
-    throw new Error(`order ${order.id} is ${order.state} while its payment is refunded`)
-  if (!(await compareAndSet.order(tx, order, state))) throw new Error(`order ${order.id} changed under its lock`)
+): void {
+  if (paymentId === null || paidMinor === null || refundedMinor === null) return
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE payments
+         SET refunded_minor = refunded_minor + ${by.refundedMinor},
+             refund_pending_minor = refund_pending_minor + ${by.pendingMinor}
+       WHERE id = ${paymentId}::uuid AND state = 'succeeded' AND refunded_minor = ${refundedMinor}
+      RETURNING id)
+    SELECT ${changedOne['payment-refundable']}`)
+  const state = orderStateAfterRefunds({ amountMinor: paidMinor, refundedMinor: refundedMinor + by.refundedMinor })
+  if (state === orderState) return
+  if (orderState !== 'paid' && orderState !== 'partially_refunded' && orderState !== 'refunded')
+    throw new Error(`order ${orderId} is ${orderState} while its payment is refunded`)
+  moveOrder(tx, { id: orderId, version: orderVersion }, state)
 }
 
-/** From what we owe the merchant to what the gateway owes us, or back. */
-async function transfer(
-  { layers: { insertOnce }, newId }: PaymentDeps,
+/**
+ * From what we owe the merchant to what the gateway owes us, or back. Once of each kind:
+ * `transfers_refund_id_kind_key`.
+ */
+function transfer(
+  { runtime }: PaymentDeps,
   tx: Tx,
   { id: refundId, paymentId, accountId, amountMinor, currency }: Refund,
   kind: 'refund' | 'refund_reversal',
-): Promise<void> {
+): void {
   if (paymentId === null) return
   const merchant = `merchant:${accountId}`
-  const accounts =
-    kind === 'refund'
-      ? { debitAccount: merchant, creditAccount: 'gateway' }
-      : { debitAccount: 'gateway', creditAccount: merchant }
-  const booked = await insertOnce.transfer(tx, {
-    ...{ id: newId(), paymentId, refundId, kind, amountMinor, currency },
-    ...accounts,
-  })
-  if (!booked) throw new Error(`refund ${refundId} had its ${kind} booked before`)
+  const [debit, credit] = kind === 'refund' ? [merchant, 'gateway'] : ['gateway', merchant]
+  tx.write(sql`
+    INSERT INTO transfers (id, account_id, payment_id, refund_id, kind, debit_account, credit_account, amount_minor, currency)
+    VALUES (${runtime.newId()}::uuid, ${accountId}::uuid, ${paymentId}::uuid, ${refundId}::uuid, ${kind}, ${debit},
+            ${credit}, ${amountMinor}, ${currency})`)
 }

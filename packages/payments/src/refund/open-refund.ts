@@ -1,71 +1,123 @@
-import type { Tx } from '@seatbelt/database'
-import { decideToRefund, type Refund } from '@seatbelt/domain'
-import type { ClaimedRefund, Refused } from '@seatbelt/safety'
+import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
+import { decideToRefund, type OrderPurpose, type Refund } from '@seatbelt/domain'
+import { type AttemptLease, changedOne, type Refused } from '@seatbelt/safety'
 import type { NewRefundRequest } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toPayment } from '../shared/rows.ts'
-import { toClaimedRefund } from './to-claimed-refund.ts'
+import { type OwnedRefund, toRefundAttempt } from './owned-refund.ts'
 
 export interface RefundToOpen extends NewRefundRequest {
   readonly accountId: string
-  /** Null: nobody owns it, and it is due at once. */
-  readonly leaseMs: number | null
+  /** Null: no process owns it, and recovery finds it due at once. */
+  readonly lease: AttemptLease | null
 }
 
-type OpenedRefund =
-  | ({ readonly kind: 'opened' } & { readonly refund: Refund; readonly claimed: ClaimedRefund })
-  | { readonly kind: 'contended' }
-  | Refused
-
 /**
- * The part of a claim that every refund has, whether or not somebody asked for it: reserve the amount, insert the intent once. Under
- * the order's lock. What is refused has written nothing; what is contended may have, and must be rolled back.
+ * Claims a refund, for requests and for repairs: reserves the amount, and inserts the refund once. Under the order's
+ * lock. A refusal has written nothing.
  */
 export async function openRefund(
-  { layers, newId, by }: PaymentDeps,
+  deps: PaymentDeps,
   tx: Tx,
-  { accountId, paymentId, amountMinor: askedMinor, reason, leaseMs }: RefundToOpen,
-): Promise<OpenedRefund> {
-  const row = await tx.payment.findUniqueOrThrow({ where: { accountId_id: { accountId, id: paymentId } } })
-  const decision = decideToRefund(row, askedMinor, await countAtGateway(tx, paymentId))
+  { accountId, paymentId, amountMinor: askedMinor, reason, lease }: RefundToOpen,
+): Promise<{ readonly kind: 'opened'; readonly owned: OwnedRefund } | Refused> {
+  const row = await readRefundable(tx, accountId, paymentId)
+  const decision = decideToRefund(row, askedMinor, row.refundsAtGateway)
   if (decision.code !== 'refund') return { kind: 'refused', refusal: decision }
 
   const { amountMinor } = decision
-  // Under the lock only a writer that does not take it can have been faster; the row itself says so.
-  if (!(await layers.compareAndSet.reserveForRefund(tx, paymentId, amountMinor))) return { kind: 'contended' }
-
+  reserve(tx, paymentId, amountMinor)
   const { orderId, currency } = toPayment(row)
-  const intent = { id: newId(), accountId, orderId, paymentId, amountMinor, currency, reason }
-  const atGateway = { ...takenBy(row), gatewayRefundId: null, refundAttempt: 1, generation: 1 }
-  const line = { event: 'claimed', by, gatewayRequestId: null }
-  const inserted = await layers.insertOnce.refund(tx, { ...intent, ...atGateway, leaseMs }, line)
-  if (!inserted) return { kind: 'contended' }
-  const refund: Refund = {
-    ...{ ...intent, createdAt: inserted.createdAt, origin: 'merchant', state: 'processing' },
-    ...{ failureCode: null, settledAt: null, reversedAt: null },
-  }
-  const claimed = toClaimedRefund(refund, atGateway, { isFirstOwner: true, keyIsRemembered: true })
-  return { kind: 'opened', refund, claimed }
+  const toInsert = { accountId, orderId, paymentId, amountMinor, currency, reason, origin: 'merchant' } as const
+  const owned = insertRefund(deps, tx, {
+    ...toInsert,
+    ...takenBy(row),
+    purpose: row.purpose,
+    lease,
+    now: row.now,
+  })
+  return { kind: 'opened', owned }
 }
 
-/** How many of a payment's refunds the gateway may list: all but those that failed before there was one. */
-function countAtGateway(tx: Tx, paymentId: string): Promise<number> {
-  return tx.refund.count({ where: { paymentId, NOT: { state: 'failed', gatewayRefundId: null } } })
+interface RefundableRow extends PaymentRow {
+  readonly purpose: OrderPurpose
+  /** How many of the payment's refunds the gateway may list: all but those that failed before there was one. */
+  readonly refundsAtGateway: number
+  readonly now: Date
 }
 
-interface MoneyAtGateway {
+async function readRefundable(tx: Tx, accountId: string, paymentId: string): Promise<RefundableRow> {
+  const [row] = await tx.read<RefundableRow>(sql`
+    SELECT payments.*, orders.purpose, clock_timestamp() AS now,
+           (SELECT count(*)::int FROM refunds
+             WHERE refunds.payment_id = payments.id AND NOT (refunds.state = 'failed' AND gateway_refund_id IS NULL))
+             AS refunds_at_gateway
+      FROM payments JOIN orders ON orders.id = payments.order_id
+     WHERE payments.account_id = ${accountId}::uuid AND payments.id = ${paymentId}::uuid`)
+  if (!row) throw new Error(`payment ${paymentId} is gone`)
+  return row
+}
+
+/** Sets so much of a payment aside, if that much of it is left. */
+function reserve(tx: Tx, paymentId: string, amountMinor: number): void {
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE payments SET refund_pending_minor = refund_pending_minor + ${amountMinor}
+       WHERE id = ${paymentId}::uuid AND state = 'succeeded'
+         AND refunded_minor + refund_pending_minor + ${amountMinor} <= amount_minor
+      RETURNING id)
+    SELECT ${changedOne['payment-refundable']}`)
+}
+
+export interface RefundToInsert
+  extends Pick<Refund, 'accountId' | 'orderId' | 'paymentId' | 'amountMinor' | 'currency' | 'reason' | 'origin'> {
   readonly gatewayIntentId: string
   readonly gatewayChargeId: string
+  readonly purpose: OrderPurpose
+  readonly lease: AttemptLease | null
+  /** The database's time. */
+  readonly now: Date
 }
 
-/** The database holds that a payment which succeeded names them. */
-function takenBy({
-  id,
-  gatewayIntentId,
-  gatewayChargeId,
-}: { id: string } & NullableOf<MoneyAtGateway>): MoneyAtGateway {
+/** Layer 5 for refunds. A charge is repaired once: `refunds_one_repair_per_charge`. */
+export function insertRefund(
+  { runtime, policy, by }: PaymentDeps,
+  tx: Tx,
+  { gatewayIntentId, gatewayChargeId, purpose, lease, now, ...money }: RefundToInsert,
+): OwnedRefund {
+  const id = runtime.newId()
+  const owner = runtime.newId()
+  const leaseSeconds = lease === null ? null : policy.leaseMs / 1000
+  tx.write(sql`
+    WITH inserted AS (
+      INSERT INTO refunds (id, account_id, order_id, payment_id, origin, amount_minor, currency, reason, owner,
+                           gateway_intent_id, gateway_charge_id, leased_until, next_attempt_at, attempt_since, created_at)
+      VALUES (${id}::uuid, ${money.accountId}::uuid, ${money.orderId}::uuid, ${money.paymentId}::uuid, ${money.origin},
+              ${money.amountMinor}, ${money.currency}, ${money.reason},
+              ${lease === null ? null : owner}::uuid, ${gatewayIntentId}, ${gatewayChargeId},
+              clock_timestamp() + make_interval(secs => ${leaseSeconds}::float8), clock_timestamp(), clock_timestamp(),
+              ${now}::timestamptz)
+      RETURNING account_id, payment_id, id, generation)
+    INSERT INTO payment_events (account_id, payment_id, refund_id, event, by, generation)
+    SELECT account_id, payment_id, id, 'claimed', ${by}, generation FROM inserted WHERE payment_id IS NOT NULL`)
+  const refund: Refund = {
+    ...money,
+    id,
+    state: 'processing',
+    failureCode: null,
+    createdAt: now,
+    settledAt: null,
+    reversedAt: null,
+  }
+  const row = { generation: 1, gatewayIntentId, gatewayRefundId: null, gatewayKey: null, refundAttempt: 1 }
+  const facts = { owner, lease: lease ?? noLease, isFirstOwner: true, keyIsRemembered: true }
+  return { refund, purpose, attempt: toRefundAttempt(refund, row, facts), attempts: 0, isOverdue: false }
+}
+
+const noLease: AttemptLease = { allowsRequest: () => false }
+
+/** A constraint of the table holds that a payment which succeeded names them. */
+function takenBy({ id, gatewayIntentId, gatewayChargeId }: PaymentRow) {
   if (gatewayIntentId === null || gatewayChargeId === null) throw new Error(`payment ${id} succeeded without evidence`)
   return { gatewayIntentId, gatewayChargeId }
 }
-
-type NullableOf<T> = { readonly [Name in keyof T]: T[Name] | null }

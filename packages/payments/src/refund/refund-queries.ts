@@ -1,47 +1,37 @@
-import type { Database } from '@seatbelt/database'
 import type { Refund } from '@seatbelt/domain'
-import { findOrderOfPayment } from '../order/order-lock.ts'
-import { listed } from '../shared/listed.ts'
+import { listed, pageQuery } from '../shared/listed.ts'
 import type { Listed, Page, RefundPage } from '../shared/operations.ts'
+import type { Queryable } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
 
-/** Of this account only, as all that is read here. */
-export async function findRefund(database: Database, accountId: string, refundId: string): Promise<Refund | null> {
-  const row = await database.statement((client) =>
-    client.refund.findUnique({ where: { accountId_id: { accountId, id: refundId } } }),
+export async function findRefund({ database }: Queryable, accountId: string, refundId: string): Promise<Refund | null> {
+  const row = await database.statement(({ refund }) =>
+    refund.findUnique({ where: { accountId_id: { accountId, id: refundId } } }),
   )
   return row && toRefund(row)
 }
 
 /** Of all payments, and the repairs of reconciliation. */
 export async function listAllRefunds(
-  database: Database,
+  { database }: Queryable,
   accountId: string,
-  { limit, after, state }: RefundPage,
+  page: RefundPage,
 ): Promise<Listed<Refund>> {
-  const rows = await database.statement((client) =>
-    client.refund.findMany({
-      where: { accountId, ...(state && { state }), ...(after && { id: { lt: after } }) },
-      orderBy: { id: 'desc' },
-      take: limit + 1,
-    }),
-  )
-  return listed(rows.map(toRefund), limit)
+  const where = { accountId, ...(page.state && { state: page.state }) }
+  const rows = await database.statement(({ refund }) => refund.findMany(pageQuery(page, where)))
+  return listed(rows.map(toRefund), page.limit)
 }
 
 /** The refunds of one payment. Null: there is no such payment, which is not the same as one without refunds. */
 export async function listRefunds(
-  database: Database,
+  { database }: Queryable,
   accountId: string,
-  { limit, after, paymentId }: Page & { readonly paymentId: string },
+  page: Page & { readonly paymentId: string },
 ): Promise<Listed<Refund> | null> {
-  return database.statement(async (client) => {
-    if (!(await findOrderOfPayment(client, accountId, paymentId))) return null
-    const rows = await client.refund.findMany({
-      where: { accountId, paymentId, ...(after && { id: { lt: after } }) },
-      orderBy: { id: 'desc' },
-      take: limit + 1,
-    })
-    return listed(rows.map(toRefund), limit)
+  const { paymentId } = page
+  return database.statement(async ({ payment, refund }) => {
+    if ((await payment.count({ where: { accountId, id: paymentId } })) === 0) return null
+    const rows = await refund.findMany(pageQuery(page, { accountId, paymentId }))
+    return listed(rows.map(toRefund), page.limit)
   })
 }

@@ -1,95 +1,143 @@
-import type { Tx } from '@seatbelt/database'
+import { type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
 import type { Refund, RefundOutcome } from '@seatbelt/domain'
-import type { ClaimedRefund, RefundEvidence } from '@seatbelt/safety'
+import { changedOne, type FinalRefundOutcome, type RefundEvidence } from '@seatbelt/safety'
 import { tellRefund } from '../messages/enqueue-messages.ts'
 import { appendHistory } from '../shared/history.ts'
+import {
+  answerAsRecorded,
+  giveUp,
+  isOwnedBy,
+  leasedRefunds,
+  nextAttemptAfter,
+  requestRecovery,
+} from '../shared/leased-work.ts'
 import type { RefundResult } from '../shared/operations.ts'
 import { pauseBeforeLookMs } from '../shared/pause-before-look.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
 import { applyLateEvidence } from './apply-late-evidence.ts'
-import { bookRefund } from './book-refund.ts'
-
-export interface RefundSettlement {
-  readonly refund: Refund
-  readonly claimed: ClaimedRefund
-  readonly evidence: RefundEvidence
-  /** How often recovery looked before, which spaces its looks. */
-  readonly looks?: number
-  /** Has the refund been open for so long that a person should look as well? */
-  readonly overdue?: boolean
-}
+import { bookRefund, type PaidOrder } from './book-refund.ts'
+import type { OwnedRefund } from './owned-refund.ts'
 
 /**
- * Writes down what came of a refund, under its order's lock: the outcome, what its payment and its order become, its
- * booking, its history, its messages and the answer for the key that started it, in one commit.
+ * Writes what came of a refund, under its order's lock and in one commit: the outcome, what its payment and its order
+ * become, its booking, its history, its messages, and the answer for the key that started it.
  *
- * Guarantees: exactly one settle of a refund takes effect. One that lost writes what it knows into the history, takes back
- * what was settled as succeeded if it saw it fail after that, and answers what is recorded. A refund that the bank takes its
- * time for keeps its reservation, and its caller's key is answered. Without evidence the refund stays open and recovery
- * looks again later.
+ * Guarantees: exactly one settle of a refund takes effect. One that lost the race writes what it learned into the
+ * history, reverses what was settled as succeeded if it saw it fail after that, and returns what is recorded. A refund
+ * that the bank takes its time for keeps its reservation, and its key is answered. Without evidence the refund stays
+ * open, and recovery looks again later.
  */
-export async function settleRefund(deps: PaymentDeps, tx: Tx, settlement: RefundSettlement): Promise<RefundResult> {
-  const { claimed, evidence } = settlement
-  if (evidence.kind === 'unknown') return giveUp(deps, tx, settlement, evidence)
+export async function settleRefund(
+  deps: PaymentDeps,
+  tx: Tx,
+  owned: OwnedRefund,
+  evidence: RefundEvidence,
+): Promise<RefundResult> {
+  const row = await readToSettle(tx, owned)
+  if (!row.isOwned) return resolveLostRace(deps, tx, row, owned, evidence)
+  if (evidence.kind === 'unknown') return leaveOpen(deps, tx, owned, evidence)
   const { outcome } = evidence
-  if (outcome.state === 'pending') return keepPending(deps, tx, settlement, outcome)
-
-  const settled = await deps.layers.compareAndSet.settleRefund(tx, claimed, outcome)
-  if (!settled) return loseTo(deps, tx, settlement)
+  if (outcome.state === 'pending') return keepPending(deps, tx, owned, evidence, outcome)
 
   const failureCode = outcome.state === 'failed' ? outcome.failureCode : null
-  const refund = { ...settlement.refund, state: outcome.state, failureCode, settledAt: settled.settledAt }
-  await bookRefund(deps, tx, refund)
-  await writeHistory(deps, tx, settlement, { event: 'settled', detail: outcome.state })
-  await tellRefund(deps, tx, refund)
-  return answer(deps, tx, settlement, { refund, outcome })
+  const refund: Refund = { ...owned.refund, state: outcome.state, failureCode, settledAt: row.now }
+  writeOutcome(tx, owned, refund, outcome)
+  bookRefund(deps, tx, refund, row)
+  note(deps, tx, owned, evidence, { event: 'settled', detail: outcome.state })
+  tellRefund(deps, tx, refund)
+  return answer(deps, tx, owned, refund, outcome)
+}
+
+interface RowToSettle extends RefundRow, PaidOrder {
+  /** Open, and still of the attempt's generation. */
+  readonly isOwned: boolean
+  readonly now: Date
+}
+
+/** Locked, so that recovery cannot take the refund over between this read and the writes. A repair has no payment. */
+async function readToSettle(tx: Tx, { attempt }: OwnedRefund): Promise<RowToSettle> {
+  const [row] = await tx.read<RowToSettle>(sql`
+    SELECT refunds.*, ${isOwnedBy(leasedRefunds, attempt)} AS is_owned, clock_timestamp() AS now,
+           payments.amount_minor AS paid_minor, payments.refunded_minor,
+           orders.version AS order_version, orders.state::text AS order_state
+      FROM refunds
+      JOIN orders ON orders.id = refunds.order_id
+      LEFT JOIN payments ON payments.id = refunds.payment_id
+     WHERE refunds.id = ${attempt.id}::uuid FOR NO KEY UPDATE OF refunds`)
+  if (!row) throw new Error(`refund ${attempt.id} is gone`)
+  return row
+}
+
+function writeOutcome(tx: Tx, { attempt }: OwnedRefund, refund: Refund, outcome: FinalRefundOutcome): void {
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE refunds
+         SET state = ${outcome.state}::refund_state, leased_until = NULL, owner = NULL,
+             settled_at = ${refund.settledAt}::timestamptz, failure_code = ${refund.failureCode},
+             gateway_refund_id = COALESCE(gateway_refund_id, ${outcome.gatewayRefundId})
+       WHERE ${isOwnedBy(leasedRefunds, attempt)}
+      RETURNING id)
+    SELECT ${changedOne['refund-generation']}`)
 }
 
 type Pending = Extract<RefundOutcome, { state: 'pending' }>
 
+/** The bank takes its time. The step is over, the refund is not. */
 async function keepPending(
   deps: PaymentDeps,
   tx: Tx,
-  settlement: RefundSettlement,
+  owned: OwnedRefund,
+  evidence: RefundEvidence,
   outcome: Pending,
 ): Promise<RefundResult> {
-  const { claimed, refund, looks = 0 } = settlement
-  const next = { gatewayRefundId: outcome.gatewayRefundId, pauseMs: pauseBeforeLookMs(looks, 'bank') }
-  if (!(await deps.layers.compareAndSet.keepRefundPending(tx, claimed, next))) return loseTo(deps, tx, settlement)
+  const { attempt, refund, attempts } = owned
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE refunds
+         SET state = 'pending', gateway_refund_id = ${outcome.gatewayRefundId}, leased_until = NULL, owner = NULL,
+             attempts = attempts + 1, wake_requested = false,
+             next_attempt_at = ${nextAttemptAfter(pauseBeforeLookMs(deps.runtime, attempts, 'bank'))}
+       WHERE ${isOwnedBy(leasedRefunds, attempt)}
+      RETURNING id)
+    SELECT ${changedOne['refund-generation']}`)
   // A bank that takes days is looked at a thousand times; only what is new is worth a line.
-  if (refund.state !== 'pending') await writeHistory(deps, tx, settlement, { event: 'settled', detail: outcome.state })
-  return answer(deps, tx, settlement, { refund: { ...refund, state: outcome.state }, outcome })
+  if (refund.state !== 'pending') note(deps, tx, owned, evidence, { event: 'settled', detail: 'pending' })
+  return answer(deps, tx, owned, { ...refund, state: 'pending' }, outcome)
 }
 
-/** Records what the caller is told, if a caller's key started the refund. What was told while it was pending stays. */
+/**
+ * Records what the caller receives, if a caller's key started the refund. An answer given while it was pending stays.
+ */
 async function answer(
-  { renderings, checkouts, layers: { idempotencyKey } }: PaymentDeps,
+  deps: PaymentDeps,
   tx: Tx,
-  settlement: RefundSettlement,
-  { refund, outcome }: { readonly refund: Refund; readonly outcome: RefundOutcome },
+  owned: OwnedRefund,
+  refund: Refund,
+  outcome: RefundOutcome,
 ): Promise<RefundResult> {
+  const { idempotencyKey } = deps.layers
   const { accountId } = refund
-  const intent = { step: 'refund', refundId: refund.id } as const
-  const told = settlement.refund.state === 'pending' ? await idempotencyKey.findAnswer(tx, accountId, intent) : null
-  if (told) return { kind: 'answered', answer: told, replayed: true }
-  const recorded = (await checkouts.refunded(tx, refund, outcome)) ?? renderings.refundSettled(refund, outcome)
-  await idempotencyKey.answerIntent(tx, accountId, intent, recorded)
+  const target = { step: 'refund', refundId: refund.id } as const
+  const given = owned.refund.state === 'pending' ? await idempotencyKey.findAnswer(tx, accountId, target) : null
+  if (given) return { kind: 'answered', answer: given, replayed: true }
+  const ofPurpose = await deps.purposes[owned.purpose].refunded(deps, tx, refund, outcome)
+  const recorded = ofPurpose ?? deps.renderings.refundSettled(refund, outcome)
+  idempotencyKey.recordAnswer(tx, accountId, target, recorded)
   return { kind: 'answered', answer: recorded, replayed: false }
 }
 
-async function giveUp(
+function leaveOpen(
   deps: PaymentDeps,
   tx: Tx,
-  settlement: RefundSettlement,
+  owned: OwnedRefund,
   evidence: Extract<RefundEvidence, { kind: 'unknown' }>,
-): Promise<RefundResult> {
-  const { refund, claimed, looks = 0, overdue = false } = settlement
-  const needsReview = overdue && evidence.readable
+): RefundResult {
+  const { refund, attempts, isOverdue } = owned
+  const needsReview = isOverdue && evidence.readable
   const state = needsReview ? 'needs_review' : refund.state
-  const next = { needsReview, pauseMs: pauseBeforeLookMs(looks, waitsFor(state)) }
-  if (!(await deps.layers.compareAndSet.giveUpRefund(tx, claimed, next))) return loseTo(deps, tx, settlement)
-  await writeHistory(deps, tx, settlement, { event: 'unknown', detail: evidence.reason })
+  giveUp(deps, tx, leasedRefunds, owned.attempt, { attempts, needsReview, waitsFor: waitsFor(state) })
+  note(deps, tx, owned, evidence, { event: 'unknown', detail: evidence.reason })
   return { kind: 'unsettled', subject: { ...refund, state } }
 }
 
@@ -98,41 +146,44 @@ function waitsFor(state: Refund['state']): 'gateway' | 'bank' | 'person' {
   return state === 'pending' ? 'bank' : 'gateway'
 }
 
-/**
- * The refund is not as it was claimed: another owner has taken over, or this settle was committed before without our hearing
- * of it. What we learned is never thrown away, and what is recorded is what we answer.
- */
-async function loseTo(deps: PaymentDeps, tx: Tx, settlement: RefundSettlement): Promise<RefundResult> {
-  const { claimed, evidence, refund } = settlement
-  const row = await tx.refund.findUniqueOrThrow({ where: { id: refund.id } })
-  const isOurOwn = row.generation === claimed.generation && row.settledAt !== null
-  if (!isOurOwn) {
-    const learned = evidence.kind === 'outcome' ? evidence.outcome.state : evidence.reason
-    await writeHistory(deps, tx, settlement, { event: 'superseded', detail: learned })
-    if (row.settledAt === null) await hint(tx, row.id)
-    else if (evidence.kind === 'outcome')
-      await applyLateEvidence(deps, tx, row, { outcome: evidence.outcome, trail: [] })
-  }
-  const intent = { step: 'refund', refundId: refund.id } as const
-  const answer = await deps.layers.idempotencyKey.findAnswer(tx, refund.accountId, intent)
-  // The request that claimed hears it for the first time, whoever wrote it down.
-  const replayed = !isOurOwn && !claimed.isFirstOwner
-  return answer ? { kind: 'answered', answer, replayed } : { kind: 'unsettled', subject: toRefund(row) }
-}
-
-/** Hinted, so that an owner who gives up after this leaves no pause. */
-async function hint(tx: Tx, refundId: string): Promise<void> {
-  await tx.$executeRaw`UPDATE refunds SET look_at = clock_timestamp(), hinted = true WHERE id = ${refundId}::uuid`
-}
-
-/** What was asked of the gateway, and what came of it, in the history of the payment. A repair belongs to no payment. */
-async function writeHistory(
-  { by }: PaymentDeps,
+/** The refund is no longer as it was claimed. What was learned is never thrown away; what is recorded is the answer. */
+async function resolveLostRace(
+  deps: PaymentDeps,
   tx: Tx,
-  { refund, claimed, evidence }: RefundSettlement,
+  row: RowToSettle,
+  owned: OwnedRefund,
+  evidence: RefundEvidence,
+): Promise<RefundResult> {
+  const { attempt } = owned
+  const isOwnCommit = row.generation === attempt.generation && row.settledAt !== null
+  if (!isOwnCommit) {
+    const learned = evidence.kind === 'outcome' ? evidence.outcome.state : evidence.reason
+    note(deps, tx, owned, evidence, { event: 'superseded', detail: learned })
+    if (row.settledAt === null) requestRecovery(tx, leasedRefunds, row.id)
+    else if (evidence.kind === 'outcome')
+      await applyLateEvidence(deps, tx, row, { outcome: evidence.outcome, requestLog: [] })
+  }
+  return answerAsRecorded(deps, tx, {
+    accountId: row.accountId,
+    target: { step: 'refund', refundId: row.id },
+    subject: toRefund(row),
+    isOwnCommit,
+    isFirstOwner: attempt.isFirstOwner,
+  })
+}
+
+/**
+ * What was asked of the gateway, and what came of it, in the history of the payment. A repair belongs to no payment.
+ */
+function note(
+  deps: PaymentDeps,
+  tx: Tx,
+  { refund, attempt }: OwnedRefund,
+  { requestLog }: RefundEvidence,
   end: { readonly event: string; readonly detail: string },
-): Promise<void> {
-  if (refund.paymentId === null) return
-  const owner = { paymentId: refund.paymentId, refundId: refund.id, generation: claimed.generation, by }
-  await appendHistory(tx, owner, [...evidence.trail, end])
+): void {
+  const { accountId, paymentId, id: refundId } = refund
+  if (paymentId === null) return
+  const { generation } = attempt
+  appendHistory(deps, tx, { accountId, paymentId, refundId, generation, by: deps.by }, [...requestLog, end])
 }

@@ -1,23 +1,21 @@
-import { Prisma } from '@seatbelt/database'
-import {
-  createMissingIntentLayer,
-  createMissingRefundLayer,
-  type Evidence,
-  type Gateway,
-  type RefundEvidence,
-} from '@seatbelt/safety'
+import { empty, type Sql, sql } from '@seatbelt/database'
+import { createMissingIntentLayer, createMissingRefundLayer, type Gateway } from '@seatbelt/safety'
+import { createIntentStore } from '../payment/owned-payment.ts'
 import { recoverPayment } from '../payment/recover-payment.ts'
 import { recoverRefund } from '../refund/recover-refund.ts'
-import type { PaymentDeps } from '../shared/payment-deps.ts'
+import { createRefundStore } from '../refund/refund-store.ts'
+import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
+import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
+import { bringForward } from './bring-forward.ts'
 
 export type EndedByOperator =
-  /** There is none with this id. */
+  /** There is no row with this id. */
   | { readonly kind: 'not-found' }
   /** Nothing was looked at. */
   | { readonly kind: 'not-looked'; readonly state: string; readonly why: string }
   /** It was looked at, and what was seen is no evidence. */
   | { readonly kind: 'left'; readonly state: string; readonly saw: string }
-  /** By that it is missing, or by what was found there after all. */
+  /** Closed, because the gateway has no such object, or with the outcome that it turned out to have. */
   | { readonly kind: 'ended'; readonly state: string; readonly code: string | null }
 
 interface Parts {
@@ -28,86 +26,98 @@ interface Parts {
 }
 
 /**
- * Ends a refund that waits for a person as failed, so that what it reserved is free again, if the gateway does not have it.
- *
- * Guarantees: it is taken as recovery takes it, so that nobody else asks for it meanwhile; then the whole list of its payment's
- * refunds is read, and only one that is not in it fails, under the order's lock and if nothing was learned in between. It must
- * have been out of its key's time for an hour, so that no request for it can be on its way. Nothing is asked for.
+ * Recovery stops using a key after 23 hours, and the gateway forgets it after 24. Then no request can arrive any more.
  */
-export async function failMissingRefund(
-  { payments, gateway, command }: Parts,
-  refundId: string,
-): Promise<EndedByOperator> {
-  const { database, layers } = payments
-  const read = () => database.statement((client) => client.refund.findUnique({ where: { id: refundId } }))
-  const row = await read()
-  if (!row) return { kind: 'not-found' }
-  const isOurs = await database.statement(
-    (client) => client.$executeRaw`
-    UPDATE refunds SET look_at = ${dueNow}
-     WHERE id = ${refundId}::uuid AND ${waitsForAPerson} AND attempt_since < now() - make_interval(hours => ${quietHours}::int)`,
-  )
-  if (isOurs === 0) return { kind: 'not-looked', state: row.state, why: whyNotRefund(row) }
-
-  const look = createMissingRefundLayer({ gateway, database, compareAndSet: layers.compareAndSet }, command)
-  const seen: { evidence?: RefundEvidence } = {}
-  const gatewayRefund: typeof look = async (...claimed) => (seen.evidence = await look(...claimed))
-  await recoverRefund({ ...payments, layers: { ...layers, gatewayRefund } }, refundId)
-  const now = (await read()) ?? row
-  return conclude(now, { code: now.failureCode, evidence: seen.evidence })
-}
-
-/** The gateway remembers a key for a day, and recovery asks under none that is older than 23 hours. An hour later all is quiet. */
 const quietHours = 24
 
-function whyNotRefund({ state, attemptSince }: { readonly state: string; readonly attemptSince: Date }): string {
-  if (state !== 'needs_review') return 'it does not wait for a person'
-  return `somebody is looking at it, or it was asked for less than a day ago: its key is in use since ${attemptSince.toISOString()}`
+/**
+ * Closes a refund that waits for a person as failed, and frees its reservation, if the gateway does not have it.
+ *
+ * Guarantees: it takes the refund over as recovery does, so that no other owner asks for it meanwhile. It reads the
+ * whole list of the payment's refunds. Only a refund that is not in the list fails, under the order's lock and if no
+ * evidence came in between. Its key must have been out of use for an hour, so that no request for it can be on its way.
+ */
+export function failMissingRefund({ payments, gateway, command }: Parts, refundId: string): Promise<EndedByOperator> {
+  const { database, runtime } = payments
+  const look = createMissingRefundLayer({ gateway, runtime, store: createRefundStore(database) }, command)
+  return closeMissing(payments, refundId, {
+    table: leasedRefunds,
+    columns: sql`failure_code AS code, attempt_since`,
+    isQuiet: sql`AND attempt_since < now() - make_interval(hours => ${quietHours}::int)`,
+    whyBusy: ({ attemptSince }) =>
+      `somebody is looking at it, or it was asked for less than a day ago: its key is in use since ${attemptSince?.toISOString()}`,
+    recover: () => recoverRefund(payments, refundId, look),
+  })
 }
 
 /**
- * Ends a payment that waits for a person without money, if the gateway does not have its intent (404 to whoever retrieves it).
- * Guarantees as for a refund.
+ * Closes a payment that waits for a person as cancelled, if the gateway answers 404 for its intent. Guarantees as for a
+ * refund.
  */
-export async function cancelMissingPayment(
+export function cancelMissingPayment(
   { payments, gateway, command }: Parts,
   paymentId: string,
 ): Promise<EndedByOperator> {
-  const { database, layers, by } = payments
-  const read = () => database.statement((client) => client.payment.findUnique({ where: { id: paymentId } }))
-  const row = await read()
+  const { database, runtime, by } = payments
+  const look = createMissingIntentLayer({ gateway, runtime, store: createIntentStore(database, by) }, command)
+  return closeMissing(payments, paymentId, {
+    table: leasedPayments,
+    columns: sql`decline_code AS code`,
+    isQuiet: empty,
+    whyBusy: () => 'somebody is looking at it',
+    recover: () =>
+      recoverPayment(payments, paymentId, async (_, { attempt }) => ({
+        evidence: await look(attempt),
+        nextLease: null,
+      })),
+  })
+}
+
+interface Closing {
+  readonly table: LeasedTable
+  /** What is read of the row, beside its state. */
+  readonly columns: Sql
+  /** No request that was sent before can still arrive at the gateway. */
+  readonly isQuiet: Sql
+  readonly whyBusy: (row: ClosingRow) => string
+  readonly recover: () => Promise<object | null>
+}
+
+interface ClosingRow {
+  readonly state: string
+  readonly settledAt: Date | null
+  readonly code: string | null
+  /** Of a refund. */
+  readonly attemptSince?: Date
+}
+
+async function closeMissing(deps: PaymentDeps, id: string, closing: Closing): Promise<EndedByOperator> {
+  const row = await readRow(deps, id, closing)
   if (!row) return { kind: 'not-found' }
-  const isOurs = await database.statement(
-    (client) => client.$executeRaw`
-    UPDATE payments SET look_at = ${dueNow} WHERE id = ${paymentId}::uuid AND ${waitsForAPerson}`,
-  )
-  if (isOurs === 0) {
-    const why = row.state === 'needs_review' ? 'somebody is looking at it' : 'it does not wait for a person'
+  if (!(await bringForward(deps, closing.table, id, closing.isQuiet))) {
+    const why = row.state === 'needs_review' ? closing.whyBusy(row) : 'it does not wait for a person'
     return { kind: 'not-looked', state: row.state, why }
   }
-  const look = createMissingIntentLayer({ gateway, database, compareAndSet: layers.compareAndSet, by }, command)
-  const seen: { evidence?: Evidence } = {}
-  const gatewayIntent: typeof look = async (...claimed) => (seen.evidence = await look(...claimed))
-  await recoverPayment({ ...payments, layers: { ...layers, gatewayIntent } }, paymentId)
-  const now = (await read()) ?? row
-  return conclude(now, { code: now.declineCode, evidence: seen.evidence })
-}
-
-/** Cut and not rounded, as the column would: half a millisecond ahead of the clock, whoever looks at once finds nothing due. */
-export const dueNow = Prisma.sql`date_trunc('milliseconds', clock_timestamp())`
-
-export const waitsForAPerson = Prisma.sql`state = 'needs_review' AND (leased_until IS NULL OR leased_until < now())`
-
-interface Learned {
-  readonly code: string | null
-  readonly evidence: Evidence | RefundEvidence | undefined
-}
-
-function conclude(
-  { state, settledAt }: { readonly state: string; readonly settledAt: Date | null },
-  { code, evidence }: Learned,
-): EndedByOperator {
+  const recovered = await closing.recover()
+  const { state, settledAt, code } = (await readRow(deps, id, closing)) ?? row
   if (settledAt !== null) return { kind: 'ended', state, code }
-  if (!evidence) return { kind: 'not-looked', state, why: 'somebody is looking at it, or the gateway is away' }
-  return { kind: 'left', state, saw: evidence.kind === 'unknown' ? evidence.reason : evidence.outcome.state }
+  if (recovered === null) return { kind: 'not-looked', state, why: 'somebody is looking at it, or the gateway is away' }
+  return { kind: 'left', state, saw: await readLastLine(deps, id, closing) }
+}
+
+async function readRow({ database }: Queryable, id: string, { table, columns }: Closing): Promise<ClosingRow | null> {
+  const [row] = await database.query<ClosingRow>(sql`
+    SELECT state, settled_at, ${columns} FROM ${table.name} WHERE id = ${id}::uuid`)
+  return row ?? null
+}
+
+/** The last line of the history says what the look saw. A repair has no payment, and so no history. */
+async function readLastLine({ database }: Queryable, id: string, { table }: Closing): Promise<string> {
+  const [line] = await database.query<{ detail: string | null }>(sql`
+    SELECT detail
+      FROM payment_events AS line,
+           (SELECT ${table.historyOf} FROM ${table.name} WHERE id = ${id}::uuid) AS subject (payment_id, refund_id)
+     WHERE line.payment_id = subject.payment_id AND line.refund_id IS NOT DISTINCT FROM subject.refund_id
+     ORDER BY line.id DESC LIMIT 1`)
+  return line?.detail ?? 'nothing that is evidence'
 }

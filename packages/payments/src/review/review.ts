@@ -1,4 +1,3 @@
-import { type Database, Prisma } from '@seatbelt/database'
 import {
   inProgressRetryAfterSeconds,
   type Payment,
@@ -6,132 +5,122 @@ import {
   type Refund,
   type Refusal,
 } from '@seatbelt/domain'
+import type { Refused } from '@seatbelt/safety'
 import { findPayment } from '../payment/payment-queries.ts'
 import { recoverPayment } from '../payment/recover-payment.ts'
 import { recoverRefund } from '../refund/recover-refund.ts'
 import { findRefund } from '../refund/refund-queries.ts'
-import type { RefundReviewResult, ReviewResult } from '../shared/operations.ts'
-import type { PaymentDeps } from '../shared/payment-deps.ts'
+import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
+import type { PaymentWithHistory } from '../shared/operations.ts'
+import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
 import { toPayment, toPaymentEvent, toRefund } from '../shared/rows.ts'
-import { dueNow, waitsForAPerson } from './close-missing.ts'
+import { bringForward, isWaiting } from './bring-forward.ts'
+
+/** `reviewed`: the gateway was asked, and this is how the subject stands now. */
+export type Reviewed<Subject> = { readonly kind: 'reviewed'; readonly subject: Subject } | Refused
 
 /**
- * Looks now at a payment that waits for a person, and settles it if the gateway says by now what became of it. It is what
- * recovery does every hour, brought forward: the lease of whoever looks at this moment is respected.
+ * Looks now at a payment that waits for a person, and settles it if the gateway says by now what became of it. Recovery
+ * does the same every hour. The lease of an owner that looks at this moment is respected.
  *
  * Guarantees: nothing is asked of the gateway but what recovery asks. It may be called again and again.
  */
-export async function reviewPayment(deps: PaymentDeps, accountId: string, paymentId: string): Promise<ReviewResult> {
-  const found = await findPayment(deps.database, accountId, paymentId)
-  if (found === null) return { kind: 'refused', refusal: { code: 'payment-not-found', paymentId } }
-  const looked =
-    (await bringForward(deps.database, payments, paymentId)) && (await recoverPayment(deps, paymentId)) !== null
-  const now = await findPayment(deps.database, accountId, paymentId)
-  if (now === null) throw new Error(`payment ${paymentId} vanished`)
-  if (looked) return { kind: 'reviewed', payment: now }
-  const refusal: Refusal = (await isWaiting(deps.database, payments, paymentId))
-    ? gatewayIsAway
-    : { code: 'payment-not-in-review', paymentId, state: now.payment.state }
-  return { kind: 'refused', refusal }
+export const reviewPayment = createReview<PaymentWithHistory>({
+  kind: 'payment',
+  table: leasedPayments,
+  find: findPayment,
+  recover: recoverPayment,
+  notFound: (paymentId) => ({ code: 'payment-not-found', paymentId }),
+  notInReview: (paymentId, { payment }) => ({ code: 'payment-not-in-review', paymentId, state: payment.state }),
+})
+
+/** As `reviewPayment`. */
+export const reviewRefund = createReview<Refund>({
+  kind: 'refund',
+  table: leasedRefunds,
+  find: findRefund,
+  recover: recoverRefund,
+  notFound: (refundId) => ({ code: 'refund-not-found', refundId }),
+  notInReview: (refundId, { state }) => ({ code: 'refund-not-in-review', refundId, state }),
+})
+
+interface Reviewable<Subject> {
+  readonly kind: 'payment' | 'refund'
+  readonly table: LeasedTable
+  readonly find: (deps: PaymentDeps, accountId: string, id: string) => Promise<Subject | null>
+  readonly recover: (deps: PaymentDeps, id: string) => Promise<object | null>
+  readonly notFound: (id: string) => Refusal
+  readonly notInReview: (id: string, subject: Subject) => Refusal
 }
 
-/** The same for a refund. */
-export async function reviewRefund(
-  deps: PaymentDeps,
-  accountId: string,
-  refundId: string,
-): Promise<RefundReviewResult> {
-  const { database } = deps
-  if ((await findRefund(database, accountId, refundId)) === null)
-    return { kind: 'refused', refusal: { code: 'refund-not-found', refundId } }
-  const looked = (await bringForward(database, refunds, refundId)) && (await recoverRefund(deps, refundId)) !== null
-  const refund = await findRefund(database, accountId, refundId)
-  if (refund === null) throw new Error(`refund ${refundId} vanished`)
-  if (looked) return { kind: 'reviewed', refund }
-  const isAway = await isWaiting(database, refunds, refundId)
-  return {
-    kind: 'refused',
-    refusal: isAway ? gatewayIsAway : { code: 'refund-not-in-review', refundId, state: refund.state },
+function createReview<Subject>({ kind, table, find, recover, notFound, notInReview }: Reviewable<Subject>) {
+  return async (deps: PaymentDeps, accountId: string, id: string): Promise<Reviewed<Subject>> => {
+    if ((await find(deps, accountId, id)) === null) return { kind: 'refused', refusal: notFound(id) }
+    const hasLooked = (await bringForward(deps, table, id)) && (await recover(deps, id)) !== null
+    const subject = await find(deps, accountId, id)
+    if (subject === null) throw new Error(`${kind} ${id} vanished`)
+    if (hasLooked) return { kind: 'reviewed', subject }
+    return { kind: 'refused', refusal: (await isWaiting(deps, table, id)) ? gatewayIsAway : notInReview(id, subject) }
   }
 }
 
-const payments = Prisma.sql`payments`
-const refunds = Prisma.sql`refunds`
-
-/** False: it is settled, or somebody is at it. */
-async function bringForward(database: Database, table: Prisma.Sql, id: string): Promise<boolean> {
-  const count = await database.statement(
-    (client) => client.$executeRaw`
-    UPDATE ${table} SET look_at = ${dueNow} WHERE id = ${id}::uuid AND ${waitsForAPerson}`,
-  )
-  return count === 1
-}
-
-/** Nobody has it, and nobody took it: then the gateway is away, and is asked as soon as it is back. */
-async function isWaiting(database: Database, table: Prisma.Sql, id: string): Promise<boolean> {
-  const rows = await database.statement(
-    (client) => client.$queryRaw<unknown[]>`SELECT FROM ${table} WHERE id = ${id}::uuid AND ${waitsForAPerson}`,
-  )
-  return rows.length === 1
-}
-
+/** Recovery asks the gateway as soon as it is back. */
 const gatewayIsAway = {
   code: 'temporarily-unavailable',
   retryAfterSeconds: inProgressRetryAfterSeconds,
 } as const satisfies Refusal
 
-/** What waits for a person, over all accounts. */
+/** The items that wait for a person, over all accounts. */
 export type InReview = {
-  readonly accountId: string
-  readonly orderId: string
   /** Since when its present step has been open. */
   readonly openSince: Date
-  readonly gatewayIntentId: string | null
   /** The last lines, oldest first. */
   readonly history: readonly PaymentEvent[]
 } & (
   | { readonly kind: 'payment'; readonly goal: string; readonly payment: Payment }
-  | { readonly kind: 'refund'; readonly gatewayRefundId: string | null; readonly refund: Refund }
+  | {
+      readonly kind: 'refund'
+      readonly gatewayIntentId: string
+      readonly gatewayRefundId: string | null
+      readonly refund: Refund
+    }
 )
 
 /** A person reads them one by one. With more than these something is wrong that no look at a single one mends. */
 const maxInReview = 100
 const linesShown = 5
 
-/** Oldest first. */
-export async function listInReview(database: Database): Promise<readonly InReview[]> {
-  const where = { state: 'needs_review' } as const
-  const include = { events: { orderBy: { id: 'desc' }, take: linesShown } } as const
-  const paymentRows = await database.statement((client) =>
-    client.payment.findMany({ where, include, orderBy: { stepStartedAt: 'asc' }, take: maxInReview }),
+/** The oldest of each kind first. */
+export async function listInReview({ database }: Queryable): Promise<readonly InReview[]> {
+  const query = {
+    where: { state: 'needs_review' },
+    include: { events: { orderBy: { id: 'desc' }, take: linesShown } },
+    take: maxInReview,
+  } as const
+  const payments = await database.statement(({ payment }) =>
+    payment.findMany({ ...query, orderBy: { stepStartedAt: 'asc' } }),
   )
-  const refundRows = await database.statement((client) =>
-    client.refund.findMany({ where, include, orderBy: { createdAt: 'asc' }, take: maxInReview }),
-  )
+  const refunds = await database.statement(({ refund }) => refund.findMany({ ...query, orderBy: { createdAt: 'asc' } }))
   return [
-    ...paymentRows.map((row): InReview => {
-      const { accountId, orderId, gatewayIntentId, goal, stepStartedAt: openSince } = row
+    ...payments.map((row): InReview => {
+      const { goal, stepStartedAt: openSince } = row
       const history = row.events.reverse().map(toPaymentEvent)
-      return { kind: 'payment', accountId, orderId, gatewayIntentId, goal, openSince, history, payment: toPayment(row) }
+      return { kind: 'payment', openSince, history, goal, payment: toPayment(row) }
     }),
-    ...refundRows.map((row): InReview => {
-      const { accountId, orderId, gatewayIntentId, gatewayRefundId, createdAt: openSince } = row
+    ...refunds.map((row): InReview => {
+      const { gatewayIntentId, gatewayRefundId, createdAt: openSince } = row
       const history = row.events.reverse().map(toPaymentEvent)
-      return {
-        kind: 'refund',
-        ...{ accountId, orderId, gatewayIntentId, gatewayRefundId, openSince, history },
-        refund: toRefund(row),
-      }
+      return { kind: 'refund', openSince, history, gatewayIntentId, gatewayRefundId, refund: toRefund(row) }
     }),
   ]
 }
 
 export type OperatorReview =
   | { readonly kind: 'unknown' }
-  | { readonly kind: 'payment'; readonly result: ReviewResult }
-  | { readonly kind: 'refund'; readonly result: RefundReviewResult }
+  | { readonly kind: 'payment'; readonly result: Reviewed<PaymentWithHistory> }
+  | { readonly kind: 'refund'; readonly result: Reviewed<Refund> }
 
-/** Looks now at the payment or the refund with this id, whoever's it is. */
+/** Looks now at the payment or the refund with this id, of any account. */
 export async function reviewAsOperator(deps: PaymentDeps, id: string): Promise<OperatorReview> {
   const { database } = deps
   const payment = await database.statement((client) => client.payment.findUnique({ where: { id } }))

@@ -6,44 +6,19 @@ import type {
   PaymentEvent,
   PaymentOutcome,
   PaymentState,
+  RecordedAnswer,
   Refund,
   RefundOutcome,
   RefundState,
-  Refusal,
   Subscription,
   WebhookDelivery,
   WebhookEndpoint,
 } from '@seatbelt/domain'
-import type { Call, Guarded, Intent, RecordedAnswer } from '@seatbelt/safety'
-
-/** What the payments backend can do. Made by `createPaymentOperations`; the lab makes unsafe twins of it. */
-export interface PaymentOperations {
-  createOrder(call: Call, order: NewOrder): Promise<Result>
-  payOrder(call: Call, payment: NewPaymentRequest): Promise<Result>
-  /** Takes what is on hold. */
-  capturePayment(call: Call, paymentId: string): Promise<Result>
-  /** Gives back what is on hold. */
-  voidPayment(call: Call, paymentId: string): Promise<Result>
-  /** Gives back what was taken, or a part of it. */
-  refundPayment(call: Call, refund: NewRefundRequest): Promise<RefundResult>
-  cancelOrder(call: Call, orderId: string): Promise<Result>
-  /** Looks now at a payment that waits for a person. */
-  reviewPayment(accountId: string, paymentId: string): Promise<ReviewResult>
-  findOrder(accountId: string, orderId: string): Promise<Order | null>
-  findPayment(accountId: string, paymentId: string): Promise<PaymentWithHistory | null>
-  listOrders(accountId: string, page: Page): Promise<Listed<Order>>
-  listPayments(accountId: string, page: PaymentPage): Promise<Listed<Payment>>
-  findRefund(accountId: string, refundId: string): Promise<Refund | null>
-  /** The same for a refund. */
-  reviewRefund(accountId: string, refundId: string): Promise<RefundReviewResult>
-  listAllRefunds(accountId: string, page: RefundPage): Promise<Listed<Refund>>
-  /** Null: there is no such payment. */
-  listRefunds(accountId: string, page: Page & { readonly paymentId: string }): Promise<Listed<Refund> | null>
-}
+import type { Guarded, KeyTarget } from '@seatbelt/safety'
 
 /**
- * `answered`: the recorded answer, now or earlier. `unsettled`: the intent exists and its outcome is not known yet.
- * `refused`: nothing was changed.
+ * `answered`: the recorded answer, now or earlier. `unsettled`: the claim is committed, and its outcome is not known
+ * yet. `refused`: nothing was changed.
  */
 export type Result = Guarded<Payment>
 export type RefundResult = Guarded<Refund>
@@ -58,7 +33,7 @@ export interface NewOrder {
 export interface NewPaymentRequest {
   readonly orderId: string
   readonly paymentMethod: string
-  /** `manual`: only puts the amount on hold, until it is captured or voided. */
+  /** `manual`: only reserves the amount, until it is captured or voided. */
   readonly capture: 'automatic' | 'manual'
 }
 
@@ -69,15 +44,6 @@ export interface NewRefundRequest {
   /** The merchant's own words. */
   readonly reason: string | null
 }
-
-/** `reviewed`: the gateway was asked, and this is how the payment stands now. */
-export type ReviewResult =
-  | { readonly kind: 'reviewed'; readonly payment: PaymentWithHistory }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
-
-export type RefundReviewResult =
-  | { readonly kind: 'reviewed'; readonly refund: Refund }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
 
 export interface PaymentWithHistory {
   readonly payment: Payment
@@ -128,4 +94,4 @@ export interface Renderings {
 }
 
 /** What a caller of the payments API can ask of a payment. */
-export type PaymentStep = Exclude<Intent['step'], 'refund' | 'checkout'>
+export type PaymentStep = Exclude<KeyTarget['step'], 'refund' | 'checkout'>

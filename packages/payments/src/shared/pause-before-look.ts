@@ -1,6 +1,10 @@
+import type { Runtime } from '@seatbelt/domain'
 import { backoffMs } from '@seatbelt/locks'
 
-/** First pauses of about a second, later ones of at most 20 s, so that all is settled within a minute of the gateway's being well. */
+/**
+ * First pauses of about a second, later ones of at most 20 s, so that all is settled within a minute of the gateway's
+ * being well.
+ */
 const lookPauses = { baseMs: 1_000, maxMs: 20_000 }
 /** A bank takes hours or days, and the gateway tells when it is done: looking is for the case that its word is lost. */
 const bankPauseMs = 600_000
@@ -8,10 +12,14 @@ const bankPauseMs = 600_000
 const reviewPauseMs = 3_600_000
 
 /** How long recovery leaves alone what it looked at so often before, by what it waits for. */
-export function pauseBeforeLookMs(looks: number, waitsFor: 'gateway' | 'bank' | 'person'): number {
+export function pauseBeforeLookMs(
+  { random }: Pick<Runtime, 'random'>,
+  attempts: number,
+  waitsFor: 'gateway' | 'bank' | 'person',
+): number {
   switch (waitsFor) {
     case 'gateway':
-      return backoffMs(looks, lookPauses)
+      return backoffMs(attempts, { ...lookPauses, random })
     case 'bank':
       return bankPauseMs
     case 'person':

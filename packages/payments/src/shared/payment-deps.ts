@@ -1,52 +1,95 @@
-import type { Database } from '@seatbelt/database'
+import type { Database, Tx } from '@seatbelt/database'
+import type {
+  OrderPurpose,
+  OrderState,
+  Payment,
+  RecordedAnswer,
+  Refund,
+  RefundOutcome,
+  Runtime,
+} from '@seatbelt/domain'
 import {
-  type CompareAndSet,
+  type FinalOutcome,
   type GatewayIntentLayer,
   type GatewayRefundLayer,
-  type InsertOnce,
   type Layers,
   maxGatewayRequests,
   maxRefundRequests,
-  type OwnLease,
 } from '@seatbelt/safety'
-import type { Renderings } from './operations.ts'
-import type { CheckoutSteps } from './purposes.ts'
+import type { PaymentStep, Renderings } from './operations.ts'
 
-/** What the operations are made of. Plain arguments; whoever composes decides. */
+/** The parts of the operations. */
 export interface PaymentDeps {
   readonly database: Database
   readonly layers: PaymentLayers
   readonly renderings: Renderings
-  readonly checkouts: CheckoutSteps
+  readonly purposes: Purposes
   readonly policy: PaymentPolicy
-  /** A UUIDv7, so that ids sort by the time they were made. */
-  readonly newId: () => string
+  /** Time, timers, ids and randomness. */
+  readonly runtime: Runtime
   /** The instance name that this process writes into histories. */
   readonly by: string
 }
 
+/** The part that a plain read needs. */
+export type Queryable = Pick<PaymentDeps, 'database'>
+
 export interface PaymentLayers extends Layers {
-  readonly compareAndSet: CompareAndSet
-  readonly insertOnce: InsertOnce
   readonly gatewayIntent: GatewayIntentLayer
   readonly gatewayRefund: GatewayRefundLayer
+}
+
+/**
+ * The writes that the purpose of an order adds to the commits that settle its payment, by any settler: a request,
+ * recovery, the gateway's event, reconciliation.
+ *
+ * This package has the purposes `merchant` and `invoice`; the composing process hands in `checkout`, because nothing
+ * here knows of seats.
+ */
+export type Purposes = Readonly<Record<OrderPurpose, Purpose>>
+
+export interface Purpose {
+  /**
+   * Reads what settling needs to know, under the order's lock. It must issue its reads before it awaits any of them, so
+   * that they travel with the lock.
+   */
+  settling(deps: PaymentDeps, tx: Tx, payment: Payment): Promise<SettlingPurpose>
+  /** A refund of the order got this far. Null: its caller receives the refund itself. */
+  refunded(deps: PaymentDeps, tx: Tx, refund: Refund, outcome: RefundOutcome): Promise<RecordedAnswer | null>
+}
+
+/** The purpose in one settle that takes effect. Its methods write, and `payment` is as it stands after the settle. */
+export interface SettlingPurpose {
+  /** The step of the payment that the idempotency key of a request stands for, if the goal was this one. */
+  readonly keyStep: (goal: 'pay' | 'capture' | 'void') => PaymentStep | 'checkout'
+  /** The money is reserved. `await`: the merchant decides. The other two are claimed in the same commit. */
+  authorized(payment: Payment): Promise<'await' | 'capture' | 'void'>
+  ended(payment: Payment, outcome: FinalOutcome): Promise<PaymentEnd>
+}
+
+export interface PaymentEnd {
+  readonly orderState: OrderState
+  /** The answer to the caller of the step. */
+  readonly answer: (step: PaymentStep) => RecordedAnswer
+  /** The money was taken and there is nothing for it: it is refunded, from this very commit on. */
+  readonly isUnfulfilled: boolean
 }
 
 export interface PaymentPolicy {
   /** The whole time that one request to the gateway may take. */
   readonly gatewayDeadlineMs: number
-  /** How long an owner may ask the gateway for one payment, or refund, before anybody else may. */
+  /** How long an owner may ask the gateway for one payment, or refund, before another may take it over. */
   readonly leaseMs: number
 }
 
 /** A connection from the pool (2 s), the advisory lock (2 s), and a handful of statements. */
-const transactionBudgetMs = 5_000
-/** After this time nobody waits at the till any more: recovery then makes sure that no money can be taken. */
+export const transactionBudgetMs = 5_000
+/** After this time no customer waits at the till any more. Recovery then makes sure that no money can be taken. */
 export const wantedMs = 15 * 60_000
-/** The gateway forgets a key after a day. What a day of looking could not settle needs a person, and goes on being looked at. */
+/** The gateway forgets a key after a day. What is open for longer needs a person; recovery goes on looking at it. */
 export const reviewAfterMs = 24 * 3_600_000
 
-/** The shortest lease under which an owner can send all its requests and write down what came of them. */
+/** The shortest lease under which an owner can send all its requests and settle. */
 function shortestLeaseMs(gatewayDeadlineMs: number): number {
   const requests = Math.max(maxGatewayRequests, maxRefundRequests)
   return transactionBudgetMs + requests * gatewayDeadlineMs + transactionBudgetMs
@@ -64,10 +107,4 @@ export function quorumProblem(nodes: number): string | null {
   return nodes >= 3 && nodes % 2 === 1
     ? null
     : `a quorum needs an odd number of Redis servers, three at least; there are ${nodes}`
-}
-
-/** Must be called before the statement that writes the lease, so that the owner's view ends before everybody else's. */
-export function startOwnLease({ gatewayDeadlineMs, leaseMs }: PaymentPolicy): OwnLease {
-  const endsAtMs = performance.now() + leaseMs
-  return { allowsRequest: () => performance.now() + gatewayDeadlineMs + transactionBudgetMs <= endsAtMs }
 }

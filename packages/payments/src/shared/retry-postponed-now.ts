@@ -1,40 +1,41 @@
-import { type Database, Prisma } from '@seatbelt/database'
+import { type Database, sql } from '@seatbelt/database'
 
 /**
- * More than an outage leaves open: while the circuit is open nothing is claimed. What is beyond it waits for its own time,
- * 20 s at most.
+ * More than an outage leaves open: while the circuit is open nothing is claimed. Rows beyond this number wait for their
+ * own time, 20 s at most.
  */
 const maxRows = 2_000
 
 /**
- * By the clock as well: a process that began at the same moment, and comes to a row after another one made it due, finds a time
- * that is past by now but not when it began.
+ * By the clock as well as by `now()`: where another process has made a row due since this statement began, the row's
+ * time is past by the clock, but not by `now()`.
  */
-const isPutOff = Prisma.sql`look_at > now() AND look_at > clock_timestamp()`
+const isPostponed = sql`leased_until IS NULL AND next_attempt_at > now() AND next_attempt_at > clock_timestamp()`
 
 /**
- * Has recovery look at once at the payments and refunds that were put off while the gateway did not answer. Called when it
- * is back. Gives how many that were.
+ * Makes the payments and refunds due that were postponed while the gateway did not answer, and returns how many they
+ * were. Called when the gateway is back.
  *
- * Guarantees: nothing but the time of the next look is changed. What is owned is left to its owner; what waits for a person,
- * or for a bank, keeps its hour. Any number of processes may call it at once: what one has, the others skip.
+ * Guarantees: it changes nothing but the time of the next attempt. Rows with an owner stay with their owner; rows that
+ * wait for a person or for a bank keep their time. Any number of processes may call it at once: each skips the others'
+ * rows.
  */
-export async function makePutOffDue(database: Database): Promise<number> {
-  const payments = await database.statement(
-    (client) => client.$executeRaw`
-    UPDATE payments SET look_at = clock_timestamp()
-     WHERE id IN (
-       SELECT id FROM payments
-        WHERE state IN ('processing', 'capturing', 'voiding') AND leased_until IS NULL AND ${isPutOff}
-        ORDER BY look_at LIMIT ${maxRows} FOR NO KEY UPDATE SKIP LOCKED)`,
-  )
-  const refunds = await database.statement(
-    (client) => client.$executeRaw`
-    UPDATE refunds SET look_at = clock_timestamp()
-     WHERE id IN (
-       SELECT id FROM refunds
-        WHERE state = 'processing' AND leased_until IS NULL AND ${isPutOff}
-        ORDER BY look_at LIMIT ${maxRows} FOR NO KEY UPDATE SKIP LOCKED)`,
-  )
-  return payments + refunds
+export async function retryPostponedNow(database: Pick<Database, 'query'>): Promise<number> {
+  const rows = await database.query(sql`
+    WITH due_payments AS (
+      UPDATE payments SET next_attempt_at = clock_timestamp()
+       WHERE id IN (
+         SELECT id FROM payments
+          WHERE state IN ('processing', 'capturing', 'voiding') AND ${isPostponed}
+          ORDER BY next_attempt_at LIMIT ${maxRows} FOR NO KEY UPDATE SKIP LOCKED)
+      RETURNING 1),
+    due_refunds AS (
+      UPDATE refunds SET next_attempt_at = clock_timestamp()
+       WHERE id IN (
+         SELECT id FROM refunds
+          WHERE state = 'processing' AND ${isPostponed}
+          ORDER BY next_attempt_at LIMIT ${maxRows} FOR NO KEY UPDATE SKIP LOCKED)
+      RETURNING 1)
+    SELECT 1 FROM due_payments UNION ALL SELECT 1 FROM due_refunds`)
+  return rows.length
 }

@@ -1,13 +1,15 @@
-import type { RollBack, Tx } from '@seatbelt/database'
-import { decideToPay, type Payment } from '@seatbelt/domain'
-import { type Effectful, type Evidence, guardOwnEffect, orderLockName } from '@seatbelt/safety'
-import { findOrderToDecide } from '../order/find-order-to-decide.ts'
-import { type ClaimedByOwner, claimPayment, inProgress } from '../payment/claim-payment.ts'
+import { sql, type Tx } from '@seatbelt/database'
+import { decideToPay, type InvoiceState, type Refusal } from '@seatbelt/domain'
+import { type Claimed, changedOne, guardSystemEffect, type Refused } from '@seatbelt/safety'
+import { readOrderToDecide } from '../order/order-to-decide.ts'
+import { claimPayment } from '../payment/claim-payment.ts'
+import { askGateway, type OwnedPayment } from '../payment/owned-payment.ts'
 import { settlePayment } from '../payment/settle-payment.ts'
-import type { Result } from '../shared/operations.ts'
+import { leasedPayments, wasClaimed } from '../shared/leased-work.ts'
+import { orderLock } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { admitBillingFence, type BillingTerm } from './billing-fence.ts'
-import { lockSubscription } from './lock-subscription.ts'
+import { admitBillingFence, type BillingTerm } from './billing-term.ts'
+import { lockSubscription } from './subscription-to-decide.ts'
 
 export interface DueInvoice {
   readonly id: string
@@ -19,91 +21,104 @@ export interface DueInvoice {
 export type ChargeResult =
   | 'charged'
   | 'declined'
-  /** The payment came to nothing without the bank's word: a later run tries anew. */
+  /** The payment ended without a bank's refusal: a later run tries again. */
   | 'cancelled'
-  /** The outcome is not known. Recovery finds it out, and nobody asks for the money again before. */
+  /** The outcome is not known. Recovery finds it out, and no run tries again before. */
   | 'unsettled'
   /** It was paid, tried or cancelled meanwhile. */
   | 'not-due'
-  /** Somebody is at its order, or nobody could say whether: look again. */
+  /** Another operation holds its order, or the lock did not answer: look again. */
   | 'busy'
-  /** The gateway takes nothing now, and nothing was claimed. */
-  | 'gateway-away'
+  /** The gateway admits nothing now, or the claim's commit was lost. Nothing is claimed. */
+  | 'unavailable'
 
 /**
  * Tries once to collect an invoice from the payment method that its customer left with the gateway.
  *
- * Guarantees: as `payOrder`. There is no key; what can happen once is the invoice's try: whoever takes it names the number
- * of tries that was read, and the order has one live payment at most. Nothing is claimed by a leader that was deposed
- * (`StaleFence` is thrown), nor for a subscription that was cancelled.
+ * Guarantees: as `payOrder`. There is no key; what can happen once is the invoice's try: its claim names the number of
+ * tries that it read, and the order has at most one live payment. A deposed leader claims nothing (`StaleFence` is
+ * thrown), and nothing is claimed for a subscription that was cancelled.
  */
 export async function chargeInvoice(deps: PaymentDeps, term: BillingTerm, invoice: DueInvoice): Promise<ChargeResult> {
-  const { layers } = deps
-  let learned: Evidence | undefined
-  const result = await guardOwnEffect<ClaimedByOwner, Evidence, Payment>(layers, {
-    resource: orderLockName(invoice),
-    contended: inProgress(invoice.orderId),
-    claim: (tx, rollBack) => claim(deps, tx, { term, invoice, rollBack }),
-    effect: async ({ claimed, lease }) => {
-      learned = await layers.gatewayIntent(claimed, lease)
-      return learned
-    },
-    settle: (tx, { payment, claimed }, evidence) => settlePayment(deps, tx, { payment, claimed, evidence }),
+  const result = await guardSystemEffect(deps.layers, {
+    lockOn: orderLock(invoice),
+    claim: (tx) => claimTry(deps, tx, term, invoice),
+    effect: (owned) => askGateway(deps, owned),
+    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
+    wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
   })
-  return resultOf(result, learned)
+  return result.kind === 'refused' ? refusedAs(result.refusal) : readResult(deps, invoice)
 }
 
-interface Claim {
-  readonly term: BillingTerm
-  readonly invoice: DueInvoice
-  readonly rollBack: RollBack<{ kind: 'contended' }>
-}
-
-/** Under the order's lock: am I still the leader? Then read all of it again, decide, and take the try. */
-async function claim(
+/** Under the order's lock: admits the leader, reads everything again, decides, and takes the try. */
+async function claimTry(
   deps: PaymentDeps,
   tx: Tx,
-  { term, invoice: { id, accountId, orderId, subscriptionId }, rollBack }: Claim,
-): ReturnType<Effectful<ClaimedByOwner, never, Payment>['claim']> {
-  await admitBillingFence(tx, term.fence)
-  const subscription = await lockSubscription(tx, subscriptionId)
-  const found = await findOrderToDecide(tx, accountId, orderId)
-  if (!found) throw new Error(`invoice ${id} has no order`)
+  { fence, dueBy }: BillingTerm,
+  { id, accountId, orderId, subscriptionId }: DueInvoice,
+): Promise<Claimed<OwnedPayment> | Refused> {
+  const [, subscription, [invoice], found] = await Promise.all([
+    admitBillingFence(tx, fence),
+    lockSubscription(tx, sql`id = ${subscriptionId}::uuid`),
+    tx.read<{ state: InvoiceState; tries: number; nextTryAt: Date }>(sql`
+      SELECT state::text, tries, next_try_at FROM invoices WHERE id = ${id}::uuid`),
+    readOrderToDecide(tx, accountId, orderId),
+  ])
+  if (!subscription || !invoice || !found) throw new Error(`invoice ${id} has lost its order or its subscription`)
   const decision = decideToPay(found.order, found.live, 'invoice')
   if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
   if (subscription.state !== 'active')
     return { kind: 'refused', refusal: { code: 'subscription-cancelled', subscriptionId } }
-
-  const read = await tx.invoice.findUniqueOrThrow({ where: { id } })
-  if (!(await deps.layers.compareAndSet.startTry(tx, read, term.dueBy)))
+  if (invoice.state !== 'open' || invoice.nextTryAt > dueBy)
     return { kind: 'refused', refusal: { code: 'order-managed', orderId } }
 
-  const { paymentMethod, gatewayCustomerId } = subscription
-  const asked = { paymentMethod, offSessionCustomer: gatewayCustomerId }
-  const result = await claimPayment(deps, tx, { order: found.order, asked }, rollBack)
-  // The try was not used.
-  return result.kind === 'refused' ? rollBack({ kind: 'contended' }) : result
+  takeTry(tx, id, { tries: invoice.tries, dueBy })
+  const how = { paymentMethod: subscription.paymentMethod, offSessionCustomer: subscription.gatewayCustomerId }
+  const attempt = claimPayment(deps, tx, { ...found, how })
+  return { kind: 'claimed', attempt, target: { step: 'pay', paymentId: attempt.payment.id } }
 }
 
-function resultOf(result: Result, learned: Evidence | undefined): ChargeResult {
-  if (result.kind === 'refused') {
-    // Never for want of a place: the configuration gives the run's lanes one each.
-    if (result.refusal.code === 'temporarily-unavailable') return 'gateway-away'
-    return result.refusal.code === 'payment-in-progress' ? 'busy' : 'not-due'
-  }
-  const outcome = learned?.kind === 'outcome' ? learned.outcome : null
-  // Without an answer to give, whoever settled before us (the gateway's word, recovery) shows in the payment alone.
-  const state = result.kind === 'unsettled' ? result.subject.state : outcome?.state
-  switch (state) {
-    case 'succeeded':
-      return 'charged'
-    case 'declined':
-      return outcome?.state === 'declined' && outcome.declinedBy === 'gateway' ? 'cancelled' : 'declined'
-    case 'cancelled':
-    case 'voided':
-      return 'cancelled'
-    default:
-      return 'unsettled'
-  }
+/**
+ * Layer 4 for invoices: takes the next try, unless another process took it since it was read.
+ *
+ * The invoice is due again from now on, for a later run, if this try ends without a bank's refusal: a run tries only
+ * what was due when its hour began.
+ */
+function takeTry(tx: Tx, id: string, { tries, dueBy }: { readonly tries: number; readonly dueBy: Date }): void {
+  tx.write(sql`
+    WITH changed AS (
+      UPDATE invoices SET tries = tries + 1, next_try_at = clock_timestamp()
+       WHERE id = ${id}::uuid AND state = 'open' AND tries = ${tries}
+         AND next_try_at <= ${dueBy}::timestamptz
+      RETURNING id)
+    SELECT ${changedOne['invoice-tries']}`)
+}
+
+function refusedAs({ code }: Refusal): ChargeResult {
+  // Never for want of a slot: the configuration gives each lane of the run one of its own.
+  if (code === 'temporarily-unavailable') return 'unavailable'
+  return code === 'payment-in-progress' ? 'busy' : 'not-due'
+}
+
+/** By the payment's final state. A request that the gateway itself refused reached no bank, so it is not a decline. */
+const results: Readonly<Record<string, ChargeResult>> = {
+  succeeded: 'charged',
+  'declined by bank': 'declined',
+  'declined by gateway': 'cancelled',
+  cancelled: 'cancelled',
+  voided: 'cancelled',
+}
+
+/**
+ * Reads what became of the try. The row knows it in all cases, also where the gateway's event or recovery settled it
+ * first. The try's payment is the order's latest: no other try starts before a later run, whose leader has deposed this
+ * one.
+ */
+async function readResult({ database }: PaymentDeps, { orderId }: DueInvoice): Promise<ChargeResult> {
+  const [payment] = await database.query<{ finalState: string }>(sql`
+    SELECT CASE state WHEN 'declined' THEN 'declined by ' || COALESCE(declined_by, 'bank') ELSE state::text END
+           AS final_state
+      FROM payments WHERE order_id = ${orderId}::uuid ORDER BY created_at DESC, id DESC LIMIT 1`)
+  return results[payment?.finalState ?? ''] ?? 'unsettled'
 }

@@ -1,48 +1,69 @@
-import type { Tx } from '@seatbelt/database'
-import { inProgressRetryAfterSeconds, type Schedule } from '@seatbelt/domain'
-import { type Call, guardTransaction } from '@seatbelt/safety'
+import { sql, type Tx } from '@seatbelt/database'
+import type { Call, Currency, Schedule, Subscription } from '@seatbelt/domain'
+import { guardTransaction } from '@seatbelt/safety'
+import { readClock } from '../shared/clock.ts'
 import type { Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toSubscription } from '../shared/rows.ts'
+import { unlocked } from '../shared/unlocked.ts'
 import { dueAt, lastPeriodDue, wallTimeAt } from './period.ts'
-import type { NewSubscription } from './subscription-operations.ts'
+
+export interface NewSubscription extends Omit<Schedule, 'anchor'> {
+  readonly customerId: string
+  /** The gateway's customer, to whom the payment method is attached. */
+  readonly gatewayCustomerId: string
+  readonly paymentMethod: string
+  readonly amountMinor: number
+  readonly currency: Currency
+  readonly receiptEmail: string | null
+  /** The wall time of the first period; null: now. */
+  readonly anchor: string | null
+}
 
 /**
  * Creates a subscription, once per key. It charges nothing: the billing run does, from the first full hour on.
  *
- * The payment method must be attached to the gateway's customer, which only the merchant's own page can do, as it alone
- * handles cards; nothing is asked of the gateway here. One that the gateway refuses because it is
- * not attached is asked for again by every run, and reported: only what a bank says counts as a decline.
+ * The payment method must be attached to the gateway's customer, which only the merchant's own page can do, because it
+ * alone handles cards. The gateway is not asked here. If the gateway refuses a method because it is not attached, every
+ * run tries it again and reports that: only a bank's refusal counts as a decline.
  */
-export function createSubscription(deps: PaymentDeps, call: Call, asked: NewSubscription): Promise<Result> {
+export function createSubscription(deps: PaymentDeps, call: Call, request: NewSubscription): Promise<Result> {
   return guardTransaction(deps.layers, call, {
-    resource: null,
-    contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
+    lockOn: unlocked,
     work: async (tx) => {
-      const { interval, anchor, ...fields } = asked
       const now = await readClock(tx)
-      const schedule = { ...asked, anchor: anchor ?? wallTimeAt(asked.timeZone, now) }
-      const row = await tx.subscription.create({
-        data: {
-          ...fields,
-          ...{
-            id: deps.newId(),
-            accountId: call.accountId,
-            intervalUnit: interval.unit,
-            intervalCount: interval.count,
-          },
-          anchor: new Date(`${schedule.anchor}Z`),
-          ...periodToBeginWith(schedule, now),
-        },
-      })
-      return { kind: 'done', answer: deps.renderings.subscriptionCreated(toSubscription(row)) }
+      const schedule = { ...request, anchor: request.anchor ?? wallTimeAt(request.timeZone, now) }
+      const subscription: Subscription = {
+        ...schedule,
+        ...periodToBeginWith(schedule, now),
+        id: deps.runtime.newId(),
+        accountId: call.accountId,
+        state: 'active',
+        version: 0,
+        createdAt: now,
+      }
+      insertSubscription(tx, subscription)
+      return { kind: 'done', answer: deps.renderings.subscriptionCreated(subscription) }
     },
   })
 }
 
+function insertSubscription(tx: Tx, subscription: Subscription): void {
+  const { id, accountId, customerId, gatewayCustomerId, paymentMethod, receiptEmail, interval } = subscription
+  tx.write(sql`
+    INSERT INTO subscriptions (id, account_id, customer_id, gateway_customer_id, payment_method, receipt_email,
+                               amount_minor, currency, interval_unit, interval_count, time_zone, anchor, next_period,
+                               next_due_at, created_at)
+    VALUES (${id}::uuid, ${accountId}::uuid, ${customerId}, ${gatewayCustomerId}, ${paymentMethod}, ${receiptEmail},
+            ${subscription.amountMinor}, ${subscription.currency}, ${interval.unit}, ${interval.count},
+            ${subscription.timeZone}, ${subscription.anchor}::timestamp, ${subscription.nextPeriod},
+            ${subscription.nextDueAt}::timestamptz, ${subscription.createdAt}::timestamptz)`)
+}
+
 /**
- * The period that the present moment lies in, or the first one where the anchor is still to come: however far an anchor is
- * dated back, one charge is due at once, and what lies before was somebody else's to collect.
+ * The period that the present moment lies in, or the first period if the anchor is in the future.
+ *
+ * However far in the past the anchor lies, one charge is due at once. Periods before the present one are not ours to
+ * charge.
  */
 export function periodToBeginWith(
   schedule: Schedule,
@@ -50,11 +71,4 @@ export function periodToBeginWith(
 ): { readonly nextPeriod: number; readonly nextDueAt: Date } {
   const nextPeriod = Math.max(0, lastPeriodDue(schedule, now))
   return { nextPeriod, nextDueAt: dueAt(schedule, nextPeriod) }
-}
-
-/** The database's, as for all that falls due. */
-export async function readClock(tx: Tx): Promise<Date> {
-  const [row] = await tx.$queryRaw<{ now: Date }[]>`SELECT clock_timestamp() AS now`
-  if (!row) throw new Error('the database did not tell its time')
-  return row.now
 }

@@ -1,40 +1,60 @@
+import { sql, type Tx } from '@seatbelt/database'
 import type { Subscription } from '@seatbelt/domain'
+import { lostRace } from '@seatbelt/safety'
+import { writeOrder } from '../order/create-order.ts'
+import { readClock } from '../shared/clock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toSubscription } from '../shared/rows.ts'
-import { admitBillingFence, type BillingTerm } from './billing-fence.ts'
+import { admitBillingFence, type BillingTerm } from './billing-term.ts'
 import { dueAt, lastPeriodDue } from './period.ts'
+import { moveSubscription, readSubscription } from './subscription-to-decide.ts'
 
 /**
- * Makes the invoice of the period that is due, with the order that collects it, and moves the subscription on to its next
- * period: one transaction, in which no money is asked for.
+ * Makes the invoice of the period that is due, with the order that collects it, and moves the subscription on to its
+ * next period: one transaction, which charges nothing.
  *
- * Guarantees: one invoice per period, however many do this at once (the index, and the subscription's version); none while
- * the one before is open; none by a leader that was deposed (`StaleFence` is thrown). False: nothing was to be done.
+ * Guarantees: one invoice per period, however many processes do this at once (two unique indexes, and the
+ * subscription's version); none while an earlier invoice is open; none by a deposed leader (`StaleFence`). False: there
+ * was nothing to do.
  */
 export async function invoiceSubscription(
   deps: PaymentDeps,
+  term: BillingTerm,
+  subscriptionId: string,
+): Promise<boolean> {
+  try {
+    return await deps.layers.transaction((tx) => invoiceNextPeriod(deps, tx, term, subscriptionId))
+  } catch (fault) {
+    if (lostRace(fault)) return false
+    throw fault
+  }
+}
+
+async function invoiceNextPeriod(
+  deps: PaymentDeps,
+  tx: Tx,
   { fence, dueBy }: BillingTerm,
   subscriptionId: string,
 ): Promise<boolean> {
-  const { layers, newId } = deps
-  return layers.transaction<boolean, boolean>(async (tx, rollBack) => {
-    await admitBillingFence(tx, fence)
-    const subscription = toSubscription(await tx.subscription.findUniqueOrThrow({ where: { id: subscriptionId } }))
-    const { accountId, customerId, amountMinor, currency, receiptEmail, nextPeriod, nextDueAt } = subscription
-    if (subscription.state !== 'active' || nextDueAt > dueBy) return false
+  const [, subscription, now] = await Promise.all([
+    admitBillingFence(tx, fence),
+    readSubscription(tx, sql`id = ${subscriptionId}::uuid`),
+    readClock(tx),
+  ])
+  if (!subscription) throw new Error(`subscription ${subscriptionId} is gone`)
+  const { accountId, nextPeriod, nextDueAt } = subscription
+  if (subscription.state !== 'active' || nextDueAt > dueBy) return false
 
-    const orderId = newId()
-    await tx.order.create({
-      data: { id: orderId, accountId, customerId, amountMinor, currency, receiptEmail, purpose: 'invoice' },
-    })
-    const period = { accountId, subscriptionId, period: nextPeriod, dueAt: nextDueAt }
-    if (!(await layers.insertOnce.invoice(tx, { id: newId(), orderId, ...period }))) rollBack(false)
-    if (!(await layers.compareAndSet.subscription(tx, subscription, periodAfter(subscription)))) rollBack(false)
-    return true
-  })
+  const order = writeOrder(deps, tx, { ...subscription, purpose: 'invoice' }, now)
+  // Layer 5 for invoices: `invoices_one_per_period` and `invoices_one_open_per_subscription`.
+  tx.write(sql`
+    INSERT INTO invoices (id, account_id, subscription_id, period, due_at, order_id, next_try_at, created_at)
+    VALUES (${deps.runtime.newId()}::uuid, ${accountId}::uuid, ${subscriptionId}::uuid, ${nextPeriod},
+            ${nextDueAt}::timestamptz, ${order.id}::uuid, ${nextDueAt}::timestamptz, clock_timestamp())`)
+  moveSubscription(tx, subscription, periodAfter(subscription))
+  return true
 }
 
-/** Numbered on even where the zone's rules were changed since and say that the same period is due again. */
+/** The number goes up even where the zone's rules have changed and say that the same period is due again. */
 function periodAfter(subscription: Subscription): { readonly nextPeriod: number; readonly nextDueAt: Date } {
   const { nextPeriod, nextDueAt } = subscription
   const next = Math.max(nextPeriod, lastPeriodDue(subscription, nextDueAt)) + 1

@@ -2,18 +2,17 @@ import type { IntervalUnit, Schedule } from '@seatbelt/domain'
 import { Temporal } from 'temporal-polyfill'
 
 /**
- * When a subscription's periods fall due. Pure: no clock is read here, the time is passed in.
+ * The first instant at which period `n` is due. Pure: it reads no clock.
  *
- * Period n is due at anchor + n intervals on the calendar and the clock of the subscription's zone: always counted from the
- * anchor and never from the period before, so that 31 January is followed by 28 February and then by 31 March. A day that a
- * month does not have is its last one. A wall time that the zone skips (a clock put forward, a day left out as in Samoa on
- * 30 December 2011) is due at the first instant after the gap; one that it has twice, the first time.
+ * Period n is due at anchor + n intervals, on the calendar and the clock of the subscription's zone. It is counted from
+ * the anchor and never from the period before, so that 31 January is followed by 28 February and then by 31 March. A
+ * day that a month does not have is its last day. A wall time that the zone skips (a clock put forward, a day left out
+ * as in Samoa on 30 December 2011) is due at the first instant after the gap; a wall time that comes twice is due the
+ * first time.
  *
- * The zones' rules are ICU's, which this process was started with, by way of Temporal. Governments change them: whoever
- * has stored a due moment goes by what is stored.
- *
- * This is the first instant at which period `n` is due. It grows with n; two periods share an instant only where a zone left
- * out all that was between them.
+ * The instant grows with n; two periods share an instant only where a zone left out all that was between them. The
+ * zones' rules are those of this process's ICU, through Temporal. Governments change them, so a stored due time stands
+ * as stored.
  */
 export function dueAt({ anchor, timeZone, interval }: Schedule, n: number): Date {
   const wall = Temporal.PlainDateTime.from(anchor).add({ [plural(interval.unit)]: n * interval.count })
@@ -23,7 +22,7 @@ export function dueAt({ anchor, timeZone, interval }: Schedule, n: number): Date
 /**
  * The last period that is due at this instant; -1 before the anchor.
  *
- * Where two periods share an instant it is the later one: a day that never was is not charged.
+ * Of two periods that share an instant it is the later one: a day that the zone left out is not charged.
  */
 export function lastPeriodDue(schedule: Schedule, at: Date): number {
   const { anchor, timeZone, interval } = schedule
@@ -37,34 +36,40 @@ export function lastPeriodDue(schedule: Schedule, at: Date): number {
   return n
 }
 
-/** Is this a name of the IANA database that this process knows, in its own spelling? No offset, no abbreviation. */
+/**
+ * Whether this is a name of the IANA database in its exact spelling, which this process knows. No offset or
+ * abbreviation.
+ */
 export function isTimeZone(name: string): boolean {
-  if (!/^[A-Z]/.test(name)) return false
-  try {
-    return Temporal.PlainDateTime.from('2026-01-01').toZonedDateTime(name).timeZoneId === name
-  } catch {
-    return false
-  }
+  return (
+    /^[A-Z]/.test(name) &&
+    yields(name, () => Temporal.PlainDateTime.from('2026-01-01').toZonedDateTime(name).timeZoneId)
+  )
 }
 
-/** Is this a wall time `YYYY-MM-DDTHH:mm:ss` that the calendar has? */
+/** Whether this is a wall time `YYYY-MM-DDTHH:mm:ss` that the calendar has. */
 export function isWallTime(text: string): boolean {
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d$/.test(text)) return false
+  const hasItsForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d$/.test(text)
+  return hasItsForm && yields(text, () => Temporal.PlainDateTime.from(text).toString())
+}
+
+/** False also where the input is refused. */
+function yields(text: string, parse: () => string): boolean {
   try {
-    return Temporal.PlainDateTime.from(text).toString() === text
+    return parse() === text
   } catch {
     return false
   }
 }
 
-/** What a clock on the wall of the zone shows, in whole seconds. */
+/** The local time of the zone, in whole seconds. */
 export function wallTimeAt(timeZone: string, at: Date): string {
   const zoned = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone)
   return zoned.toPlainDateTime().toString({ smallestUnit: 'second' })
 }
 
 function firstInstantFrom(wall: Temporal.PlainDateTime, timeZone: string): Temporal.ZonedDateTime {
-  // The earlier of two, and for a skipped time what the clock would show had it not been put forward.
+  // The earlier of two. For a skipped time: what the clock would show without the change.
   const zoned = wall.toZonedDateTime(timeZone, { disambiguation: 'compatible' })
   if (zoned.toPlainDateTime().equals(wall)) return zoned
   const gap = zoned.add({ nanoseconds: 1 }).getTimeZoneTransition('previous')

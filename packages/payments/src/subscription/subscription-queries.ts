@@ -1,21 +1,26 @@
-import type { Database } from '@seatbelt/database'
-import type { Subscription } from '@seatbelt/domain'
-import { listed } from '../shared/listed.ts'
+import type { Invoice, Subscription } from '@seatbelt/domain'
+import { listed, pageQuery } from '../shared/listed.ts'
 import type { Listed, Page } from '../shared/operations.ts'
+import type { Queryable } from '../shared/payment-deps.ts'
 import { toInvoice, toSubscription } from '../shared/rows.ts'
-import type { SubscriptionWithInvoices } from './subscription-operations.ts'
+
+export interface SubscriptionWithInvoices {
+  readonly subscription: Subscription
+  /** The latest, newest first. */
+  readonly invoices: readonly Invoice[]
+}
 
 /** A year of months. */
 const latestInvoices = 12
 
-/** Of this account only; with its latest invoices, newest first. */
+/** Null: this account has no such subscription. */
 export async function findSubscription(
-  database: Database,
+  { database }: Queryable,
   accountId: string,
   subscriptionId: string,
 ): Promise<SubscriptionWithInvoices | null> {
-  const row = await database.statement((client) =>
-    client.subscription.findUnique({
+  const row = await database.statement(({ subscription }) =>
+    subscription.findUnique({
       where: { accountId_id: { accountId, id: subscriptionId } },
       include: { invoices: { orderBy: { period: 'desc' }, take: latestInvoices } },
     }),
@@ -24,16 +29,10 @@ export async function findSubscription(
 }
 
 export async function listSubscriptions(
-  database: Database,
+  { database }: Queryable,
   accountId: string,
-  { limit, after }: Page,
+  page: Page,
 ): Promise<Listed<Subscription>> {
-  const rows = await database.statement((client) =>
-    client.subscription.findMany({
-      where: { accountId, ...(after && { id: { lt: after } }) },
-      orderBy: { id: 'desc' },
-      take: limit + 1,
-    }),
-  )
-  return listed(rows.map(toSubscription), limit)
+  const rows = await database.statement(({ subscription }) => subscription.findMany(pageQuery(page, { accountId })))
+  return listed(rows.map(toSubscription), page.limit)
 }

@@ -3,32 +3,35 @@ import { bulkhead, CircuitState, CountBreaker, circuitBreaker, handleAll } from 
 import type { Gateway, NoAnswer, UnknownReason } from './gateway.ts'
 
 /**
- * The gate before the gateway: a bulkhead, which bounds how many effects may wait for it at once, and a circuit, which
- * opens when hardly anything is answered any more. Operations pass it before their claim.
+ * The gate before the gateway: a bulkhead and a circuit breaker. Operations pass it before their claim.
  *
- * Guarantees: whoever is not admitted is refused at once and has claimed nothing; whoever is admitted keeps the place
- * until the work ends, so that an effect is never stopped half way for want of one; recovery and requests have places of
- * their own, so that neither starves the other; every answer of the gateway is handed on as it came. While the circuit is
- * open nothing new is begun there, not even by an effect that was claimed before: its creation, confirm, capture or refund is
- * answered `not-sent`, which is true. What ends something (a look, the cancel that fences) is always sent.
- * When the gateway answers again, the circuit is closed within the rest of one knock and one pause, also without traffic.
- * Does not guarantee: that a circuit is closed in other processes (each has its own), nor that a gateway which answers the
- * knock also creates; then the circuit opens again after ten more failures.
+ * The bulkhead bounds how many effects may wait for the gateway at once. The circuit opens when the gateway hardly
+ * answers any more.
+ *
+ * Guarantees: an operation that is not admitted is refused at once and has claimed nothing. An admitted operation
+ * keeps its place until its work ends, so that no effect stops half way for want of a place. Recovery and requests
+ * have places of their own, so that neither starves the other. Every answer of the gateway is returned unchanged.
+ * While the circuit is open, nothing new begins at the gateway: a creation, confirm, capture or refund is answered
+ * `not-sent`, even for an effect that was claimed before. A look, and the cancel that fences, are always sent. When
+ * the gateway answers again, the circuit closes within one probe and one pause, also without traffic.
+ * Does not guarantee: that the circuit is closed in other processes (each has its own), nor that a gateway which
+ * answers the probe also creates; then the circuit opens again after ten more failures.
  * Fails with: `not-admitted` as a value.
- * Source: M. Nygard, "Release It!", chapters "Circuit Breaker" and "Bulkheads"; https://github.com/connor4312/cockatiel
+ * Source: M. Nygard, "Release It!", chapters "Circuit Breaker" and "Bulkheads";
+ * https://github.com/connor4312/cockatiel
  */
 export interface GatewayGate extends GatewayAdmission {
-  /** The port that it was made with, watched. */
+  /** The given port, watched by the circuit. */
   readonly gateway: Gateway
-  /** Nobody knocks after this. Call it before the port is closed. */
+  /** Ends the probes. Call it before the port is closed. */
   close(): void
 }
 
-/** The two entrances. A bracket each: the place is held until the work ends, however it ends. */
+/** The two entrances. Each keeps a place for the work until it ends. */
 export interface GatewayAdmission {
-  /** For what a caller waits for. */
+  /** For work whose caller waits. */
   readonly forRequests: Admit
-  /** For what nobody waits for: work that others left, or that fell due. */
+  /** For work without a caller: abandoned by its owner, or due by time. */
   readonly forRecovery: Admit
 }
 
@@ -45,7 +48,7 @@ export interface GatewayGateOptions {
   /** Effects at once, in this process. */
   readonly places: { readonly [entrance in keyof GatewayAdmission]: number }
   readonly metrics: GatewayGateMetrics
-  /** Called with what the gateway said last when it counted as away; once, until it is back. */
+  /** Called once when the circuit opens, with the last trouble, and not again before `onBack`. */
   readonly onAway: (trouble: UnknownReason | 'fault') => void
   readonly onBack: () => void
 }
@@ -54,29 +57,31 @@ export interface GatewayGateMetrics {
   circuit(state: 'closed' | 'half-open' | 'open'): void
   inFlight(entrance: keyof GatewayAdmission, effects: number): void
   refused(entrance: keyof GatewayAdmission, reason: NotAdmitted['reason']): void
-  /** A claimed effect did not send its next request, because the circuit had opened meanwhile. */
+  /** A claimed effect did not send its next request, because the circuit has opened. */
   skipped(): void
 }
 
 /**
- * Opens when more than 85 of 100 of the last 30 answers were trouble. A gateway that still answers half of what it is asked
- * is worth asking, because whatever fails is recovered: by chance alone that half would look like this once in 30,000
- * answers. A window of answers and not of time, so that a quiet night judges by as many as a busy day.
+ * The circuit opens when more than 85 % of the last 30 answers were trouble.
+ *
+ * A gateway that answers half of its requests is worth asking, because failures are recovered; by chance alone, it
+ * would open the circuit once in 30,000 answers. The window counts answers, so that a quiet night judges by as many
+ * as a busy day.
  */
 const breakerOptions = { threshold: 0.85, size: 30, minimumNumberOfCalls: 10 }
 /**
- * From the circuit's opening to a knock, and between knocks. A knock is one harmless request of one process: short, so that
- * nobody is refused for long after the gateway is back, and long enough to be nothing to a gateway that struggles.
+ * From the opening of the circuit to a probe, and between probes. A longer pause refuses requests after the gateway is
+ * back; a shorter one adds load to a gateway that struggles.
  */
-const knockEveryMs = 2_000
-/** A place comes free as soon as the gateway answers anybody. */
+const probeEveryMs = 2_000
+/** A place becomes free as soon as the gateway answers one request. */
 const fullRetryAfterSeconds = 1
 
 export function createGatewayGate(options: GatewayGateOptions): GatewayGate {
   const { places, metrics } = options
   const circuit = createCircuit(options)
   const admitThrough = (entrance: keyof GatewayAdmission): Admit => {
-    // No queue: behind a gateway that answers, a place comes free in a tenth of a second; behind another, waiting is in vain.
+    // No queue. If the gateway answers, a place is free within 0.1 s; if not, waiting is useless.
     const taken = bulkhead(places[entrance])
     const tell = () => metrics.inFlight(entrance, places[entrance] - taken.executionSlots)
     const refuse = (reason: NotAdmitted['reason'], retryAfterSeconds: number): NotAdmitted => {
@@ -85,7 +90,7 @@ export function createGatewayGate(options: GatewayGateOptions): GatewayGate {
     }
     tell()
     return async (work) => {
-      if (!circuit.isClosed()) return refuse('circuit-open', circuit.knocksInSeconds())
+      if (!circuit.isClosed()) return refuse('circuit-open', circuit.secondsToProbe())
       if (taken.executionSlots === 0) return refuse('full', fullRetryAfterSeconds)
       try {
         return await taken.execute(() => {
@@ -105,7 +110,7 @@ export function createGatewayGate(options: GatewayGateOptions): GatewayGate {
   }
 }
 
-/** One line for each request of the port: does it begin something there, or does it look, end or undo? */
+/** One line per request of the port: it begins something at the gateway, or it looks, ends or undoes. */
 function watch(gateway: Gateway, { begin, finish }: Circuit): Gateway {
   return {
     createIntent: (parameters, key) => begin(() => gateway.createIntent(parameters, key)),
@@ -121,7 +126,7 @@ function watch(gateway: Gateway, { begin, finish }: Circuit): Gateway {
   }
 }
 
-/** What all answers of the port have in common: each kind of answer has the unknown among its variants. */
+/** All answers of the port: each kind has the unknown among its variants. */
 type Unknown = Extract<NoAnswer, { kind: 'unknown' }>
 type AnyAnswer = Unknown | { readonly kind: string }
 
@@ -131,17 +136,18 @@ interface Circuit {
   begin<A extends AnyAnswer>(send: () => Promise<A>): Promise<A | Unknown>
   /** Sent in any case. */
   finish<A extends AnyAnswer>(send: () => Promise<A>): Promise<A>
-  /** When asking again may be worth it; at least 1. */
-  knocksInSeconds(): number
+  /** Until the next probe; at least 1. */
+  secondsToProbe(): number
   close(): void
 }
 
 const notSent: Unknown = { kind: 'unknown', reason: 'not-sent', status: null, replayed: false, requestId: null }
 
 /**
- * The library decides when the circuit opens and what a knock does to it. When to knock is a timer here: the library's
- * own waiting reads the wall clock, which may be set back, and ends only with the next request, which would have to be
- * somebody's payment.
+ * The library decides when the circuit opens and what the answer to a probe does to it.
+ *
+ * The timer of the probes is here. The library's own pause reads the wall clock, which may be set back, and ends only
+ * with the next request, which would be a payment.
  */
 function createCircuit({ gateway, metrics, onAway, onBack }: GatewayGateOptions): Circuit {
   const circuit = circuitBreaker(handleAll.orWhenResult(isTrouble), {
@@ -152,15 +158,15 @@ function createCircuit({ gateway, metrics, onAway, onBack }: GatewayGateOptions)
   let openings = 0
   let isAway = false
   let isEnded = false
-  let knocksAtMs = 0
+  let probesAtMs = 0
   let timer: NodeJS.Timeout | undefined
 
   metrics.circuit('closed')
   circuit.onStateChange((state) => metrics.circuit(stateNames[state]))
   circuit.onBreak((trouble) => {
     openings++
-    knocksAtMs = performance.now() + knockEveryMs
-    if (!isEnded) timer = setTimeout(knock, knockEveryMs).unref()
+    probesAtMs = performance.now() + probeEveryMs
+    if (!isEnded) timer = setTimeout(probe, probeEveryMs).unref()
     if (!isAway) onAway(reasonOf(trouble))
     isAway = true
   })
@@ -170,17 +176,19 @@ function createCircuit({ gateway, metrics, onAway, onBack }: GatewayGateOptions)
   })
 
   /**
-   * Cancels an intent that cannot exist, which the gateway refuses if it is there. A write, because what is limited or broken
-   * at a gateway may be its writes alone. Its key is a new one: an old one would be answered from memory.
+   * Cancels an intent that cannot exist, which a healthy gateway refuses.
+   *
+   * The probe is a write, because a gateway may limit or break only its writes. It uses a new key, because the gateway
+   * answers an old one from memory.
    */
-  function knock(): void {
-    // What is thrown has opened the circuit again and set the timer, as any other trouble.
+  function probe(): void {
+    // A throw has opened the circuit again and set the timer, as any other trouble does.
     circuit.execute(() => gateway.cancelIntent('pi_seatbelt_knock', `knock:${randomUUID()}`)).catch(() => undefined)
   }
 
   /**
-   * The answer to what was sent before the circuit opened says nothing of the gateway of today: a hundred requests that hang
-   * run into their deadlines long after it is back.
+   * Ignores answers to requests that were sent before the circuit opened: a hundred hanging requests reach their
+   * deadlines long after the gateway is back.
    */
   async function finish<A extends AnyAnswer>(send: () => Promise<A>): Promise<A> {
     const wasClosed = isClosed()
@@ -198,7 +206,7 @@ function createCircuit({ gateway, metrics, onAway, onBack }: GatewayGateOptions)
       metrics.skipped()
       return notSent
     },
-    knocksInSeconds: () => Math.max(1, Math.ceil((knocksAtMs - performance.now()) / 1_000)),
+    secondsToProbe: () => Math.max(1, Math.ceil((probesAtMs - performance.now()) / 1_000)),
     close: () => {
       isEnded = true
       clearTimeout(timer)
@@ -210,11 +218,11 @@ const stateNames = {
   [CircuitState.Closed]: 'closed',
   [CircuitState.HalfOpen]: 'half-open',
   [CircuitState.Open]: 'open',
-  // Nobody isolates it here; to those who are refused it is the same.
+  // The circuit is never isolated here. To a caller, it would be the same.
   [CircuitState.Isolated]: 'open',
 } as const
 
-/** Which of the unknowns say that the gateway is not well. All others, and all that is known, are answers of one that is. */
+/** Whether a reason says that the gateway is not well. Every other answer says that it is. */
 const isTroubleByReason: Readonly<Record<UnknownReason, boolean>> = {
   deadline: true,
   'not-sent': true,
@@ -225,7 +233,7 @@ const isTroubleByReason: Readonly<Record<UnknownReason, boolean>> = {
   // About this one request or its key.
   'key-in-use': false,
   'key-reused': false,
-  // About our own key, which waiting does not mend.
+  // About our own API key, which waiting does not repair.
   unauthorized: false,
   // About our own time.
   'lease-over': false,

@@ -1,213 +1,195 @@
-import type { Database } from '@seatbelt/database'
 import type { Currency, RefundOutcome } from '@seatbelt/domain'
-import type { Claimed, CompareAndSet } from '../compare-and-set.ts'
-import type { GatewayRefund, ListAnswer, NoAnswer, RefundAnswer, RefundGateway, RefundParameters } from './gateway.ts'
-import type { OwnLease, TrailEntry } from './gateway-intent.ts'
-import { describeNoAnswer, isReadable, leaseOver } from './no-answer.ts'
+import type { Attempt } from '../attempt.ts'
+import type { GatewayRefund, ListAnswer, RefundAnswer, RefundGateway, RefundParameters } from './gateway.ts'
+import { readNoAnswer } from './no-answer.ts'
+import { missingRefundTransitions, type RefundSeen, refundTransitions } from './refund-transitions.ts'
+import {
+  type Facts,
+  type Protocol,
+  type Reading,
+  type RequestLogEntry,
+  runProtocol,
+  type UnknownConclusion,
+} from './run-protocol.ts'
 
 /**
- * Layer 6 for refunds: asked for under one key, and found again by what was written on it.
+ * Layer 6 for refunds: a refund is requested under one key, and found again by the metadata that we wrote on it. The
+ * protocol itself is the table in `refund-transitions.ts`.
  *
- * Guarantees: whoever takes a refund over asks for it only after the list of its payment's refunds did not show it. All who
- * ask use one key; the number in it is raised only after the gateway repeated a 5xx for that very key (so that the request
- * under it has ended) and the list then showed that it had no effect. Once the gateway may have forgotten the key, nobody
- * asks any more. `failed` is said of a refund that the gateway shows as failed or cancelled, or that it refused and does not
- * show.
- * Does not guarantee: that a gateway which forgets keys early gives the money back once. A refund has no object that could be
- * cancelled before it is tried, as a payment has: a copy of the request that was stuck on the wire, or in an owner paused
- * after the last look at its lease, is made anew by a gateway that does not know its key any more, and so is one that its
- * list did not show. What is left of the charge bounds it there, and reconciliation finds it. Nor an answer: what cannot be
- * known comes back as `unknown`, and of a payment with more refunds than one page of the list, absence is never known (so that
- * the claim refuses more of them).
- * Fails with: `unknown` as a value; database faults as they are, after which nothing more is sent.
+ * Guarantees: after a takeover, the owner requests the refund only if the list of its payment's refunds does not show
+ * it. All owners use one key. The number in the key is raised only after the gateway repeated a 5xx for that key (so
+ * that the request under it has ended) and the list then showed that it had no effect. Once the gateway may have
+ * forgotten the key, no owner requests the refund any more. A refund is called `failed` only if the gateway shows it
+ * as failed or cancelled, or refused it and does not show it.
+ * Does not guarantee: that a gateway which forgets keys early refunds once. Unlike a payment, a refund has no object
+ * that could be cancelled before it is tried. Such a gateway executes a delayed copy of the request again, and also
+ * repeats a refund that its list did not show. The rest of the charge limits the damage, and reconciliation finds it.
+ * Nor does the layer guarantee an answer: without evidence it returns `unknown`. It can never prove absence for a
+ * payment that has more refunds than one page of the list, so the claim refuses to open more of them.
+ * Fails with: `unknown` as a value; database errors as they are, after which it sends nothing more.
  * Source: Stripe's documentation, "Idempotent requests", "Refund and cancel payments", "The Refund object".
  */
-export type GatewayRefundLayer = (refund: ClaimedRefund, lease: OwnLease) => Promise<RefundEvidence>
+export type GatewayRefundLayer = (refund: RefundAttempt) => Promise<RefundEvidence>
 
-/** What the layer must know of a refund that the caller has claimed. */
-export interface ClaimedRefund extends Claimed {
-  /** Is this the owner that claimed it? Nobody can have asked for it before. */
+/** One owner's attempt at a refund that the caller has claimed. */
+export interface RefundAttempt extends Attempt {
+  /** This owner claimed the refund, so that no request for it can have been sent before. */
   readonly isFirstOwner: boolean
-  /** The same each time: the gateway compares what comes under one key. */
+  /** The same in each request: the gateway compares the parameters of requests with one key. */
   readonly parameters: RefundParameters
   readonly currency: Currency
-  /** Known once the gateway has said that the bank takes its time. */
+  /** Known once the gateway has answered that the refund is pending. */
   readonly gatewayRefundId: string | null
+  /** First part of the gateway's idempotency key: `${gatewayKey}:refund:1`. */
+  readonly gatewayKey: string
   /** The number in the gateway's key. */
-  readonly attempt: number
-  /** Is this key in use for so short a time that the gateway still knows it? */
+  readonly keyNumber: number
+  /** The key has been in use for so short a time that the gateway still remembers it. */
   readonly keyIsRemembered: boolean
 }
 
-export type RefundEvidence = {
-  /** What was asked and answered, for the payment's history. */
-  readonly trail: readonly TrailEntry[]
-} & (
-  | { readonly kind: 'outcome'; readonly outcome: RefundOutcome }
-  /** `readable`: the gateway did answer, so that looking again later may never bring more. */
-  | { readonly kind: 'unknown'; readonly reason: string; readonly readable: boolean }
-)
+/** The write of an owner between two requests. It names the attempt's generation; false: another owner took over. */
+export interface RefundStore {
+  useNextKey(attempt: RefundAttempt): Promise<boolean>
+}
+
+export type RefundEvidence = RefundConclusion & { readonly requestLog: readonly RequestLogEntry[] }
+
+type RefundConclusion = { readonly kind: 'outcome'; readonly outcome: RefundOutcome } | UnknownConclusion
+
+/** An outcome that ends a refund. */
+export type FinalRefundOutcome = Exclude<RefundOutcome, { state: 'pending' }>
 
 /**
- * Most requests that one passage sends: look, ask, ask again under the same key (after a 5xx), look. The lease must outlast
- * all of them; the configuration asserts it.
+ * The most requests that one attempt sends: look, refund, refund again under the same key (after a 5xx), look. The
+ * lease must outlast all of them, which the configuration asserts.
  */
 export const maxRefundRequests = 4
 
-/** For so long a key may be in use. The gateway forgets it after 24 hours; a lease and a clock that is off fit in between. */
+/**
+ * How long a key may be in use. The gateway forgets it after 24 hours; the rest covers a lease and a clock that is
+ * off.
+ */
 export const keyRememberedHours = 23
 
-export interface GatewayRefundDeps {
+export interface GatewayRefundDeps extends Pick<Facts, 'runtime'> {
   readonly gateway: RefundGateway
-  readonly database: Database
-  readonly compareAndSet: Pick<CompareAndSet, 'raiseRefundAttempt'>
+  readonly store: RefundStore
 }
 
 export function createGatewayRefundLayer(deps: GatewayRefundDeps): GatewayRefundLayer {
-  return async (refund, lease) => {
-    const passage = createPassage(deps, refund, lease)
-    const begun = await passage.begin()
-    const ended = begun.kind === 'absent' ? await passage.pursue() : begun
-    return { ...conclude(ended), trail: passage.trail }
-  }
+  return (refund) => runProtocol(protocol, refundTransitions, startOf(deps, refund))
 }
 
 /**
- * For a person who means that a refund never came to be: it looks and asks for nothing. Absent from the whole list, it is
- * called failed; whatever else it sees counts as it is. To be used only of a refund that nobody has asked for lately, so that
- * no request for it is on its way. `command` stands in the history.
+ * For an operator who believes that a refund was never made. The layer looks and asks for nothing.
+ *
+ * A refund that is absent from the whole list is called failed; one that is there counts as it is. Use it only for a
+ * refund that no owner has requested lately, so that no request for it is on its way. `command` stands in the history.
  */
 export function createMissingRefundLayer(deps: GatewayRefundDeps, command: string): GatewayRefundLayer {
-  return async (refund, lease) => {
-    const passage = createPassage(deps, refund, lease)
-    const seen = await passage.find()
-    const outcome = { state: 'failed', failureCode: 'given-up', gatewayRefundId: null } as const
-    const ended: Seen = seen.kind === 'absent' ? { kind: 'known', outcome } : seen
-    const line = { atMs: performance.now(), event: 'operator', gatewayRequestId: null, detail: command }
-    return { ...conclude(ended), trail: [...passage.trail, line] }
+  return async (refund) => {
+    const seen = await runProtocol(protocol, missingRefundTransitions, startOf(deps, refund))
+    const line = { atMs: deps.runtime.monotonicMs(), event: 'operator', gatewayRequestId: null, detail: command }
+    return { ...seen, requestLog: [...seen.requestLog, line] }
   }
 }
 
-/** What is known of the refund at the gateway. */
-type Seen =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'known'; readonly outcome: RefundOutcome }
-  | { readonly kind: 'unknown'; readonly reason: string; readonly readable: boolean }
-
-type Conclusion = RefundEvidence extends infer E ? (E extends unknown ? Omit<E, 'trail'> : never) : never
-
-function conclude(seen: Seen): Conclusion {
-  switch (seen.kind) {
-    case 'known':
-      return { kind: 'outcome', outcome: seen.outcome }
-    case 'unknown':
-      return seen
-    case 'absent':
-      throw new Error('a refund that is not there must be asked for, or refused, before its owner leaves it')
-    default:
-      return seen satisfies never
-  }
+interface RefundReading extends Reading<RefundConclusion> {
+  readonly seen: RefundSeen
 }
 
-/** One owner's passage through the gateway: the requests in their discipline, and the trail that they leave. */
-function createPassage(deps: GatewayRefundDeps, refund: ClaimedRefund, lease: OwnLease) {
-  const { gateway, database, compareAndSet } = deps
-  const { parameters, gatewayRefundId } = refund
-  const trail: TrailEntry[] = []
-
-  function begin(): Promise<Seen> | Seen {
-    return refund.isFirstOwner ? { kind: 'absent' } : find()
-  }
-
-  function find(): Promise<Seen> {
-    return gatewayRefundId === null ? search() : look(gatewayRefundId)
-  }
-
-  async function pursue(): Promise<Seen> {
-    if (!refund.keyIsRemembered) return forgotten
-    const first = await post()
-    // A proxy can say 5xx of a request that is still being worked on. Only an answer that is repeated has ended it.
-    const answer = isServerError(first) && !first.replayed ? await post() : first
-    if (answer.kind === 'refund') return readRefund(answer.refund)
-    if (isServerError(answer) && answer.replayed) return afterFailure(answer)
-    const code = refusalIn(answer)
-    if (code !== null) return afterRefusal(code)
-    return unknown(answer)
-  }
-
-  /** It may have had its effect before it failed. If not, its key would bring the same failure for a day. */
-  async function afterFailure(answer: NoAnswer): Promise<Seen> {
-    const seen = await search()
-    if (seen.kind !== 'absent') return seen
-    await database.statement((tx) => compareAndSet.raiseRefundAttempt(tx, refund, refund.attempt))
-    return unknown(answer)
-  }
-
-  /** What is refused now may have been done by an earlier request, of which then nothing is left to give back. */
-  async function afterRefusal(failureCode: string): Promise<Seen> {
-    const seen = await search()
-    if (seen.kind !== 'absent') return seen
-    return { kind: 'known', outcome: { state: 'failed', failureCode, gatewayRefundId: null } }
-  }
-
-  async function search(): Promise<Seen> {
-    const answer = await ask('refund-look', () => gateway.listRefundsOf(parameters.intentId))
-    if (answer.kind !== 'list') return unknown(answer)
-    const ours = answer.items.filter(({ metadata }) => metadata.refundId === refund.id)
-    // Were there two, reconciliation would find the other. This one is what became of the money.
-    const [foremost] = ours.sort((left, right) => rank[right.status] - rank[left.status])
-    if (foremost) return readRefund(foremost)
-    return answer.hasMore ? beyondThePage : { kind: 'absent' }
-  }
-
-  async function look(id: string): Promise<Seen> {
-    const answer = await ask('refund-look', () => gateway.retrieveRefund(id))
-    return answer.kind === 'refund' ? readRefund(answer.refund) : unknown(answer)
-  }
-
-  function post(): Promise<RefundAnswer> {
-    return ask('refund', () => gateway.createRefund(parameters, `${refund.id}:refund:${refund.attempt}`))
-  }
-
-  function readRefund(seen: GatewayRefund): Seen {
-    return isThisRefund(seen, refund) ? { kind: 'known', outcome: readRefundOutcome(seen) } : notOurs
-  }
-
-  /** The lease is looked at just before a request is sent; once it is on the wire, only its own deadline ends it. */
-  async function ask<Answer extends RefundAnswer | ListAnswer<GatewayRefund>>(
-    event: 'refund' | 'refund-look',
-    send: () => Promise<Answer>,
-  ): Promise<Answer | NoAnswer> {
-    if (!lease.allowsRequest()) return leaseOver
-    const answer = await send()
-    trail.push({
-      atMs: performance.now(),
-      event,
-      gatewayRequestId: answer.requestId,
-      detail: describe(answer, refund.id),
-    })
-    return answer
-  }
-
-  return { trail, begin, find, pursue }
+interface RefundFacts extends Facts, GatewayRefundDeps {
+  readonly attempt: RefundAttempt
+  readonly reading: RefundReading
+  readonly earlier: RefundReading
 }
 
-/** Is the gateway's refund this one of ours, by what we wrote on it and by all that we know of it? */
-export function isThisRefund(seen: GatewayRefund, refund: ClaimedRefund): boolean {
-  const { id, currency, gatewayRefundId, parameters } = refund
+type AnyRefundAnswer = RefundAnswer | ListAnswer<GatewayRefund>
+type RefundList = Extract<AnyRefundAnswer, { kind: 'list' }>
+
+const protocol: Protocol<RefundFacts, AnyRefundAnswer> = {
+  requests: {
+    refund: ({ gateway, attempt: { parameters, gatewayKey, keyNumber } }): Promise<AnyRefundAnswer> =>
+      gateway.createRefund(parameters, `${gatewayKey}:refund:${keyNumber}`),
+    'refund-look': ({ gateway, attempt: { parameters, gatewayRefundId } }) =>
+      gatewayRefundId === null ? gateway.listRefundsOf(parameters.intentId) : gateway.retrieveRefund(gatewayRefundId),
+  },
+  writes: {
+    'next key': async ({ store, attempt }) => ((await store.useNextKey(attempt)) ? {} : null),
+  },
+  read: (answer, _, { attempt }) => readRefundAnswer(answer, attempt),
+}
+
+const nothing = { conclusion: null, reason: null, readable: true }
+
+function startOf({ gateway, store, runtime }: GatewayRefundDeps, attempt: RefundAttempt): RefundFacts {
+  const takenOver: RefundReading = { ...nothing, seen: 'taken over', detail: '' }
+  const reading = attempt.isFirstOwner ? readAbsence(attempt) : takenOver
+  return { gateway, store, runtime, attempt, reading, earlier: reading, requestLog: [] }
+}
+
+function readRefundAnswer(answer: AnyRefundAnswer, refund: RefundAttempt): RefundReading {
+  if (answer.kind === 'refund') return readRefund(answer.refund, refund)
+  if (answer.kind === 'list') return readList(answer, refund)
+  const reading = { ...nothing, ...readNoAnswer(answer) }
+  if (answer.kind === 'declined') return { ...reading, seen: 'refused', conclusion: neverMade(answer.declineCode) }
+  if (answer.kind === 'rejected') {
+    // Any other status may be about us, and is no reason to give up the refund.
+    const isAboutRefund = answer.status === 400 || answer.status === 402
+    return { ...reading, seen: isAboutRefund ? 'refused' : 'unclear', conclusion: neverMade(answer.errorCode) }
+  }
+  if (answer.reason !== 'server-error') return { ...reading, seen: 'unclear' }
+  return { ...reading, seen: answer.replayed ? 'repeated' : 'failed' }
+}
+
+function readList({ items, hasMore }: RefundList, refund: RefundAttempt): RefundReading {
+  const ours = items.filter(({ metadata }) => metadata.refundId === refund.id)
+  const detail = ours.map(({ id, status }) => `${id}: ${status}`).join(', ') || 'absent'
+  // If there were two, reconciliation would find the other. The foremost shows where the money is.
+  const rankOf = (shown: GatewayRefund) => foremostFirst.indexOf(readRefundOutcome(shown).state)
+  const [foremost] = ours.toSorted((left, right) => rankOf(left) - rankOf(right))
+  if (foremost) return { ...readRefund(foremost, refund), detail }
+  if (!hasMore) return readAbsence(refund)
+  return { ...nothing, seen: 'unclear', detail, reason: 'there are more refunds than one page shows' }
+}
+
+const foremostFirst: readonly RefundOutcome['state'][] = ['succeeded', 'pending', 'failed']
+
+function readAbsence({ keyIsRemembered }: RefundAttempt): RefundReading {
+  const seen = keyIsRemembered ? 'absent' : 'forgotten'
+  return { ...nothing, seen, detail: 'absent', conclusion: neverMade('given-up') }
+}
+
+function readRefund(shown: GatewayRefund, refund: RefundAttempt): RefundReading {
+  const reading = { ...nothing, detail: `${shown.id}: ${shown.status}` }
+  if (!isThisRefund(shown, refund))
+    return { ...reading, seen: 'unclear', reason: "the gateway showed a refund that is not this one's" }
+  return { ...reading, seen: 'shown', conclusion: { kind: 'outcome', outcome: readRefundOutcome(shown) } }
+}
+
+function neverMade(failureCode: string): RefundConclusion {
+  return { kind: 'outcome', outcome: { state: 'failed', failureCode, gatewayRefundId: null } }
+}
+
+type ExpectedRefund = Pick<RefundAttempt, 'id' | 'currency' | 'gatewayRefundId' | 'parameters'>
+
+/** Whether the gateway's refund is ours, by the metadata that we wrote on it and by all that we know of it. */
+export function isThisRefund(shown: GatewayRefund, expected: ExpectedRefund): boolean {
+  const { id, currency, gatewayRefundId, parameters } = expected
   return (
-    seen.metadata.refundId === id &&
-    seen.amountMinor === parameters.amountMinor &&
-    seen.currency === currency &&
-    seen.intentId === parameters.intentId &&
-    (gatewayRefundId === null || seen.id === gatewayRefundId)
+    shown.metadata.refundId === id &&
+    shown.amountMinor === parameters.amountMinor &&
+    shown.currency === currency &&
+    shown.intentId === parameters.intentId &&
+    (gatewayRefundId === null || shown.id === gatewayRefundId)
   )
 }
 
-/** What the gateway's own refund says about ours. What it still works on, or asks the customer about, is pending. */
-export function readRefundOutcome(seen: GatewayRefund): RefundOutcome {
-  const gatewayRefundId = seen.id
-  switch (seen.status) {
+/** A refund is pending while the gateway works on it or waits for the customer. */
+export function readRefundOutcome(shown: GatewayRefund): RefundOutcome {
+  const gatewayRefundId = shown.id
+  switch (shown.status) {
     case 'succeeded':
       return { state: 'succeeded', gatewayRefundId }
     case 'pending':
@@ -215,51 +197,8 @@ export function readRefundOutcome(seen: GatewayRefund): RefundOutcome {
       return { state: 'pending', gatewayRefundId }
     case 'failed':
     case 'canceled':
-      return { state: 'failed', failureCode: seen.failureReason ?? seen.status, gatewayRefundId }
+      return { state: 'failed', failureCode: shown.failureReason ?? shown.status, gatewayRefundId }
     default:
-      return seen.status satisfies never
-  }
-}
-
-const rank: Readonly<Record<GatewayRefund['status'], number>> = {
-  ...{ succeeded: 3, pending: 2, requires_action: 2 },
-  ...{ failed: 1, canceled: 1 },
-}
-
-const notOurs: Seen = { kind: 'unknown', reason: "the gateway showed a refund that is not this one's", readable: true }
-const beyondThePage: Seen = { kind: 'unknown', reason: 'there are more refunds than one page shows', readable: true }
-const forgotten: Seen = {
-  kind: 'unknown',
-  reason: 'it is not there, and the gateway may have forgotten the key that it was asked for with',
-  readable: true,
-}
-
-type ServerError = Extract<NoAnswer, { kind: 'unknown' }>
-
-function isServerError(answer: RefundAnswer): answer is ServerError {
-  return answer.kind === 'unknown' && answer.reason === 'server-error'
-}
-
-/** 400 and 402 are about this refund; any other 4xx may be about us, and a refund is not given up for that. */
-function refusalIn(answer: NoAnswer): string | null {
-  if (answer.kind === 'declined') return answer.declineCode
-  return answer.kind === 'rejected' && (answer.status === 400 || answer.status === 402) ? answer.errorCode : null
-}
-
-function unknown(answer: NoAnswer): Seen {
-  const readable = answer.kind === 'unknown' ? isReadable(answer) : true
-  return { kind: 'unknown', reason: describeNoAnswer(answer), readable }
-}
-
-function describe(answer: RefundAnswer | ListAnswer<GatewayRefund>, refundId: string): string {
-  switch (answer.kind) {
-    case 'refund':
-      return `${answer.refund.id}: ${answer.refund.status}`
-    case 'list': {
-      const ours = answer.items.filter(({ metadata }) => metadata.refundId === refundId)
-      return ours.map(({ id, status }) => `${id}: ${status}`).join(', ') || 'absent'
-    }
-    default:
-      return describeNoAnswer(answer)
+      return shown.status satisfies never
   }
 }

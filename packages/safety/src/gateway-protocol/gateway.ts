@@ -3,33 +3,33 @@ import type { Currency } from '@seatbelt/domain'
 /**
  * The gateway as the layers see it: its requests, and answers sorted by what they prove.
  *
- * Nothing here throws for what a gateway may do. A throw is a programming error.
+ * A method throws only for a programming error, never for anything that a gateway may do.
  */
 export interface Gateway extends IntentGateway, RefundGateway, GatewayLists {}
 
-/** What layer 6 asks of a payment. */
+/** The requests of layer 6 for a payment. */
 export interface IntentGateway {
-  /** Creates an unconfirmed intent. It moves no money, so that doing it twice is harmless. */
+  /** Creates an unconfirmed intent. That moves no money, so doing it twice is harmless. */
   createIntent(parameters: IntentParameters, idempotencyKey: string): Promise<GatewayAnswer>
-  /** Asks for the money, or with manual capture for a hold on it. */
+  /** Takes the money, or only authorizes it with manual capture. */
   confirmIntent(intentId: string, parameters: IntentParameters, idempotencyKey: string): Promise<GatewayAnswer>
-  /** Takes all of what is on hold. */
+  /** Takes the whole authorized amount. */
   captureIntent(intentId: string, idempotencyKey: string): Promise<GatewayAnswer>
-  /** After this was answered with a cancelled intent, no confirm of anybody can move money any more. */
+  /** Once the answer shows a cancelled intent, no confirm can move money any more. */
   cancelIntent(intentId: string, idempotencyKey: string): Promise<GatewayAnswer>
-  /** Looks, and changes nothing. */
+  /** Changes nothing. */
   retrieveIntent(intentId: string): Promise<GatewayAnswer>
 }
 
-/** What a refund asks. */
+/** The requests of layer 6 for a refund. */
 export interface RefundGateway {
   createRefund(parameters: RefundParameters, idempotencyKey: string): Promise<RefundAnswer>
   retrieveRefund(gatewayRefundId: string): Promise<RefundAnswer>
-  /** The refunds of one intent, newest first: a hundred at most, and whether there are more. */
+  /** The refunds of one intent, newest first: at most a hundred, and whether there are more. */
   listRefundsOf(intentId: string): Promise<ListAnswer<GatewayRefund>>
 }
 
-/** What reconciliation asks: all that happened in a time, newest first, page by page. */
+/** The requests of reconciliation: all that happened in a period, newest first, page by page. */
 export interface GatewayLists {
   listCharges(page: GatewayPage): Promise<ListAnswer<GatewayCharge>>
   listRefunds(page: GatewayPage): Promise<ListAnswer<GatewayRefund>>
@@ -39,27 +39,32 @@ export interface GatewayPage {
   /** Both included; the gateway counts whole seconds. */
   readonly createdFrom: Date
   readonly createdTo: Date
-  /** The id of the last item of the page before; null begins. */
+  /** The id of the last item of the page before. Null: the first page. */
   readonly after: string | null
   readonly limit: number
 }
 
-/** Stored with the payment as sent: the gateway compares the parameters of requests that carry the same key. */
+/** Stored with the payment as sent, because the gateway compares the parameters of requests with the same key. */
 export interface IntentParameters {
   readonly amountMinor: number
   readonly currency: Currency
   readonly paymentMethod: string
+  /**
+   * `confirm`: card and capture mode go with the confirm, so that the creation carries only what the order fixes.
+   * Missing for payments that an earlier version claimed: it sent both with the creation.
+   */
+  readonly cardWith?: 'confirm'
   readonly metadata: { readonly paymentId: string; readonly orderId: string; readonly accountId: string }
-  /** Only puts the amount on hold, until it is captured or cancelled. */
+  /** Only authorizes the amount, until it is captured or cancelled. */
   readonly captureMethod?: 'manual'
-  /** Whose attached payment method it is, charged while they are not there to be asked. */
+  /** The customer of the payment method, who is charged without being there to authenticate. */
   readonly offSessionCustomer?: string
 }
 
 export interface RefundParameters {
   readonly intentId: string
   readonly amountMinor: number
-  /** Finds ours among the refunds of an intent: a refund has no id before it is answered. */
+  /** Finds our refund among those of an intent: a refund has no id before it is answered. */
   readonly metadata: { readonly refundId: string; readonly orderId: string; readonly accountId: string }
 }
 
@@ -80,7 +85,7 @@ export interface GatewayCharge {
   readonly status: 'succeeded' | 'pending' | 'failed'
   readonly intentId: string | null
   readonly amountMinor: number
-  /** Taken of it so far; 0 while it is only on hold. */
+  /** Taken of it so far; 0 while it is only authorized. */
   readonly capturedMinor: number
   readonly refundedMinor: number
   readonly currency: string
@@ -99,18 +104,18 @@ export interface GatewayIntent {
     | 'succeeded'
     | 'canceled'
   readonly amountMinor: number
-  /** Taken of it. It can be less than the amount where somebody captured by hand. */
+  /** Taken of it. A capture by hand can take less than the amount. */
   readonly receivedMinor: number
-  /** Upper case, as everywhere in this house; the wire has it in lower case. */
+  /** In upper case, as everywhere here; on the wire it is in lower case. */
   readonly currency: string
-  /** The charge that holds the money, once there is one. */
+  /** The charge that has the money or its authorization, once there is one. */
   readonly chargeId: string | null
-  /** Of the last try that the card's bank refused. */
+  /** Of the last confirm that failed. Null: none has failed, or the intent was changed since. */
   readonly declineCode: string | null
   readonly metadata: Readonly<Record<string, string>>
 }
 
-/** 2xx with an intent in it, or why not. */
+/** An intent (2xx), or an answer without one. */
 export type GatewayAnswer =
   | { readonly kind: 'intent'; readonly intent: GatewayIntent; readonly requestId: string | null }
   | NoAnswer
@@ -128,23 +133,23 @@ export type ListAnswer<Item> =
     }
   | NoAnswer
 
-/** An answer without what was asked for, sorted by what it proves. */
+/** An answer that does not show the object, sorted by what it proves. */
 export type NoAnswer =
   /** A card error (402): evidence that no money moved. */
   | { readonly kind: 'declined'; readonly declineCode: string; readonly requestId: string | null }
-  /** Any other 4xx that could be read, without 401, 403, 409, 429 and the reuse of a key. What it proves depends on what was asked. */
+  /** Any other readable 4xx, except 401, 403, 409, 429 and the reuse of a key. The request decides what it proves. */
   | {
       readonly kind: 'rejected'
       readonly status: number
       readonly errorCode: string
       readonly requestId: string | null
     }
-  /** The request may or may not have had its effect. */
+  /** The request may have had its effect, or not. */
   | {
       readonly kind: 'unknown'
       readonly reason: UnknownReason
       readonly status: number | null
-      /** The gateway said that it repeats what it recorded under the key: the first request with it has ended. */
+      /** The gateway repeats the answer that it recorded for this key: the first request with the key has ended. */
       readonly replayed: boolean
       readonly requestId: string | null
     }
@@ -152,20 +157,20 @@ export type NoAnswer =
 export type UnknownReason =
   /** No whole answer within the deadline. */
   | 'deadline'
-  /** The connection was refused, or too many requests wait for one: proof, as is `lease-over`, that nothing was sent. */
+  /** The connection was refused, or too many requests wait for one. It proves that nothing was sent. */
   | 'not-sent'
   /** The connection broke after it was made. */
   | 'connection'
-  /** A 5xx. The gateway records it under the key and will say it again. */
+  /** A 5xx. The gateway records it under the key and repeats it. */
   | 'server-error'
   /** HTML, garbage, half an answer. */
   | 'unreadable'
-  /** 409: the first request with this key is still being worked on. */
+  /** 409: the gateway still works on the first request with this key. */
   | 'key-in-use'
-  /** 400: the key was sent before with other parameters. */
+  /** 400: an earlier request had the same key and other parameters. */
   | 'key-reused'
   | 'rate-limited'
-  /** 401 or 403: our key for the gateway is wrong. */
+  /** 401 or 403: our API key for the gateway is wrong. */
   | 'unauthorized'
   /** Nothing was sent: the owner's lease had no time left for a whole request. */
   | 'lease-over'

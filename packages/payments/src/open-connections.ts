@@ -1,0 +1,180 @@
+import { createDatabase, type Database } from '@seatbelt/database'
+import {
+  createLockMetrics,
+  createRedisLock,
+  createRedlock,
+  type Lock,
+  type LockMetrics,
+  measureLock,
+  redisLockClientOptions,
+} from '@seatbelt/locks'
+import { createGatewayGate, type Gateway, type GatewayAdmission } from '@seatbelt/safety'
+import { Redis } from 'ioredis'
+import type { Registry } from 'prom-client'
+import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
+import { createStripeGateway } from './gateway/stripe-gateway.ts'
+import { leaseProblem, type PaymentPolicy } from './shared/payment-deps.ts'
+import { retryPostponedNow } from './shared/retry-postponed-now.ts'
+
+export interface ConnectionOptions extends PaymentPolicy {
+  readonly databaseUrl: string
+  readonly databasePoolSize: number
+  /** False behind a pooler that gives each transaction another connection. */
+  readonly databasePrepared: boolean
+  /** `single`: the lock is on the first node alone. `quorum`: Redlock over all of them, an odd number from three. */
+  readonly redisLock: 'single' | 'quorum'
+  readonly redisUrls: readonly [string, ...string[]]
+  readonly gatewayUrl: string
+  readonly gatewayApiKey: string
+  /** This process's name, in histories and in pg_stat_activity. */
+  readonly by: string
+  readonly registry: Registry
+  readonly log: Log
+}
+
+/** What is used of a logger; pino's fits. */
+export interface Log {
+  info(message: string): void
+  warn(about: { readonly err: unknown }, message: string): void
+  error(about: { readonly err: unknown; readonly resource: string }, message: string): void
+}
+
+/** Everything outside of the process that operations use, opened before any operation is composed. */
+export interface Connections {
+  readonly database: Database
+  /** The client of the first Redis, for what is no lock and may be lost. It fails at once while Redis is away. */
+  readonly redis: Redis
+  readonly lock: Lock
+  readonly lockTtlMs: number
+  readonly lockMetrics: LockMetrics
+  /** The gateway behind its gate: for reconciliation, which asks it for what no operation does. */
+  readonly gateway: Gateway
+  readonly gatewayGate: GatewayAdmission
+  /** The gateway was away and answers again, and what was postponed is due: recovery need not wait. */
+  onGatewayBack(listener: () => void): void
+  close(): Promise<void>
+}
+
+/** How long a killed process keeps others from an order. Several heartbeats long, and a fraction of any lease. */
+const lockTtlMs = 5_000
+/**
+ * A healthy Redis answers in a millisecond. A longer wait is not worth it: the layers below decide.
+ */
+const redisBudgetMs = 100
+/**
+ * How many effects may wait for the gateway at once. Through 100 slots some 700 payments a second can go while it
+ * answers in 50 ms (two requests, claim and settle), several times what a process can do. If the gateway hangs, all of
+ * them time out together, and their settles then delay a read by at most 20 ms. Recovery has one slot per lane (see
+ * `lanesProblem`).
+ */
+const gatewaySlots = { forRequests: 100, forRecovery: 32 }
+/** One for each slot, which sends one request at a time: an admitted effect never waits for a connection. */
+const gatewayConnections = gatewaySlots.forRequests + gatewaySlots.forRecovery
+
+/**
+ * Why a worker cannot have so many lanes that ask the gateway, or null. Each lane, and the one repair that
+ * reconciliation may run beside them, has its own slot, so a refusal can only mean that the gateway is away.
+ */
+export function lanesProblem(lanes: number): string | null {
+  const mostLanes = gatewaySlots.forRecovery - 1
+  return lanes <= mostLanes ? null : `${lanes} lanes would ask the gateway at once; ${mostLanes} have a place there`
+}
+
+export function openConnections(options: ConnectionOptions): Connections {
+  const problem = leaseProblem(options)
+  if (problem) throw new RangeError(problem)
+  const database = createDatabase({
+    url: options.databaseUrl,
+    poolSize: options.databasePoolSize,
+    prepared: options.databasePrepared,
+    applicationName: options.by,
+  })
+  const redis = openRedisLock(options)
+  const gateway = openGateway(options, database)
+  const lockMetrics = createLockMetrics(options.registry)
+  return {
+    database,
+    redis: redis.first,
+    lock: measureLock(redis.lock, lockMetrics),
+    lockTtlMs,
+    lockMetrics,
+    gateway: gateway.gate.gateway,
+    gatewayGate: gateway.gate,
+    onGatewayBack: gateway.onBack,
+    close: async () => {
+      redis.disconnect()
+      await gateway.close()
+      await database.close()
+    },
+  }
+}
+
+/**
+ * The gateway's client behind its gate. When it is back, what was postponed is made due, then the listeners are called.
+ */
+function openGateway(
+  { gatewayUrl, gatewayApiKey, gatewayDeadlineMs, registry, log }: ConnectionOptions,
+  database: Database,
+) {
+  const client = createStripeGateway({
+    url: gatewayUrl,
+    apiKey: gatewayApiKey,
+    deadlineMs: gatewayDeadlineMs,
+    maxConnections: gatewayConnections,
+  })
+  const listeners: (() => void)[] = []
+  let wakingUp = Promise.resolve()
+  const wakeUp = async () => {
+    // If this fails, what was postponed is tried in its own time, 20 s later at most.
+    await retryPostponedNow(database).catch((err: unknown) =>
+      log.warn({ err }, 'what was put off could not be made due'),
+    )
+    for (const listener of listeners) listener()
+  }
+  const gate = createGatewayGate({
+    gateway: client,
+    places: gatewaySlots,
+    metrics: createGatewayGateMetrics(registry),
+    onAway: (reason) => log.warn({ err: { reason } }, 'the gateway is away: payments are refused until it answers'),
+    onBack: () => {
+      log.info('the gateway is back')
+      wakingUp = wakeUp()
+    },
+  })
+  return {
+    gate,
+    onBack: (listener: () => void) => void listeners.push(listener),
+    close: async () => {
+      gate.close()
+      await client.close()
+      await wakingUp
+    },
+  }
+}
+
+/** Either form keeps the same contract, so that nothing above knows which one it has. */
+function openRedisLock({ redisLock, redisUrls, log }: ConnectionOptions) {
+  const nodes = (redisLock === 'single' ? redisUrls.slice(0, 1) : redisUrls).map((url) => connectRedis(url, log))
+  const [first] = nodes
+  if (!first) throw new RangeError('no Redis node is given')
+  const lock =
+    redisLock === 'single'
+      ? createRedisLock({ client: first, commandBudgetMs: redisBudgetMs })
+      : createRedlock({ nodes, commandBudgetMs: redisBudgetMs, longestTtlMs: lockTtlMs })
+  return { lock, first, disconnect: () => nodes.forEach((node) => void node.disconnect()) }
+}
+
+/** A client that fails at once while Redis is away, and logs once that it went and once that it is back. */
+function connectRedis(url: string, log: Log): Redis {
+  const redis = new Redis(url, redisLockClientOptions)
+  let isAway = false
+  redis.on('error', (err) => {
+    if (!isAway) log.warn({ err }, 'redis is away: payments go on under the layers below its lock')
+    isAway = true
+  })
+  redis.on('ready', () => {
+    if (isAway) log.info('redis is back')
+    isAway = false
+  })
+  return redis
+}

@@ -1,0 +1,20 @@
+import { sql, type Tx } from '@seatbelt/database'
+
+/** How far a payment is refunded. */
+export interface RefundableAmount {
+  /** Neither refunded, nor reserved by a refund that is under way. */
+  readonly leftMinor: number
+  /** The gateway may still refuse a refund of it. One that the bank takes its time for is not unknown. */
+  readonly isOutcomeUnknown: boolean
+}
+
+/** Under the lock of the payment's order. */
+export async function readRefundState(tx: Tx, paymentId: string): Promise<RefundableAmount> {
+  const [row] = await tx.read<RefundableAmount>(sql`
+    SELECT amount_minor - refunded_minor - refund_pending_minor AS left_minor,
+           EXISTS (SELECT FROM refunds
+                    WHERE payment_id = payments.id AND state IN ('processing', 'needs_review')) AS is_outcome_unknown
+      FROM payments WHERE id = ${paymentId}::uuid`)
+  if (!row) throw new Error(`payment ${paymentId} is gone`)
+  return row
+}
