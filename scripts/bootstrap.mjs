@@ -39,8 +39,9 @@ async function runCommand({ command, options }, interruption) {
       }
     }
     await setUp({ root, signal: interruption, say: console.log })
-    const lab = await import(pathToFileURL(join(root, 'apps/lab/dist/main.js')).href)
-    return await lab.main({ command, options, root, signal: interruption })
+    const program = command === 'bench' ? 'bench/dist/main.js' : 'apps/lab/dist/main.js'
+    const { main } = await import(pathToFileURL(join(root, program)).href)
+    return await main({ command, options, root, signal: interruption })
   } catch (error) {
     await endAllGroups()
     if (interruption.aborted) return exitCodeOf(interruption.reason)

@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util'
 
 const wholeNumber = (least, most) => ({ type: 'string', least, most })
 
+const oneOf = (...choices) => ({ type: 'string', choices })
+
 const COMMANDS = {
   demo: {
     usage: 'demo [--keep] [--orders N]',
@@ -43,6 +45,14 @@ const COMMANDS = {
     },
   },
   test: { usage: 'test', explains: 'runs everything that must hold', options: {} },
+  bench: {
+    usage: 'bench [--quick] [--only NAME]',
+    explains: 'measures Seatbelt beside a floor, a control and peers, and judges the goals; --only: one of them alone',
+    options: {
+      quick: { type: 'boolean' },
+      only: oneOf('floor', 'tutorial', 'dbos', 'control', 'seatbelt', 'seatbelt-3', 'seatbelt-webhooks'),
+    },
+  },
   'bench:holds': {
     usage: 'bench:holds [--quick]',
     explains: 'measures what a hold costs as the event grows from 1,000 seats to 100,000',
@@ -92,7 +102,10 @@ function readOptions(command, args) {
   }
 }
 
-function readValue(name, value, { type, least, most }) {
+function readValue(name, value, { type, least, most, choices }) {
+  if (choices !== undefined && !choices.includes(value)) {
+    throw new Error(`--${name} must be one of ${choices.join(', ')}, not "${value}".`)
+  }
   if (type === 'boolean' || least === undefined) return value
   const number = Number(value)
   if (!Number.isInteger(number) || number < least || number > most) {

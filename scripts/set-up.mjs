@@ -108,10 +108,9 @@ function failure(name, outcome, log, hint) {
 }
 
 function workspaceFolders(root) {
-  const grouped = ['apps', 'packages'].flatMap((parent) =>
-    readdirSync(join(root, parent)).map((name) => `${parent}/${name}`),
-  )
-  return [...grouped, 'loadtests'].filter((folder) => existsSync(join(root, folder, 'package.json')))
+  const parents = ['apps', 'packages', 'bench/peers'].filter((parent) => existsSync(join(root, parent)))
+  const grouped = parents.flatMap((parent) => readdirSync(join(root, parent)).map((name) => `${parent}/${name}`))
+  return [...grouped, 'loadtests', 'bench'].filter((folder) => existsSync(join(root, folder, 'package.json')))
 }
 
 function listFiles(root, folder) {
