@@ -350,7 +350,7 @@ CREATE TABLE outbox (
   recipient text,
   payload jsonb NOT NULL,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  next_attempt_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  next_attempt_at timestamp(3) with time zone NOT NULL DEFAULT date_trunc('milliseconds'::text, clock_timestamp()),
   attempts integer NOT NULL DEFAULT 0,
   generation integer NOT NULL DEFAULT 0,
   leased_until timestamp(3) with time zone,

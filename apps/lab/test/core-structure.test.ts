@@ -47,7 +47,7 @@ describe('guard.ts', () => {
     'shows the nest of %s in at most 20 lines',
     (name) => {
       const begin = lines.findIndex((line) => line.startsWith(`export function ${name}`))
-      const length = lines.slice(begin).findIndex((line) => line === '}') + 1
+      const length = lines.slice(begin).indexOf('}') + 1
       expect(begin).toBeGreaterThan(0)
       expect(length).toBeLessThanOrEqual(20)
     },

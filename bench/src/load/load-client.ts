@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Slice, SliceAnswer, SliceResult } from './slice.ts'
 
-/** The slice has no figures: a request failed, an answer was not the expected one, or no answer came within the window. */
+/** The slice has no figures: a request failed, an answer was not the expected one, or no answer came in time. */
 export class SliceFailed extends Error {}
 
 export interface LoadClient {

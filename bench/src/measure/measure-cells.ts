@@ -31,7 +31,7 @@ const mostJobs = 5_000
 
 /** A first guess of requests a second per request in flight, and the most in all; measured rates replace it. */
 const firstGuesses: Readonly<Record<OperationName, { readonly each: number; readonly most: number }>> = {
-  payment: { each: 10, most: 600 },
+  payment: { each: 10, most: 400 },
   replay: { each: 0, most: 0 },
   hold: { each: 200, most: 1_200 },
   checkout: { each: 8, most: 300 },

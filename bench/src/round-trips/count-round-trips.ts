@@ -21,10 +21,10 @@ export interface CountOptions {
 }
 
 /** Unmeasured operations before the counted ones: the API key is cached and the statements are prepared then. */
-const warmUpOperations = 8
+const warmUpOperations = 5
 
 /** Work after the answer, such as the release of a lock, belongs to the operation. */
-const settlesWithinMs = 40
+const settlesWithinMs = 30
 
 const suffix = '-counted'
 

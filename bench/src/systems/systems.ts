@@ -48,7 +48,7 @@ export const systems: Readonly<Record<SystemName, System>> = {
   dbos: {
     title: 'DBOS',
     kind: 'yardstick',
-    explains: 'a durable workflow whose id is the idempotency key; create and confirm are steps (bench/peers/dbos)',
+    explains: 'a durable workflow whose id is the idempotency key, with one step per effect (bench/peers/dbos)',
     payments: ['dbos'],
     bookings: [],
     replays: true,

@@ -101,7 +101,7 @@ function requestRefund({ payment, intentId, refund }: Awaited<ReturnType<typeof 
   return ask('refunds', form, refund.refundKey)
 }
 
-/** What the gateway says about an order. */
+/** The gateway's own record of an order. */
 async function atGateway({ orderId }: PaymentBefore) {
   const response = await fetch(`${shop.gatewayUrl}/_ledger/orders/${orderId}`)
   return (await response.json()) as { captured: { chargeId: string }[]; refunds: object[]; intents: number }

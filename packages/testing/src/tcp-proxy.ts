@@ -37,9 +37,9 @@ export interface TcpProxy {
    * Ends the connection that carries the next message after `count` more messages of this direction.
    *
    * What was forwarded before arrives, in both directions. The server acts on it, and its answers are lost. Returns a
-   * function that cancels this, for the case that fewer messages came.
+   * function that cancels this, for the case that fewer messages came, and returns whether the connection was ended.
    */
-  endAfter(direction: Direction, count: number): () => void
+  endAfter(direction: Direction, count: number): () => boolean
   /** Forwards other bytes in the place of messages for which `replacement` returns some, until it is set to null. */
   rewrite(direction: Direction, replacement: Replacement | null): void
   /** Cuts everything and stops listening. */
@@ -149,10 +149,12 @@ class RunningProxy implements TcpProxy, ConnectionRules {
     return pending
   }
 
-  endAfter(direction: Direction, count: number): () => void {
+  endAfter(direction: Direction, count: number): () => boolean {
     this.#ending = { direction, left: count }
     return () => {
+      const isEnded = this.#ending === null
       this.#ending = null
+      return isEnded
     }
   }
 

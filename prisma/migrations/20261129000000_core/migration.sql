@@ -19,6 +19,8 @@ ALTER TABLE refunds RENAME COLUMN look_at TO next_attempt_at;
 ALTER TABLE refunds RENAME COLUMN looks TO attempts;
 ALTER TABLE refunds RENAME COLUMN hinted TO wake_requested;
 ALTER TABLE outbox RENAME COLUMN look_at TO next_attempt_at;
+-- The column keeps milliseconds. A rounded time could lie in the future, where a relay does not find the message yet.
+ALTER TABLE outbox ALTER COLUMN next_attempt_at SET DEFAULT date_trunc('milliseconds', clock_timestamp());
 ALTER TABLE idempotency_keys RENAME CONSTRAINT idempotency_keys_intent_or_answer TO idempotency_keys_target_or_answer;
 
 -- 3. The owner of a generation. A later step belongs to the attempt whose id stands here, and to no other.

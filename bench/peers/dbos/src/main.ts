@@ -1,5 +1,5 @@
-// The same payment as a durable workflow of DBOS: the idempotency key is the workflow's id, create and confirm are its
-// steps.
+// The same payment as a durable workflow of DBOS: the idempotency key is the workflow's id; claim, create, confirm and
+// record are its steps.
 //
 // DBOS commits the result of every step before the next one starts, and a repeated key returns the recorded result. It
 // uses the same lean HTTP client as the floor, so that the comparison is about the steps, not about a client.
@@ -67,30 +67,26 @@ async function askGateway(path: string, key: string, form: Record<string, string
 /** Workflows that ran for the request that waits for them. The result of any other workflow was recorded earlier. */
 const executed = new Set<string>()
 
-/** A step may run again after a crash. Claim, record and the gateway's keys make the repetition harmless. */
-async function createIntent(orderId: string, paymentId: string): Promise<Intent | null> {
-  const amountMinor = await claimOrder(orderId, paymentId)
+/** Each effect is a step of its own. A step may run again after a crash; all four are harmless then. */
+async function payWorkflow(orderId: string, paymentMethod: string) {
+  const paymentId = DBOS.workflowID ?? ''
+  executed.add(paymentId)
+  const amountMinor = await DBOS.runStep(() => claimOrder(orderId, paymentId), { name: 'claim' })
   if (amountMinor === null) return null
+  const { id } = await DBOS.runStep(() => createIntent(paymentId, orderId, amountMinor), { name: 'create' })
+  const confirmed = await DBOS.runStep(() => confirmIntent(paymentId, id, paymentMethod), { name: 'confirm' })
+  await DBOS.runStep(() => recordPayment(orderId, paymentId, confirmed), { name: 'record' })
+  return { id: paymentId, orderId, amountMinor, gatewayIntentId: id, state: confirmed.status }
+}
+
+function createIntent(paymentId: string, orderId: string, amountMinor: number): Promise<Intent> {
   const form = { amount: String(amountMinor), currency: 'eur', 'metadata[orderId]': orderId }
   return askGateway('/v1/payment_intents', `${paymentId}:create`, form)
 }
 
-async function confirmIntent(orderId: string, paymentId: string, intentId: string, paymentMethod: string) {
-  const confirmed = await askGateway(`/v1/payment_intents/${intentId}/confirm`, `${paymentId}:confirm`, {
-    payment_method: paymentMethod,
-  })
-  await recordPayment(orderId, paymentId, confirmed)
-  return confirmed
-}
-
-async function payWorkflow(orderId: string, paymentMethod: string) {
-  const paymentId = DBOS.workflowID ?? ''
-  executed.add(paymentId)
-  const intent = await DBOS.runStep(() => createIntent(orderId, paymentId), { name: 'create' })
-  if (intent === null) return null
-  const { id } = intent
-  const { status } = await DBOS.runStep(() => confirmIntent(orderId, paymentId, id, paymentMethod), { name: 'confirm' })
-  return { id: paymentId, orderId, gatewayIntentId: id, state: status }
+function confirmIntent(paymentId: string, intentId: string, paymentMethod: string): Promise<Intent> {
+  const form = { payment_method: paymentMethod }
+  return askGateway(`/v1/payment_intents/${intentId}/confirm`, `${paymentId}:confirm`, form)
 }
 
 const pay = DBOS.registerWorkflow(payWorkflow, { name: 'pay' })
