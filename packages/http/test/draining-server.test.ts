@@ -1,7 +1,8 @@
 import { once } from 'node:events'
-import type { RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { createLatch, eventually } from '@seatbelt/testing'
+import express from 'express'
 import { afterEach, expect, it } from 'vitest'
 import { type DrainingServer, startDrainingServer } from '../src/index.ts'
 
@@ -195,4 +196,18 @@ it('the health paths take GET and HEAD alone, and say so', async () => {
   const client = await dial(server.port)
   client.send('POST /readyz HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n')
   expect(await client.closed()).toMatch(/^HTTP\/1.1 405[\s\S]*Allow: GET, HEAD[\s\S]*method-not-allowed/)
+})
+
+it('creates messages with the prototypes of an Express app, so that Express changes none of them', async () => {
+  const app = express()
+  app.get('/', (_request, response) => void response.send('answered'))
+  const handle = Reflect.get(app, 'handle')
+  const isRight: boolean[] = []
+  Reflect.set(app, 'handle', (request: IncomingMessage, response: ServerResponse) => {
+    isRight.push(Object.getPrototypeOf(request) === app.request, Object.getPrototypeOf(response) === app.response)
+    handle.call(app, request, response)
+  })
+  const { port } = await start(app)
+  expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('answered')
+  expect(isRight).toEqual([true, true])
 })
