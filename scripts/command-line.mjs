@@ -45,6 +45,11 @@ const COMMANDS = {
     },
   },
   test: { usage: 'test', explains: 'runs everything that must hold', options: {} },
+  explore: {
+    usage: 'explore [--quick]',
+    explains: 'runs the operations in every order of their messages, with layers on and off, and judges the claims',
+    options: { quick: { type: 'boolean' } },
+  },
   bench: {
     usage: 'bench [--quick] [--only NAME]',
     explains: 'measures Seatbelt beside a floor, a control and peers, and judges the goals; --only: one of them alone',

@@ -6,10 +6,20 @@ import { review } from './commands/review.ts'
 import { start } from './commands/start.ts'
 import { test } from './commands/test.ts'
 import { runDemo } from './demo/run-demo.ts'
+import { runExplore } from './explore/run-explore.ts'
 
 /** What scripts/bootstrap.mjs hands over, once everything is set up. It has read and checked the words. */
 export interface Command {
-  readonly command: 'demo' | 'start' | 'load' | 'reconcile' | 'review' | 'test' | 'bench:holds' | 'bench:locks'
+  readonly command:
+    | 'demo'
+    | 'start'
+    | 'load'
+    | 'reconcile'
+    | 'review'
+    | 'test'
+    | 'explore'
+    | 'bench:holds'
+    | 'bench:locks'
   readonly options: CommandOptions
   readonly root: string
   /** Aborted by Ctrl-C, SIGTERM or SIGHUP; its reason is the signal's name. */
@@ -51,6 +61,8 @@ export async function main({ command, options, root, signal }: Command): Promise
       return review({ ...options, root, signal, say })
     case 'test':
       return test({ root, signal, say })
+    case 'explore':
+      return runExplore({ root, signal, say, quick: options.quick === true })
     case 'bench:holds':
       return runBenchHolds({ root, signal, say, quick: options.quick === true })
     case 'bench:locks':

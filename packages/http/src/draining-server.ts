@@ -142,8 +142,8 @@ function createBoundedServer(app: RequestListener, listener: RequestListener): S
 /**
  * The classes of requests and responses, with the prototypes that an Express app gives them.
  *
- * Express sets the prototype of each message. If it differs, the engine drops what it knows about the object, which costs
- * 0.09 ms of CPU per request. These messages have it from the start.
+ * Express sets the prototype of each message. If it differs, the engine drops what it knows about the object, which
+ * costs 0.09 ms of CPU per request. These messages have it from the start.
  */
 function messagesOf(app: RequestListener): ServerOptions {
   if (!isExpress(app)) return {}

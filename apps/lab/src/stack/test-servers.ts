@@ -51,13 +51,16 @@ export interface TestServerOptions {
   readonly root: string
   readonly say: (text: string) => void
   readonly signal?: AbortSignal | undefined
+  /** Of the run, in its records. */
+  readonly purpose?: 'test' | 'explore'
 }
 
 /** Starts the servers of a test run, in a run of their own. Nothing is left running when it rejects. */
-export async function startTestServers({ root: checkout, say, signal }: TestServerOptions): Promise<TestServers> {
+export async function startTestServers(options: TestServerOptions): Promise<TestServers> {
+  const { root: checkout, say, signal, purpose = 'test' } = options
   const stateFolder = resolve(checkout, '.seatbelt')
   await reapAbandonedRuns(stateFolder)
-  const run = openRun(stateFolder, 'test')
+  const run = openRun(stateFolder, purpose)
   const supervisor = supervise(run, signal)
   const stop = async () => {
     await supervisor.stop()
@@ -101,7 +104,7 @@ function makeTemporaryFolder(run: Run): string {
 }
 
 /** A migrated database without rows, made anew: a kept one could be of yesterday's schema. */
-async function makeTemplate(maintenanceUrl: string): Promise<void> {
+export async function makeTemplate(maintenanceUrl: string): Promise<void> {
   await runStatement(maintenanceUrl, `DROP DATABASE IF EXISTS ${templateName} WITH (FORCE)`)
   await runStatement(maintenanceUrl, `CREATE DATABASE ${templateName}`)
   await migrate(withDatabaseName(maintenanceUrl, templateName))

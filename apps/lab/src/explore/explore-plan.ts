@@ -1,0 +1,149 @@
+import type { Bounds, FaultKind } from '@seatbelt/explore'
+import { claims } from './claims.ts'
+import { type Claim, type LayerName, layerNames } from './explore-report.ts'
+import { type MutantName, mutants } from './mutants.ts'
+import { type ScenarioName, scenarios } from './scenarios.ts'
+
+/** One piece of work for one process. Plain data. */
+export type Task = RowTask | ClaimTask | MutantTask | GameTask
+
+export interface RowTask {
+  readonly kind: 'row'
+  readonly workload: ScenarioName
+  readonly off: readonly LayerName[]
+  readonly fault: FaultKind | 'none'
+  /** Schedules at most. Null: all within the bounds. */
+  readonly limit: number | null
+}
+
+export interface ClaimTask {
+  readonly kind: 'claim'
+  readonly claim: Claim
+  /** Schedules with the layer on at most. Null: all within the bounds. */
+  readonly limit: number | null
+}
+
+export interface MutantTask {
+  readonly kind: 'mutant'
+  readonly name: MutantName
+  readonly change: string
+  readonly workload: ScenarioName
+  readonly off: readonly LayerName[]
+}
+
+export interface GameTask {
+  readonly kind: 'game'
+  readonly workload: ScenarioName
+  readonly off: readonly LayerName[]
+}
+
+export interface Plan {
+  readonly tasks: readonly Task[]
+  /** Of the whole run, with its servers. */
+  readonly withinMs: number
+  readonly isQuick: boolean
+}
+
+const workloads = Object.keys(scenarios) as readonly ScenarioName[]
+
+/** The Redis lock refuses the second request early, so that the layers below it have nothing to do. */
+const withoutEarlyRefusal: readonly LayerName[] = ['redis lock']
+
+export const faultsOfRows = ['none', 'crash', 'lose-answer', 'pause', 'flush', 'time-out'] as const
+
+/** Three actors have many more schedules than two. */
+const workloadsOfThree: ReadonlySet<ScenarioName> = new Set(['checkout against expiry'])
+
+/** With a fault, an exploration also runs the schedules without it: it finds the places for a fault in them. */
+export function boundsOf(workload: ScenarioName, fault: FaultKind | 'none' | 'any'): Bounds {
+  const fewer = workloadsOfThree.has(workload) ? 1 : 0
+  if (fault === 'none') return { preemptions: 2 - fewer, preemptionsWithFault: null }
+  return { preemptions: 1 - fewer, preemptionsWithFault: 1 - fewer }
+}
+
+export function planExploration({ quick }: { readonly quick: boolean }): Plan {
+  const rows = quick ? quickRows() : rowsOf(faultsOfRows, null)
+  return {
+    // Claims and mutants decide the verdict and are short. Of the rows, the longest start first, so that no core is
+    // left alone with a long one at the end.
+    tasks: [...claimTasks(quick ? quickLimit : null), ...mutantTasks(), ...gameTasks, ...longestFirst(rows)],
+    withinMs: quick ? 120_000 : 900_000,
+    isQuick: quick,
+  }
+}
+
+/** Enough to see that the explorer works. Most rows reach this limit in two seconds. */
+const quickLimit = 20
+
+function quickRows(): RowTask[] {
+  return rowsOf(['none', 'crash'], quickLimit)
+}
+
+function rowsOf(faults: readonly RowTask['fault'][], limit: number | null): RowTask[] {
+  return [[], withoutEarlyRefusal].flatMap((off) =>
+    workloads.flatMap((workload) => faults.map((fault): RowTask => ({ kind: 'row', workload, off, fault, limit }))),
+  )
+}
+
+function claimTasks(limit: number | null): ClaimTask[] {
+  return claims.map((claim) => ({ kind: 'claim', claim, limit }))
+}
+
+function mutantTasks(): MutantTask[] {
+  return (Object.keys(mutants) as MutantName[]).map((name) => {
+    const { change, workload, off } = mutants[name]
+    return { kind: 'mutant', name, change, workload, off }
+  })
+}
+
+const gameTasks: readonly GameTask[] = [
+  { kind: 'game', workload: 'two keys', off: ['redis lock', 'advisory lock', 'version', 'unique constraint'] },
+  { kind: 'game', workload: 'two keys', off: withoutEarlyRefusal },
+]
+
+/** The layers that are off where the claim's layer is measured. The others are on beside it. */
+export function offWithout({ layer, given }: Claim): LayerName[] {
+  return layerNames.filter((one) => one === layer || !given.includes(one))
+}
+
+export function offWith(claim: Claim): LayerName[] {
+  return offWithout(claim).filter((one) => one !== claim.layer)
+}
+
+/** Roughly the schedules of a row, in relation to those of other rows. A crash has two variants at each step. */
+const sizes: Readonly<Record<RowTask['fault'], number>> = {
+  crash: 20,
+  'lose-answer': 10,
+  pause: 10,
+  flush: 10,
+  none: 2,
+  'time-out': 1,
+}
+
+function longestFirst(rows: readonly RowTask[]): RowTask[] {
+  return rows.toSorted((one, other) => sizes[other.fault] - sizes[one.fault])
+}
+
+/** For progress and for reasons. */
+export function nameOf(task: Task): string {
+  switch (task.kind) {
+    case 'claim':
+      return `claim ${task.claim.layer}, ${task.claim.workload}`
+    case 'mutant':
+      return `mutant ${task.name}`
+    case 'game':
+      return `game ${task.workload}, ${without(task.off)}`
+    case 'row':
+      return `${task.workload}, ${task.fault === 'none' ? 'no fault' : task.fault}, ${without(task.off)}`
+  }
+}
+
+function without(off: readonly LayerName[]): string {
+  return off.length === 0 ? 'all layers on' : `without ${off.join(', ')}`
+}
+
+export function workloadNamed(name: string): ScenarioName {
+  const found = workloads.find((workload) => workload === name)
+  if (!found) throw new Error(`There is no workload "${name}". Choose one of: ${workloads.join(', ')}.`)
+  return found
+}

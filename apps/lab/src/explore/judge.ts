@@ -1,0 +1,97 @@
+import pg from 'pg'
+import type { Evidence, LedgerEntry } from '../auditor/evidence.ts'
+import { followLedger, type LedgerFollower } from '../auditor/follow-ledger.ts'
+import { invariants } from '../auditor/invariants/index.ts'
+import { readBooks } from '../auditor/read-books.ts'
+import type { World } from './world.ts'
+
+/**
+ * Judges one schedule by the auditor's invariants, and by one more: no two owners act under one generation.
+ *
+ * The auditor reads whole tables. Here each name is a view of one account's rows, so that it reads one schedule.
+ */
+export class Judge {
+  readonly #books: pg.Pool
+  readonly #ledger: LedgerFollower
+  /** The last schedule got stuck, so what the gateway did for it was not read. */
+  #isBehind = false
+
+  constructor(databaseUrl: string, gatewayUrl: string) {
+    const options = '-c search_path=one_account,public'
+    this.#books = new pg.Pool({ connectionString: databaseUrl, max: 1, options })
+    this.#ledger = followLedger(gatewayUrl)
+  }
+
+  close(): Promise<void> {
+    return this.#books.end()
+  }
+
+  /** To be called before each schedule. */
+  async begin(): Promise<void> {
+    if (this.#isBehind) await this.#ledger.catchUp()
+    this.#isBehind = true
+  }
+
+  async judge(world: World): Promise<string[]> {
+    const { accountId } = world
+    await this.#books.query("SELECT set_config('explore.account', $1, false)", [accountId])
+    const before = this.#ledger.entries.length
+    await this.#ledger.catchUp()
+    const ledger = this.#ledger.entries.slice(before)
+    this.#isBehind = false
+    const evidence = await this.#evidence(world, ledger)
+    const found = invariants.flatMap((invariant) =>
+      invariant.check(evidence).violations.map(({ subject, what }) => `${invariant.id}: ${subject}: ${what}`),
+    )
+    return [...found, ...keysWithTwoAnswers(world), ...(await this.#sharedGenerations())]
+  }
+
+  async #evidence({ attempts }: World, ledger: readonly LedgerEntry[]): Promise<Evidence> {
+    const books = await readBooks(this.#books)
+    const seats = { attempts: [], books: books.seats }
+    return { attempts, ledger, mails: null, disturbances: [], books, seats }
+  }
+
+  /** The history has one line for each claim and takeover, and each settle names the generation that it acted under. */
+  async #sharedGenerations(): Promise<string[]> {
+    const { rows } = await this.#books.query<{ payment: string; generation: number; owners: string }>(
+      `SELECT payment_id AS payment, generation, string_agg(DISTINCT by, ' and ' ORDER BY by) AS owners
+         FROM payment_events WHERE event <> 'superseded'
+        GROUP BY payment_id, generation HAVING count(DISTINCT by) > 1
+        UNION ALL
+       SELECT payments.id, payments.generation, 'an owner of generation ' || max(payment_events.generation) || ' settled'
+         FROM payments JOIN payment_events ON payment_id = payments.id AND event = 'settled'
+        GROUP BY payments.id, payments.generation HAVING max(payment_events.generation) <> payments.generation`,
+    )
+    return rows.map(
+      ({ payment, generation, owners }) => `I11: ${payment}: ${owners} acted under generation ${generation}`,
+    )
+  }
+}
+
+/** All requests with one key read one answer, and the last request reads that answer. */
+function keysWithTwoAnswers({ attempts }: World): string[] {
+  const keys = [...new Set(attempts.map(({ key }) => key))]
+  return keys.flatMap((key) => {
+    const ofKey = attempts.filter((one) => one.key === key)
+    const answers = new Set(ofKey.flatMap(({ bodySha256 }) => bodySha256 ?? []))
+    if (answers.size > 1) return [`I8: ${key}: two answers to one key`]
+    return answers.size === 1 && ofKey.at(-1)?.bodySha256 === null ? [`I8: ${key}: answered, and then refused`] : []
+  })
+}
+
+/** For the database that is cloned: a view of one account's rows for each table, and indexes for them. */
+export const oneAccountViews = `
+  CREATE SCHEMA one_account;
+  DO $$
+  DECLARE
+    name text;
+  BEGIN
+    FOR name IN SELECT table_name FROM information_schema.columns
+                 WHERE table_schema = 'public' AND column_name = 'account_id'
+    LOOP
+      EXECUTE format('CREATE VIEW one_account.%1$I AS SELECT * FROM public.%1$I
+                       WHERE account_id = current_setting(''explore.account'')::uuid', name);
+      EXECUTE format('CREATE INDEX ON public.%I (account_id)', name);
+    END LOOP;
+  END $$`

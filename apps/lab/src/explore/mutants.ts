@@ -1,0 +1,85 @@
+import type { LayerName } from './explore-report.ts'
+import type { ScenarioName } from './scenarios.ts'
+
+/** A small fault that a developer could put in. It shows where the layers are off that would make up for it. */
+export interface Mutant {
+  readonly change: string
+  readonly workload: ScenarioName
+  readonly off: readonly LayerName[]
+  /** Run in the database before the schedules. */
+  readonly alsoDrop?: string
+  /** Changes a statement as it is sent. */
+  readonly mutate?: (sql: string) => string
+}
+
+const early: readonly LayerName[] = ['redis lock']
+const decidersAlone: readonly LayerName[] = ['redis lock', 'advisory lock', 'unique constraint']
+
+export const mutants = {
+  'an order is moved from any version': {
+    change: 'version = $n is always true',
+    workload: 'pay against cancel',
+    off: decidersAlone,
+    mutate: replaceIn("'order-version'", /version = \$\d+(?=\s+RETURNING)/, '($& OR true)'),
+  },
+  'no guard ends a transaction': {
+    change: 'guard() returns without an error',
+    workload: 'pay against cancel',
+    off: decidersAlone,
+    alsoDrop: `CREATE OR REPLACE FUNCTION guard(holds boolean, name text) RETURNS void LANGUAGE sql AS 'SELECT'`,
+  },
+  'the advisory lock is of another resource for each transaction': {
+    change: 'pg_advisory_xact_lock locks a random number',
+    workload: 'pay against cancel',
+    off: ['redis lock', 'version', 'unique constraint'],
+    mutate: replaceIn('pg_advisory_xact_lock', /hashtextextended\(/, 'hashtextextended(random()::text || '),
+  },
+  'an order can have two live payments': {
+    change: 'DROP INDEX payments_one_live_per_order',
+    workload: 'two keys',
+    off: ['redis lock', 'advisory lock', 'version'],
+    alsoDrop: 'DROP INDEX payments_one_live_per_order',
+  },
+  'a key can be bound twice': {
+    change: 'idempotency_keys has no primary key',
+    workload: 'same key twice',
+    off: ['redis lock', 'advisory lock', 'version', 'unique constraint'],
+    alsoDrop: 'ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey',
+  },
+  'the answer of a key is not recorded': {
+    change: 'UPDATE idempotency_keys SET answer_status ... changes no row',
+    workload: 'same key twice',
+    off: early,
+    mutate: replaceIn('SET answer_status', /\bWHERE\b/, 'WHERE false AND'),
+  },
+  'a deposed owner settles': {
+    change: 'payments.generation = $n is always true',
+    workload: 'two keys',
+    off: early,
+    mutate: replaceIn('payments', /\b(?:payments\.)?generation = \$\d+/g, '($& OR true)'),
+  },
+  'a takeover leaves the generation as it is': {
+    change: 'generation = generation in takeOver',
+    workload: 'two keys',
+    off: early,
+    mutate: replaceIn("'taken-over'", /generation = generation \+ 1/, 'generation = generation'),
+  },
+  'a claim leaves the former owner on the row': {
+    change: 'the capture does not write its owner, so that the authorizing owner takes the capture for its own',
+    workload: 'lost commit against capture',
+    off: early,
+    mutate: replaceIn("state = 'authorized'", /owner = (\$\d+)::uuid/, 'owner = coalesce(owner, $1::uuid)'),
+  },
+  'a seat can be claimed twice': {
+    change: 'seat_claims has no primary key',
+    workload: 'overlapping holds',
+    off: early,
+    alsoDrop: 'ALTER TABLE seat_claims DROP CONSTRAINT seat_claims_pkey',
+  },
+} as const satisfies Record<string, Mutant>
+
+export type MutantName = keyof typeof mutants
+
+function replaceIn(marker: string, text: RegExp, by: string): (sql: string) => string {
+  return (sql) => (sql.includes(marker) ? sql.replace(text, by) : sql)
+}

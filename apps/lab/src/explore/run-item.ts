@@ -1,0 +1,72 @@
+import {
+  type Bounds,
+  type Execution,
+  type Explored,
+  explore,
+  type FaultOfBounds,
+  replay,
+  type Schedule,
+} from '@seatbelt/explore'
+import type { LayerName } from './explore-report.ts'
+import { type MutantName, mutants } from './mutants.ts'
+import { openSurroundings } from './open-surroundings.ts'
+import { type ScenarioName, scenarios } from './scenarios.ts'
+
+/** One exploration: a workload, with these layers off. Plain data, so that another process can run it. */
+export interface Item {
+  readonly workload: ScenarioName
+  readonly off: readonly LayerName[]
+  readonly mutant?: MutantName
+  readonly bounds: Bounds
+  readonly faults?: readonly FaultOfBounds[]
+  readonly limit?: number
+  /** Ends with the first violation. */
+  readonly stopsAtFirst?: boolean
+  /** Returns all executions, for a game. */
+  readonly isRecorded?: boolean
+}
+
+export interface ItemResult extends Explored {
+  readonly executions: readonly Execution[]
+}
+
+export interface Servers {
+  readonly maintenanceUrl: string
+  /** With the number of a database that nothing else uses. */
+  readonly redisUrl: string
+}
+
+export async function runItem(item: Item, servers: Servers, signal?: AbortSignal): Promise<ItemResult> {
+  const { workload, off, mutant, stopsAtFirst = false, isRecorded = false, ...options } = item
+  const surroundings = await openSurroundings({ ...servers, off, ...(mutant && mutants[mutant]) })
+  const executions: Execution[] = []
+  try {
+    const explored = await explore({
+      ...options,
+      scenario: scenarios[workload](surroundings),
+      servers: surroundings.servers,
+      onExecution: (execution, stop) => {
+        if (isRecorded) executions.push(execution)
+        if (stopsAtFirst && execution.violations.length > 0) stop()
+      },
+      ...(signal && { signal }),
+    })
+    return { ...explored, executions }
+  } finally {
+    await surroundings.close()
+  }
+}
+
+/** Runs one schedule with other layers on or off. */
+export async function runAgain(
+  { workload, off }: Pick<Item, 'workload' | 'off'>,
+  schedule: Schedule,
+  servers: Servers,
+): Promise<Execution> {
+  const surroundings = await openSurroundings({ ...servers, off })
+  try {
+    return await replay({ scenario: scenarios[workload](surroundings), servers: surroundings.servers }, schedule)
+  } finally {
+    await surroundings.close()
+  }
+}

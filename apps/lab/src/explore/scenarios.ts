@@ -1,0 +1,201 @@
+import { createBookingOperations, expireHolds } from '@seatbelt/booking'
+import type { Actor, Scenario } from '@seatbelt/explore'
+import { createPaymentOperations, recoverPayment } from '@seatbelt/payments'
+import type { Guarded } from '@seatbelt/safety'
+import type { Redis } from 'ioredis'
+import type pg from 'pg'
+import type { LayerName } from './explore-report.ts'
+import type { Judge } from './judge.ts'
+import { openReplica, type Replica } from './replica.ts'
+import { withoutConditions } from './without-layers.ts'
+import { brief, callOf, customerId, prepareEvent, prepareOrder, recordAttempt, type World } from './world.ts'
+
+/** The servers of an exploration, and the connections beside the actors'. */
+export interface Surroundings {
+  readonly admin: pg.Client
+  readonly redis: Redis
+  readonly judge: Judge
+  readonly off: ReadonlySet<LayerName>
+  /** A further change of a statement, for mutants. */
+  readonly mutate?: ((sql: string) => string) | undefined
+}
+
+export type ScenarioName = keyof typeof scenarios
+
+/** Two or three programs that are known to meet, and what may never come of it. */
+export const scenarios = {
+  'same key twice': (parts: Surroundings) =>
+    paymentScenario(parts, 'same key twice', { a: pay('key-1'), b: pay('key-1') }, { retry: pay('key-1') }),
+  'two keys': (parts: Surroundings) =>
+    paymentScenario(parts, 'two keys', { a: pay('key-1'), b: pay('key-2') }, { retry: pay('key-1') }),
+  'pay against cancel': (parts: Surroundings) =>
+    paymentScenario(parts, 'pay against cancel', { a: pay('key-1'), b: cancel('key-2') }, { retry: pay('key-1') }),
+  'overlapping holds': (parts: Surroundings) =>
+    seatScenario(parts, 'overlapping holds', { a: hold('key-1', 'customer-1'), b: hold('key-2', 'customer-2') }, {}),
+  'checkout against expiry': (parts: Surroundings) =>
+    seatScenario(
+      parts,
+      'checkout against expiry',
+      { a: checkOut('key-1'), b: lapseAndExpire, c: hold('key-2', 'customer-2') },
+      { retry: checkOut('key-1') },
+    ),
+  'lost commit against capture': (parts: Surroundings) =>
+    paymentScenario(
+      parts,
+      'lost commit against capture',
+      { a: authorize('key-1'), b: captureWhenAuthorized('key-2') },
+      { retry: authorize('key-1') },
+    ),
+} as const
+
+type Work = (replica: Replica, world: World) => Promise<string>
+type Works = Readonly<Record<string, Work>>
+
+function paymentScenario(parts: Surroundings, name: string, works: Works, retries: Works): Scenario<World> {
+  return {
+    ...common(parts, name, works, retries),
+    prepare: (schedule) => parts.judge.begin().then(() => prepareOrder(parts.admin, schedule)),
+  }
+}
+
+function seatScenario(parts: Surroundings, name: string, works: Works, retries: Works): Scenario<World> {
+  const isHeld = name === 'checkout against expiry'
+  return {
+    ...common(parts, name, works, retries),
+    prepare: (schedule) => parts.judge.begin().then(() => prepareEvent(parts.admin, schedule, { isHeld })),
+  }
+}
+
+function common(parts: Surroundings, name: string, works: Works, retries: Works) {
+  const actorOf = ([actor, work]: [string, Work]) => replicaActor(parts, actor, work)
+  return {
+    name,
+    actors: Object.entries(works).map(actorOf),
+    recovery: replicaActor(parts, 'recovery', recover),
+    afterwards: Object.entries(retries).map(actorOf),
+    expire: (world: World) => expireLeases(parts, world),
+    flush: async () => void (await parts.redis.flushdb()),
+    judge: (world: World) => parts.judge.judge(world),
+  }
+}
+
+function replicaActor({ off, mutate }: Surroundings, name: string, work: Work): Actor<World> {
+  const withoutLayers = withoutConditions(off)
+  return {
+    name,
+    open: async (urls, clock) => {
+      const replica = await openReplica(name, urls, clock, off)
+      return { run: (world) => work(replica, world), close: replica.close }
+    },
+    rewrite: (sql) => (mutate ? mutate(withoutLayers(sql)) : withoutLayers(sql)),
+  }
+}
+
+function pay(key: string, capture: 'automatic' | 'manual' = 'automatic'): Work {
+  return async ({ payments }, world) => {
+    const request = { orderId: world.orderId, paymentMethod: 'pm_card_visa', capture }
+    const result = await createPaymentOperations(payments).payOrder(callOf(world, key, request), request)
+    return recorded(world, capture === 'manual' ? 'authorize' : 'pay', key, result)
+  }
+}
+
+function authorize(key: string): Work {
+  return pay(key, 'manual')
+}
+
+function cancel(key: string): Work {
+  return async ({ payments }, world) => {
+    const { orderId } = world
+    const operations = createPaymentOperations(payments)
+    return recorded(world, 'cancel', key, await operations.cancelOrder(callOf(world, key, { orderId }), orderId))
+  }
+}
+
+/** As a merchant that sees the payment in a list. */
+function captureWhenAuthorized(key: string): Work {
+  return async ({ payments }, world) => {
+    const [payment] = await payments.database.query<{ id: string }>({
+      text: "SELECT id FROM payments WHERE account_id = $1 AND state = 'authorized'",
+      values: [world.accountId],
+    })
+    if (!payment) return 'nothing to capture'
+    const call = callOf(world, key, { capture: payment.id })
+    return recorded(world, 'capture', key, await createPaymentOperations(payments).capturePayment(call, payment.id))
+  }
+}
+
+function hold(key: string, customer: string): Work {
+  return async ({ booking }, { accountId, ...world }) => {
+    const request = {
+      eventId: world.eventId,
+      customerId: customer,
+      of: { kind: 'seats', seatIds: seatsOf(world, customer) },
+    } as const
+    const call = callOf({ accountId, ...world }, key, request)
+    return brief(await createBookingOperations(booking).holdSeats(call, request))
+  }
+}
+
+/** The holds overlap in one seat, and name them in opposite orders. */
+function seatsOf({ seatIds }: Pick<World, 'seatIds'>, customer: string): readonly string[] {
+  return customer === customerId ? seatIds : seatIds.toReversed()
+}
+
+function checkOut(key: string): Work {
+  return async ({ booking }, world) => {
+    const request = { holdId: world.holdId, customerId, paymentMethod: 'pm_card_visa', receiptEmail: null }
+    return brief(await createBookingOperations(booking).checkOut(callOf(world, key, request), request))
+  }
+}
+
+/** Time passes, and then the sweep runs. */
+const lapseAndExpire: Work = async ({ booking, payments }, { holdId }) => {
+  await payments.database.query({
+    text: `WITH lapsed AS (
+             UPDATE holds SET expires_at = now() - interval '1 second' WHERE id = $1 AND state = 'active' RETURNING id)
+           UPDATE seat_claims SET expires_at = now() - interval '1 second' FROM lapsed WHERE hold_id = lapsed.id`,
+    values: [holdId],
+  })
+  return `expired ${await expireHolds(booking, 1)}`
+}
+
+/** As the worker does, until nothing of this schedule is open. */
+const recover: Work = async ({ payments }, { accountId }) => {
+  for (let round = 0; round < mostRounds; round += 1) {
+    const open = await payments.database.query<{ id: string }>({
+      text: `SELECT id FROM payments WHERE account_id = $1 AND state IN ('processing', 'capturing', 'voiding')`,
+      values: [accountId],
+    })
+    const [payment] = open
+    if (!payment || (await recoverPayment(payments, payment.id)) === null) break
+  }
+  return 'recovered'
+}
+
+/** More than any payment needs. */
+const mostRounds = 4
+
+function recorded(
+  world: World,
+  operation: 'pay' | 'authorize' | 'capture' | 'cancel',
+  key: string,
+  result: Guarded<unknown>,
+): string {
+  recordAttempt(world, operation, key, result)
+  return brief(result)
+}
+
+/** As time would. A row that a transaction has locked is not taken over by anybody, so it may keep its lease. */
+async function expireLeases({ admin, redis }: Surroundings, { accountId }: World): Promise<void> {
+  await admin.query({
+    name: 'expire-leases',
+    text: `WITH open AS (
+             SELECT id FROM payments WHERE account_id = $1 AND state IN ('processing', 'capturing', 'voiding')
+                FOR UPDATE SKIP LOCKED)
+           UPDATE payments SET leased_until = least(leased_until, now() - interval '1 second'),
+                  next_attempt_at = now() - interval '1 second'
+             FROM open WHERE payments.id = open.id`,
+    values: [accountId],
+  })
+  await redis.flushdb()
+}

@@ -1,0 +1,75 @@
+import type { PaymentLayers } from '@seatbelt/payments'
+import type { Evidence, Gateway, GatewayIntentLayer, IdempotencyKeyLayer, IntentStore } from '@seatbelt/safety'
+import type { LayerName } from './explore-report.ts'
+
+/** The layers of a replica, with a pass-through or an unsafe twin for each that is off. */
+export function withoutLayers(
+  real: PaymentLayers,
+  { gateway, store }: { readonly gateway: Gateway; readonly store: IntentStore },
+  off: ReadonlySet<LayerName>,
+): PaymentLayers {
+  return {
+    ...real,
+    ...(off.has('idempotency key') && { idempotencyKey: noKeys }),
+    ...(off.has('redis lock') && { redisLock: (_, work) => work() }),
+    ...(off.has('advisory lock') && { advisoryLock: (_, __, work) => work() }),
+    ...(off.has('gateway fence') && { gatewayIntent: withoutFence(gateway, store, real) }),
+  }
+}
+
+const noKeys: IdempotencyKeyLayer = {
+  find: async () => ({ kind: 'unseen' }),
+  bind: () => undefined,
+  isBound: async () => true,
+  recordAnswer: () => undefined,
+  findAnswer: async () => null,
+}
+
+/**
+ * The tutorial's charge: creates, confirms with a new key, and takes an answer that does not come for a refusal.
+ *
+ * The intent is not cancelled before the payment ends, so the money can still be taken.
+ */
+function withoutFence(gateway: Gateway, store: IntentStore, { runtime }: PaymentLayers): GatewayIntentLayer {
+  return async (attempt): Promise<Evidence> => {
+    const { intentParameters, goal } = attempt
+    if (goal !== 'charge') throw new Error('the tutorial knows no manual capture')
+    const created = await gateway.createIntent(intentParameters, runtime.newId())
+    if (created.kind !== 'intent') return cancelled
+    await store.storeIntent(attempt, created.intent.id, created.requestId)
+    const confirmed = await gateway.confirmIntent(created.intent.id, intentParameters, runtime.newId())
+    if (confirmed.kind !== 'intent' || confirmed.intent.chargeId === null) return cancelled
+    const outcome = { state: 'succeeded', gatewayChargeId: confirmed.intent.chargeId } as const
+    return { kind: 'outcome', outcome, fenced: true, requestLog: [] }
+  }
+}
+
+const cancelled: Evidence = { kind: 'outcome', outcome: { state: 'cancelled' }, fenced: true, requestLog: [] }
+
+/** The conditions that are a layer, in the statements that have them. They are switched off as they are sent. */
+export const conditions: Readonly<Partial<Record<LayerName, { readonly in: RegExp; readonly text: RegExp }>>> = {
+  version: { in: /'order-version'/, text: /version = \$\d+(?=\s+RETURNING)/g },
+  generation: { in: /\bpayments\b/, text: /\b(?:payments\.)?generation = \$\d+/g },
+}
+
+export function withoutConditions(off: ReadonlySet<LayerName>): (sql: string) => string {
+  return (sql) => {
+    let changed = sql
+    for (const layer of off) {
+      const condition = conditions[layer]
+      if (condition?.in.test(changed)) changed = changed.replace(condition.text, ignored)
+    }
+    return changed
+  }
+}
+
+/** The parameter stays in the text: PostgreSQL would refuse a value that no text uses. */
+function ignored(condition: string): string {
+  return `(${condition} OR true)`
+}
+
+/** Indexes that are dropped in the template of a database, for layers that are unique constraints. */
+export const indexes: Readonly<Partial<Record<LayerName, string>>> = {
+  'unique constraint': 'DROP INDEX payments_one_live_per_order',
+  'seat claim': 'ALTER TABLE seat_claims DROP CONSTRAINT seat_claims_pkey',
+}

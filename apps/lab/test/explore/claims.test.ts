@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { claims } from '../../src/explore/claims.ts'
+import { boundsOf, offWith, offWithout, workloadNamed } from '../../src/explore/explore-plan.ts'
+import type { Claim } from '../../src/explore/explore-report.ts'
+import { faultIn, findViolation } from '../../src/explore/find-violation.ts'
+import { savesWork } from '../../src/explore/measure-claim.ts'
+import { runItem, type Servers } from '../../src/explore/run-item.ts'
+
+/** Scenarios flush their Redis database. The other tests share database 0. */
+const redisDatabase = 3
+
+/** The whole file, on two cores, ends within this. */
+const withinMs = 120_000
+
+const { signal } = new AbortController()
+
+describe('claims', () => {
+  for (const claim of claims.filter(({ layer }) => layer !== savesWork)) {
+    it(`without "${claim.layer}", ${claim.workload} breaks, and with it nothing does`, { timeout: withinMs }, () =>
+      expectPrevention(claim),
+    )
+  }
+
+  for (const claim of claims.filter(({ layer }) => layer === savesWork)) {
+    it(`nothing depends on "${claim.layer}" in ${claim.workload}`, { timeout: withinMs }, () => expectNoNeed(claim))
+  }
+})
+
+describe('all layers on', () => {
+  for (const workload of ['two keys', 'same key twice'] as const) {
+    it(`${workload}: no schedule with two preemptions breaks anything`, { timeout: withinMs }, async () => {
+      const found = await runItem({ workload, off: [], bounds: boundsOf(workload, 'none') }, servers())
+      expect(found).toMatchObject({ violating: 0, shortest: null, uncertain: [], isComplete: true })
+      expect(found.schedules).toBeGreaterThan(0)
+    })
+  }
+})
+
+async function expectPrevention(claim: Claim): Promise<void> {
+  const workload = workloadNamed(claim.workload)
+  const { shortest } = await findViolation({ workload, off: offWithout(claim) }, servers(), signal)
+  if (shortest === null) throw new Error(`no violation was found without the layer "${claim.layer}"`)
+  const fault = faultIn(shortest)
+  const bounds = { preemptions: 1, preemptionsWithFault: fault === 'none' ? null : 0 }
+  const faults = fault === 'none' ? [] : [fault]
+  const withLayer = await runItem({ workload, off: offWith(claim), bounds, faults }, servers())
+  expect(withLayer).toMatchObject({ violating: 0, shortest: null, uncertain: [], isComplete: true })
+}
+
+async function expectNoNeed(claim: Claim): Promise<void> {
+  const workload = workloadNamed(claim.workload)
+  const bounds = { preemptions: 1, preemptionsWithFault: null }
+  for (const off of [offWithout(claim), offWith(claim)]) {
+    expect(await runItem({ workload, off, bounds }, servers())).toMatchObject({ violating: 0, isComplete: true })
+  }
+}
+
+function servers(): Servers {
+  const { TEST_DATABASE_URL: maintenanceUrl = '', TEST_REDIS_URL: redis = '' } = process.env
+  const redisUrl = new URL(redis)
+  redisUrl.pathname = `/${redisDatabase}`
+  return { maintenanceUrl, redisUrl: redisUrl.href }
+}

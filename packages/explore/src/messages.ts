@@ -1,0 +1,219 @@
+import { createFramer, type FramedMessage } from '@seatbelt/testing'
+import type { ServerName } from './contract.ts'
+
+/** A unit that a client sends and whose answer it awaits: a statement with its Sync, a command, a request. */
+export interface Message {
+  readonly server: ServerName
+  readonly text: string
+  readonly bytes: Buffer
+  /** Opens or closes a connection or a transaction. No other actor could see it, so it never waits. */
+  readonly isHandshake: boolean
+}
+
+export interface Answer {
+  readonly bytes: Buffer
+  /** `UPDATE 1`, `error 40P01`, `OK`, `200 succeeded`. */
+  readonly label: string
+  /** Of PostgreSQL: `I` idle, `T` in a transaction, `E` in a failed one. */
+  readonly status: string | null
+}
+
+/** Takes the bytes of one side as they come, and returns what is whole by now. */
+export type Reader<Whole> = (chunk: Buffer) => Whole[]
+
+export type Rewrite = (sql: string) => string
+
+export function messageReader(server: ServerName, rewrite: Rewrite): Reader<Message> {
+  switch (server) {
+    case 'postgres':
+      return postgresMessages(rewrite)
+    case 'redis':
+      return redisMessages()
+    case 'gateway':
+      return gatewayMessages()
+    default:
+      return server satisfies never
+  }
+}
+
+export function answerReader(server: ServerName): Reader<Answer> {
+  switch (server) {
+    case 'postgres':
+      return postgresAnswers()
+    case 'redis':
+      return wholeAnswers(redisReplyEnd, redisLabel)
+    case 'gateway':
+      return wholeAnswers(httpAnswerEnd, httpLabel)
+    default:
+      return server satisfies never
+  }
+}
+
+/** A statement ends with its Sync or is a simple query. Parse, Bind and the like wait for it. */
+function postgresMessages(rewrite: Rewrite): Reader<Message> {
+  const frame = createFramer('postgres', 'to-server')
+  let parts: FramedMessage[] = []
+  return (chunk) => {
+    const messages: Message[] = []
+    for (const part of frame(chunk)) {
+      parts.push(part)
+      const isHandshake = ['startup', 'p', 'terminate'].includes(part.kind) || /^BEGIN\b/i.test(part.text)
+      if (!isHandshake && part.kind !== 'sync' && part.kind !== 'query') continue
+      const text = collapse(parts.find((one) => one.text !== '')?.text ?? '')
+      const bytes = Buffer.concat(parts.map((one) => rewritten(one, rewrite)))
+      messages.push({ server: 'postgres', text: collapse(rewrite(text)), bytes, isHandshake })
+      parts = []
+    }
+    return messages
+  }
+}
+
+function rewritten({ kind, text, bytes }: FramedMessage, rewrite: Rewrite): Buffer {
+  if (kind !== 'parse' && kind !== 'query') return bytes
+  const changed = rewrite(text)
+  if (changed === text) return bytes
+  const head = kind === 'parse' ? bytes.subarray(5, bytes.indexOf(0, 5) + 1) : Buffer.alloc(0)
+  const tail = kind === 'parse' ? bytes.subarray(5 + head.length + Buffer.byteLength(text) + 1) : Buffer.alloc(0)
+  return postgresMessage(kind === 'parse' ? 'P' : 'Q', Buffer.concat([head, Buffer.from(`${changed}\0`), tail]))
+}
+
+export function simpleQuery(sql: string): Buffer {
+  return postgresMessage('Q', Buffer.from(`${sql}\0`))
+}
+
+function postgresMessage(letter: string, body: Buffer): Buffer {
+  const head = Buffer.from(`${letter}\0\0\0\0`)
+  head.writeInt32BE(body.length + 4, 1)
+  return Buffer.concat([head, body])
+}
+
+/** An answer ends with ReadyForQuery. That of the start of a session has BackendKeyData in it. */
+function postgresAnswers(): Reader<Answer> {
+  const frame = createFramer('postgres', 'to-client')
+  let parts: FramedMessage[] = []
+  return (chunk) => {
+    const answers: Answer[] = []
+    for (const part of frame(chunk)) {
+      parts.push(part)
+      if (part.kind !== 'ready') continue
+      const error = parts.find(({ kind }) => kind === 'error')
+      const complete = parts.findLast(({ kind }) => kind === 'complete')
+      const label = error ? `error ${sqlStateOf(error.bytes)}` : (complete?.text ?? '')
+      answers.push({ bytes: Buffer.concat(parts.map(({ bytes }) => bytes)), label, status: part.text })
+      parts = []
+    }
+    return answers
+  }
+}
+
+/** The field C of an ErrorResponse. */
+function sqlStateOf(error: Buffer): string {
+  const at = error.indexOf('\0C', 5)
+  return error.toString('latin1', at + 2, at + 7)
+}
+
+/** The same error with another SQLSTATE. All of them have five letters. */
+export function withSqlState({ bytes, ...answer }: Answer, sqlState: string): Answer {
+  const changed = Buffer.from(bytes)
+  const at = changed.indexOf('\0C57014')
+  if (at >= 0) changed.write(sqlState, at + 2, 'latin1')
+  return { ...answer, bytes: changed, label: at >= 0 ? `error ${sqlState}` : answer.label }
+}
+
+/** The same answer as of a statement outside of a transaction. */
+export function asAutocommitted({ bytes, ...answer }: Answer): Answer {
+  const changed = Buffer.from(bytes)
+  changed.write('I', changed.length - 1, 'latin1')
+  return { ...answer, bytes: changed, status: 'I' }
+}
+
+/** The process of the server that serves this session, or null: these bytes do not begin a session. */
+export function backendPidIn({ bytes }: Answer): number | null {
+  const at = bytes.indexOf(Buffer.from('K\0\0\0\x0c', 'latin1'))
+  return at < 0 ? null : bytes.readInt32BE(at + 5)
+}
+
+/** ioredis sends these to open a connection. */
+const redisHandshake = new Set(['INFO', 'CLIENT', 'SELECT', 'HELLO', 'AUTH', 'QUIT'])
+
+function redisMessages(): Reader<Message> {
+  const frame = createFramer('redis', 'to-server')
+  return (chunk) =>
+    frame(chunk).map(({ kind, text, bytes }) => ({
+      server: 'redis',
+      text: collapse(text),
+      bytes,
+      isHandshake: redisHandshake.has(kind),
+    }))
+}
+
+function gatewayMessages(): Reader<Message> {
+  const frame = createFramer('http', 'to-server')
+  return (chunk) =>
+    frame(chunk).map(({ kind, text, bytes }) => ({
+      server: 'gateway',
+      text: `${kind} ${text.split('\n', 1)[0]}`,
+      bytes,
+      isHandshake: false,
+    }))
+}
+
+/** `endOf` returns where the first whole answer ends, or null. */
+function wholeAnswers(endOf: (bytes: Buffer) => number | null, label: (bytes: Buffer) => string): Reader<Answer> {
+  let buffered: Buffer = Buffer.alloc(0)
+  return (chunk) => {
+    buffered = Buffer.concat([buffered, chunk])
+    const answers: Answer[] = []
+    for (let end = endOf(buffered); end !== null; end = endOf(buffered)) {
+      const bytes = buffered.subarray(0, end)
+      answers.push({ bytes, label: label(bytes), status: null })
+      buffered = buffered.subarray(end)
+    }
+    return answers
+  }
+}
+
+/** Of one RESP3 reply. Texts have a length, collections a number of items, and all others are one line. */
+function redisReplyEnd(bytes: Buffer, start = 0): number | null {
+  const lineEnd = bytes.indexOf('\r\n', start)
+  if (lineEnd < 0) return null
+  const kind = String.fromCharCode(bytes[start] ?? 0)
+  const size = Number(bytes.toString('latin1', start + 1, lineEnd))
+  if ('$=!'.includes(kind)) {
+    const end = size < 0 ? lineEnd + 2 : lineEnd + 2 + size + 2
+    return end <= bytes.length ? end : null
+  }
+  let end: number | null = lineEnd + 2
+  const items = '*~>'.includes(kind) ? size : kind === '%' ? 2 * size : 0
+  for (let left = items; left > 0 && end !== null; left -= 1) end = redisReplyEnd(bytes, end)
+  return end
+}
+
+function redisLabel(bytes: Buffer): string {
+  const [head = '', body = ''] = bytes.toString('utf8').split('\r\n', 2)
+  if (head === '_' || head === '$-1') return 'nil'
+  if (head.startsWith('$')) return body
+  return head.startsWith('*') ? `${head.slice(1)} items` : head.slice(1)
+}
+
+function httpAnswerEnd(bytes: Buffer): number | null {
+  const headEnd = bytes.indexOf('\r\n\r\n')
+  if (headEnd < 0) return null
+  const length = /^content-length:\s*(\d+)/im.exec(bytes.toString('latin1', 0, headEnd))?.[1]
+  if (length === undefined) throw new Error('an answer without a Content-Length cannot be held back')
+  const end = headEnd + 4 + Number(length)
+  return end <= bytes.length ? end : null
+}
+
+/** The state of the intent or refund, or the code of the error. */
+function httpLabel(bytes: Buffer): string {
+  const text = bytes.toString('utf8')
+  const word = /"decline_code": ?"(\w+)"/.exec(text) ?? /"code": ?"(\w+)"/.exec(text) ?? /"status": ?"(\w+)"/.exec(text)
+  const isError = !text.startsWith('HTTP/1.1 2')
+  const state = isError ? word : /"status": ?"(\w+)"/.exec(text)
+  return `${text.slice(9, 12)} ${state?.[1] ?? ''}`.trimEnd()
+}
+
+function collapse(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
+}

@@ -1,0 +1,241 @@
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import type { ServerName } from './contract.ts'
+import {
+  type Answer,
+  answerReader,
+  asAutocommitted,
+  backendPidIn,
+  type Message,
+  messageReader,
+  type Rewrite,
+  simpleQuery,
+  withSqlState,
+} from './messages.ts'
+
+/** A message that waits for the scheduler. */
+export interface HeldMessage {
+  readonly message: Pick<Message, 'server' | 'text'>
+  readonly link: Link
+}
+
+export interface WireEvents {
+  /** A message arrived from the client, or a connection changed. */
+  readonly onChange: () => void
+}
+
+/** The proxy between one actor and one server. It forwards a message when the scheduler says so, and not before. */
+export class Wire {
+  readonly server: ServerName
+  readonly #target: URL
+  readonly #rewrite: Rewrite
+  readonly #events: WireEvents
+  readonly #listener: Server
+  readonly links = new Set<Link>()
+  /** Forwards everything at once, so that an actor can open its connections. */
+  isHolding = false
+
+  constructor(server: ServerName, target: string, rewrite: Rewrite, events: WireEvents) {
+    this.server = server
+    this.#target = new URL(target)
+    this.#rewrite = rewrite
+    this.#events = events
+    this.#listener = createServer({ pauseOnConnect: true }, (client) => {
+      const { hostname: host, port } = this.#target
+      const upstream = connect({ host, port: Number(port), noDelay: true })
+      const link = new Link(server, client.setNoDelay(true), upstream, this.#rewrite, () => {
+        if (link.isOver) this.links.delete(link)
+        if (this.isHolding) this.#events.onChange()
+        else pass(link)
+      })
+      this.links.add(link)
+      client.resume()
+    })
+  }
+
+  /** Resolves with the address for the actor. */
+  async open(): Promise<string> {
+    this.#listener.listen(0, '127.0.0.1')
+    await once(this.#listener, 'listening')
+    const address = this.#listener.address()
+    const url = new URL(this.#target)
+    url.hostname = '127.0.0.1'
+    url.port = String(typeof address === 'object' ? address?.port : '')
+    return this.server === 'gateway' ? url.origin : url.href
+  }
+
+  async close(): Promise<void> {
+    for (const link of this.links) link.cut()
+    this.#listener.close()
+    await once(this.#listener, 'close')
+  }
+}
+
+/** Forwards what the client has sent, one message after the other. */
+function pass(link: Link): void {
+  if (link.next === null) return
+  void link.deliver().then((answer) => {
+    link.answer(answer)
+    pass(link)
+  })
+}
+
+/** One connection. Of its messages, one at a time is with the server. */
+export class Link {
+  readonly server: ServerName
+  /** The process of PostgreSQL behind it. */
+  backendPid: number | null = null
+  isOver = false
+  /** The SQLSTATE that the client reads instead of a cancellation. */
+  renameCancellation: string | null = null
+  readonly #client: Socket
+  readonly #upstream: Socket
+  readonly #onChange: () => void
+  readonly #held: Message[] = []
+  #isAwaited = false
+  #answered: ((answer: Answer) => void) | null = null
+  #handshakes = 0
+  #isStarted = false
+  /** For the answers to what this link sent on its own. */
+  readonly #swallow: ((answer: Answer) => void)[] = []
+  #status = 'I'
+  #isAutocommitting = false
+  /** An autocommitted write that was executed. Its client reads the answer when its COMMIT is done. */
+  #uncommitted: Answer | null = null
+  #isSilent = false
+
+  constructor(server: ServerName, client: Socket, upstream: Socket, rewrite: Rewrite, onChange: () => void) {
+    this.server = server
+    this.#client = client
+    this.#upstream = upstream
+    this.#onChange = onChange
+    const read = messageReader(server, rewrite)
+    client.on('data', (chunk: Buffer) => {
+      for (const message of read(chunk)) this.#take(message)
+    })
+    const readAnswer = answerReader(server)
+    upstream.on('data', (chunk: Buffer) => {
+      // The start of a session is a conversation of its own.
+      if (this.server === 'postgres' && !this.#isStarted) this.#client.write(chunk)
+      for (const answer of readAnswer(chunk)) this.#receive(answer)
+    })
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => this.cut())
+      socket.on('close', () => this.cut())
+    }
+  }
+
+  /** The next message, if the server is free to take it. */
+  get next(): Pick<Message, 'server' | 'text'> | null {
+    if (this.#isSilent || this.#isAwaited || this.#handshakes > 0) return null
+    return this.#uncommitted ? { server: this.server, text: 'COMMIT' } : (this.#held[0] ?? null)
+  }
+
+  /** A message is with the server, and its answer has not arrived. */
+  get isAwaited(): boolean {
+    return this.#isAwaited
+  }
+
+  /** Forwards the next message. Resolves with its answer, which the client does not have yet. */
+  deliver(): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve) => {
+      this.#answered = resolve
+    })
+    this.#isAwaited = true
+    if (this.#uncommitted) this.#upstream.write(simpleQuery('COMMIT'))
+    else this.#send(this.#held.shift())
+    return answer
+  }
+
+  /** Gives the client the answer. Of an autocommitted write there is none yet: its COMMIT becomes the next message. */
+  answer(given: Answer): void {
+    if (given.status !== null) this.#status = given.status
+    if (this.#uncommitted) {
+      const write = this.#uncommitted
+      this.#uncommitted = null
+      this.#client.write(given.label === 'COMMIT' ? asAutocommitted(write).bytes : given.bytes)
+    } else if (this.#isAutocommitting) this.#afterWrite(given)
+    else this.#client.write(given.bytes)
+  }
+
+  /** Ends the connection on both sides. The client notices, unless it is dead. */
+  cut(): void {
+    if (this.isOver || this.#isSilent) return
+    this.isOver = true
+    this.#upstream.destroy()
+    this.#client.destroy()
+    this.#onChange()
+  }
+
+  /** As if the client's host had died: the server's side ends, and the client reads nothing any more. */
+  die(): void {
+    this.#isSilent = true
+    this.#upstream.destroy()
+  }
+
+  /** Ends the client's side of a dead connection. */
+  bury(): void {
+    this.#isSilent = false
+    this.cut()
+  }
+
+  #send(message: Message | undefined): void {
+    if (!message) throw new Error('there is no message to deliver')
+    this.#isAutocommitting = this.server === 'postgres' && this.#status === 'I' && isWrite(message.text)
+    if (this.#isAutocommitting) {
+      this.#upstream.write(simpleQuery('BEGIN'))
+      this.#swallow.push(() => undefined)
+    }
+    this.#upstream.write(message.bytes)
+  }
+
+  #afterWrite(given: Answer): void {
+    this.#isAutocommitting = false
+    if (!given.label.startsWith('error')) {
+      this.#uncommitted = given
+      return
+    }
+    this.#swallow.push(() => {
+      this.#status = 'I'
+    })
+    this.#upstream.write(simpleQuery('ROLLBACK'))
+    this.#client.write(asAutocommitted(given).bytes)
+  }
+
+  #take(message: Message): void {
+    if (message.isHandshake) {
+      this.#handshakes += 1
+      this.#upstream.write(message.bytes)
+      return
+    }
+    this.#held.push(message)
+    this.#onChange()
+  }
+
+  #receive(answer: Answer): void {
+    const swallow = this.#swallow.shift()
+    if (swallow) {
+      swallow(answer)
+      return
+    }
+    if (this.#handshakes > 0) {
+      const isStart = this.server === 'postgres' && !this.#isStarted
+      if (!isStart) this.#client.write(answer.bytes)
+      this.#handshakes = isStart ? 0 : this.#handshakes - 1
+      this.#isStarted = true
+      this.backendPid ??= backendPidIn(answer)
+      if (answer.status !== null) this.#status = answer.status
+      this.#onChange()
+      return
+    }
+    this.#isAwaited = false
+    const renamed = this.renameCancellation ? withSqlState(answer, this.renameCancellation) : answer
+    this.renameCancellation = null
+    this.#answered?.(renamed)
+  }
+}
+
+/** Reads need no transaction of their own: no other actor can act in the middle of one statement. */
+function isWrite(text: string): boolean {
+  return /\b(INSERT|UPDATE|DELETE|SELECT .* FOR (NO KEY )?UPDATE)\b/i.test(text)
+}
