@@ -24,6 +24,7 @@ export function canonical(shown: Shown): Shown {
   }
 }
 
-export function hashOf(shown: Shown): string {
+/** Also of what could have been done otherwise: a replay with other alternatives is another execution. */
+export function hashOf(shown: object): string {
   return createHash('sha256').update(JSON.stringify(shown)).digest('hex').slice(0, 16)
 }

@@ -41,7 +41,7 @@ export interface Scenario<World> {
   readonly prepare: (schedule: number) => Promise<World>
   /** Moves the leases of this world into the past, and deletes its locks in Redis. */
   readonly expire: (world: World) => Promise<void>
-  /** Makes Redis forget everything. */
+  /** Makes Redis lose its keys. */
   readonly flush: () => Promise<void>
   /** Returns what must not be. `endings` has what each actor returned, in words. */
   readonly judge: (world: World, endings: Execution['endings']) => Promise<readonly string[]>
@@ -55,9 +55,9 @@ export type Deviation =
   | { readonly at: number; readonly kind: 'crash'; readonly delivered: boolean }
   /** The server acts on the message, and the connection breaks before its answer. */
   | { readonly at: number; readonly kind: 'lose-answer' }
-  /** The actor sleeps past its lease and its lock; recovery runs to its end meanwhile. */
+  /** The actor's message is delayed past its lease and its lock, and recovery begins meanwhile. Its clock stands still. */
   | { readonly at: number; readonly kind: 'pause' }
-  /** Redis forgets everything. */
+  /** Redis loses its keys. */
   | { readonly at: number; readonly kind: 'flush' }
   /** The server gives up waiting for a lock on behalf of this actor: `lock_timeout`. */
   | { readonly at: number; readonly kind: 'time-out'; readonly of: string }

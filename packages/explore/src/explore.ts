@@ -1,4 +1,4 @@
-import type { Deviation, Execution, Scenario, Schedule, ServerName } from './contract.ts'
+import type { Deviation, Execution, FaultKind, Scenario, Schedule, ServerName } from './contract.ts'
 import { Control } from './control.ts'
 import { Player, type Servers } from './player.ts'
 import { runSchedule, Stuck, type Trace } from './run-schedule.ts'
@@ -16,7 +16,7 @@ export interface ExploreOptions<World> {
   readonly servers: Servers & { readonly postgres: string }
   readonly bounds: Bounds
   /** Faults that are tried; all by default. */
-  readonly faults?: readonly FaultOfBounds[]
+  readonly faults?: readonly FaultKind[]
   /** Called with each execution. `stop` ends the exploration after it. */
   readonly onExecution?: (execution: Execution, stop: () => void) => void
   readonly signal?: AbortSignal
@@ -26,9 +26,7 @@ export interface ExploreOptions<World> {
   readonly firstNumber?: number
 }
 
-export type FaultOfBounds = Exclude<Deviation['kind'], 'switch' | 'victim'>
-
-const allFaults: readonly FaultOfBounds[] = ['crash', 'lose-answer', 'pause', 'flush', 'time-out']
+const allFaults: readonly FaultKind[] = ['crash', 'lose-answer', 'pause', 'flush', 'time-out']
 
 export interface Explored {
   readonly schedules: number
@@ -42,7 +40,7 @@ export interface Explored {
   readonly nextNumber: number
 }
 
-/** Each hundredth schedule runs twice. A difference means that the engine does not control all that matters. */
+/** The first schedule and each hundredth after it run twice. A difference means that the engine does not control all that matters. */
 const replayEvery = 100
 
 /**
@@ -107,7 +105,7 @@ class Explorer<World> {
       if (schedules >= limit || this.#options.signal?.aborted) isStopped = true
       const schedule = waiting[at]
       if (isStopped || !schedule) break
-      const trace = await this.#certain(schedule, schedules % replayEvery === replayEvery - 1, uncertain)
+      const trace = await this.#certain(schedule, schedules % replayEvery === 0, uncertain)
       schedules += 1
       if (!trace) continue
       if (trace.violations.length > 0) {
@@ -158,8 +156,8 @@ class Explorer<World> {
     if (known && !known.isWorn) return known
     if (known) await known.close()
     const { scenario, servers } = this.#options
-    const actor = [...scenario.actors, ...scenario.afterwards, ...(scenario.recovery ? [scenario.recovery] : [])]
-    const found = actor.find((one) => one.name === name)
+    const actors = [...scenario.actors, ...scenario.afterwards, ...(scenario.recovery ? [scenario.recovery] : [])]
+    const found = actors.find((one) => one.name === name)
     if (!found) throw new Error(`no actor is named ${name}`)
     const player = new Player(found, servers)
     await player.open()
@@ -176,38 +174,44 @@ function difference(one: Trace, other: Trace): string {
 }
 
 /** The schedules that deviate from this one once more, after its last deviation. */
-export function alternatives(trace: Trace, bounds: Bounds, faults: readonly FaultOfBounds[]): Schedule[] {
+export function alternatives(trace: Trace, bounds: Bounds, faults: readonly FaultKind[]): Schedule[] {
   const { first, deviations } = trace.schedule
   const hasFault = deviations.some(({ kind }) => kind !== 'switch' && kind !== 'victim')
   const used = preemptionsIn(trace)
   const most = hasFault ? (bounds.preemptionsWithFault ?? 0) : bounds.preemptions
-  const last = deviations.at(-1)
+  const mayFail = !hasFault && bounds.preemptionsWithFault !== null && used <= bounds.preemptionsWithFault
   const found: Deviation[] = []
-  for (const { at, running, chosen, enabled, blocked, server } of trace.choices) {
-    if (last !== undefined && (at < last.at || (at === last.at && last.kind !== 'switch'))) continue
-    const isNew = last === undefined || at > last.at
+  for (const [nth, { at, taken, running, chosen, enabled, blocked, server }] of trace.choices.entries()) {
+    const isSwitched = isSwitch(deviations[taken], at)
+    if (taken + (isSwitched ? 1 : 0) < deviations.length) continue
     for (const to of enabled) {
-      if (!isNew || to === chosen || at === 0) continue
+      // Which actor begins is the schedule's `first`.
+      if (isSwitched || to === chosen || nth === 0) continue
       if (running === null || used < most) found.push({ at, kind: 'switch', to })
     }
-    if (hasFault || bounds.preemptionsWithFault === null || used > bounds.preemptionsWithFault) continue
-    for (const kind of faults) found.push(...faultsAt(kind, { at, blocked, server }))
+    if (mayFail) for (const kind of faults) found.push(...faultsAt(kind, { at, blocked, server }))
   }
-  for (const { at, victims, chosen } of trace.deadlocks) {
-    if (last !== undefined && at <= last.at) continue
-    for (const of of victims) if (of !== chosen) found.push({ at, kind: 'victim', of })
+  for (const { at, taken, victims, chosen } of trace.deadlocks) {
+    if (taken < deviations.length) continue
+    for (const of of victims) {
+      if (of !== chosen) found.push({ at, kind: 'victim', of })
+      if (mayFail && faults.includes('time-out')) found.push({ at, kind: 'time-out', of })
+    }
   }
   return found.map((deviation) => ({ first, deviations: [...deviations, deviation] }))
 }
 
 function preemptionsIn({ schedule, choices }: Trace): number {
-  const switches = schedule.deviations.filter(({ kind }) => kind === 'switch')
-  return switches.filter(({ at }) => choices.some((choice) => choice.at === at && choice.running !== null)).length
+  return choices.filter(({ at, taken, running }) => running !== null && isSwitch(schedule.deviations[taken], at)).length
+}
+
+function isSwitch(deviation: Deviation | undefined, at: number): boolean {
+  return deviation?.kind === 'switch' && deviation.at === at
 }
 
 /** A server does not wait for a lock, nor lose an answer, at a step of the clock. */
 function faultsAt(
-  kind: FaultOfBounds,
+  kind: FaultKind,
   { at, blocked, server }: { at: number; blocked: readonly string[]; server: ServerName | 'clock' },
 ): Deviation[] {
   switch (kind) {

@@ -57,7 +57,7 @@ function postgresMessages(rewrite: Rewrite): Reader<Message> {
     const messages: Message[] = []
     for (const part of frame(chunk)) {
       parts.push(part)
-      const isHandshake = ['startup', 'p', 'terminate'].includes(part.kind) || /^BEGIN\b/i.test(part.text)
+      const isHandshake = ['startup', 'p', 'terminate'].includes(part.kind) || /^BEGIN\b[^;]*;?\s*$/i.test(part.text)
       if (!isHandshake && part.kind !== 'sync' && part.kind !== 'query') continue
       const text = collapse(parts.find((one) => one.text !== '')?.text ?? '')
       const bytes = Buffer.concat(parts.map((one) => rewritten(one, rewrite)))

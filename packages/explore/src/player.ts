@@ -54,6 +54,8 @@ export class Player<World> {
   }
 
   async close(): Promise<void> {
+    // It may wait for ever for the answer to a message that is held.
+    if (!this.isOver) this.die()
     for (const link of this.#links()) if (this.isDead) link.bury()
     // A dead actor may wait for ever for what it sent.
     if (!this.isDead) await this.#open?.close()
@@ -62,9 +64,12 @@ export class Player<World> {
 
   /** Begins one schedule. `step` returns the number of the current step, which is the actor's time. */
   start(schedule: number, world: World, step: () => number): void {
+    // Recovery can run twice in one schedule. Its ids must not repeat.
+    if (schedule !== this.#schedule) {
+      this.#ids = 0
+      this.#random = seedOf(this.actor.name)
+    }
     this.#schedule = schedule
-    this.#ids = 0
-    this.#random = 1
     this.#step = step
     this.ending = null
     const end = (words: string) => {
@@ -91,7 +96,7 @@ export class Player<World> {
     return this.isDead || this.ending !== null
   }
 
-  /** Its connections on which a message is with PostgreSQL. */
+  /** Its connections on which a message is with a server. */
   get awaited(): Link[] {
     return this.#links().filter((link) => link.isAwaited)
   }
@@ -147,9 +152,14 @@ export class Player<World> {
     const [first = 0, second = 0] = Buffer.from(this.actor.name)
     const actor = `7${(first % 16).toString(16)}${(second % 256).toString(16).padStart(2, '0')}`
     const count = (this.#ids++).toString(16).padStart(12, '0')
-    const name = Buffer.from(this.actor.name).reduce((sum, byte) => (sum * 31 + byte) % 0xfff, 7)
+    const name = seedOf(this.actor.name)
     return `${time.slice(0, 8)}-${time.slice(8)}-${actor}-8${name.toString(16).padStart(3, '0')}-${count}`
   }
+}
+
+/** Each actor has other ids and random numbers than the others, and the same ones in every schedule. */
+function seedOf(name: string): number {
+  return Buffer.from(name).reduce((sum, byte) => (sum * 31 + byte) % 0xfff, 7)
 }
 
 export function isPause(next: HeldMessage | Pause): next is Pause {

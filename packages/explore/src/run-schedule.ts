@@ -12,6 +12,8 @@ export class Stuck extends Error {}
 /** The alternatives of the scheduler at one step. */
 export interface Choice {
   readonly at: number
+  /** Deviations before this choice. Several choices can have one step, because some deviations take none. */
+  readonly taken: number
   /** Null: the last one could not continue, so that going on with another actor preempts none. */
   readonly running: string | null
   readonly chosen: string
@@ -23,6 +25,7 @@ export interface Choice {
 
 export interface Deadlock {
   readonly at: number
+  readonly taken: number
   readonly victims: readonly string[]
   readonly chosen: string
 }
@@ -39,7 +42,7 @@ export interface Stage<World> {
   readonly player: (name: string) => Promise<Player<World>>
 }
 
-/** No answer of a server and no actor takes a hundredth of it. */
+/** A hundred times longer than any answer or actor takes. */
 const boundMs = 10_000
 /** An answer that is not there by then may never come: its backend is asked whether it waits for a lock. */
 const usualAnswerMs = 3
@@ -127,15 +130,16 @@ class Run<World> {
     const steps = this.#steps.map((step, n) => ({ n, ...step }))
     const shown = canonical({ actors, steps, endings: this.endings(), violations })
     const [choices, deadlocks] = [this.#choices, this.#deadlocks]
-    return { ...shown, schedule: this.#schedule, hash: hashOf(shown), choices, deadlocks }
+    return { ...shown, schedule: this.#schedule, hash: hashOf({ ...shown, choices, deadlocks }), choices, deadlocks }
   }
 
   /** One step. Returns the player that is to continue. */
   async #goOn(running: Player<World> | undefined, enabled: readonly Player<World>[]): Promise<Player<World>> {
+    const taken = this.#taken
     const isRunning = running !== undefined && enabled.includes(running)
     const to = this.#takeDeviation('switch')?.to
     const chosen = to === undefined ? (isRunning ? running : this.#after(running, enabled)) : this.#named(to, enabled)
-    if (this.#hasChoices) this.#choices.push(this.#choice(running, chosen, enabled))
+    if (this.#hasChoices) this.#choices.push(this.#choice(taken, running, chosen, enabled))
     const timeOut = this.#takeDeviation('time-out')
     if (timeOut) {
       await this.#cancel(this.#named(timeOut.of, this.#players), '55P03')
@@ -146,11 +150,22 @@ class Run<World> {
     return chosen
   }
 
-  #choice(running: Player<World> | undefined, chosen: Player<World>, enabled: readonly Player<World>[]): Choice {
-    const at = this.#steps.length
+  /** The deviations that were made so far. */
+  get #taken(): number {
+    return this.#schedule.deviations.length - this.#left.length
+  }
+
+  #choice(
+    taken: number,
+    running: Player<World> | undefined,
+    chosen: Player<World>,
+    enabled: readonly Player<World>[],
+  ): Choice {
+    const isFirst = this.#choices.length === 0
     return {
-      at,
-      running: at > 0 && running && enabled.includes(running) ? running.actor.name : null,
+      at: this.#steps.length,
+      taken,
+      running: !isFirst && running && enabled.includes(running) ? running.actor.name : null,
       chosen: chosen.actor.name,
       enabled: enabled.map(({ actor }) => actor.name),
       blocked: this.#waiting.map(({ player }) => player.actor.name),
@@ -182,6 +197,7 @@ class Run<World> {
     const { scenario } = this.#stage
     await scenario.expire(this.#world)
     this.#sleepers.add(player)
+    player.isWorn = true
     return scenario.recovery ? this.add(scenario.recovery.name) : player
   }
 
@@ -263,7 +279,7 @@ class Run<World> {
     await this.#stage.control.terminate(pids)
   }
 
-  /** Those who waited for a lock that is free now have their answers, or wait for another one. */
+  /** Collects the answers of waiters whose lock is free now. Some wait for another lock then. */
   async #releaseWaiting(): Promise<void> {
     for (const waiting of [...this.#waiting]) {
       const arrived = await this.#arrival(waiting.link, waiting.answer)
@@ -275,10 +291,13 @@ class Run<World> {
   }
 
   async #breakDeadlock(): Promise<void> {
-    const at = this.#steps.length
+    const [at, taken] = [this.#steps.length, this.#taken]
     const victims = this.#waiting.map(({ player }) => player.actor.name)
+    if (victims.length < 2) throw new Stuck(`${victims} waits for a lock that no other actor will release`)
+    const timeOut = this.#takeDeviation('time-out')
+    if (timeOut) return this.#cancel(this.#named(timeOut.of, this.#players), '55P03')
     const chosen = this.#takeDeviation('victim')?.of ?? victims.at(-1) ?? ''
-    this.#deadlocks.push({ at, victims, chosen })
+    this.#deadlocks.push({ at, taken, victims, chosen })
     await this.#cancel(this.#named(chosen, this.#players), '40P01')
   }
 

@@ -195,9 +195,9 @@ export class Link {
       this.#uncommitted = given
       return
     }
-    this.#swallow.push(() => {
-      this.#status = 'I'
-    })
+    // PostgreSQL reads ROLLBACK before all that follows.
+    this.#status = 'I'
+    this.#swallow.push(() => undefined)
     this.#upstream.write(simpleQuery('ROLLBACK'))
     this.#client.write(asAutocommitted(given).bytes)
   }
@@ -237,5 +237,5 @@ export class Link {
 
 /** Reads need no transaction of their own: no other actor can act in the middle of one statement. */
 function isWrite(text: string): boolean {
-  return /\b(INSERT|UPDATE|DELETE|SELECT .* FOR (NO KEY )?UPDATE)\b/i.test(text)
+  return /\b(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|CALL|FOR (KEY )?SHARE)\b/i.test(text)
 }

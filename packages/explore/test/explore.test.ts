@@ -179,6 +179,48 @@ describe('the schedules', () => {
     expect(two).toBe(one + 2 * (n - 1) * (m - 1))
   })
 
+  it.each([
+    ['flush', 1],
+    ['pause', 1],
+    ['crash', 2],
+  ] as const)('with one %s have it at each step', async (fault, variants) => {
+    const [n, m] = [2, 3]
+    const scenario = scenarioOf([reading(n), reading(m)], nothing)
+    const explored = await explore({
+      scenario,
+      servers: { postgres: database.url },
+      bounds: { preemptions: 0, preemptionsWithFault: 0 },
+      faults: [fault],
+      firstNumber: nextNumber,
+    })
+    nextNumber = explored.nextNumber
+    expect(explored.uncertain).toEqual([])
+    expect(explored.schedules).toBe(2 + variants * 2 * (n + m))
+  })
+
+  it('with a time-out go on with the actor that waited, before the holder does anything', async () => {
+    const update: Run = (client, world) =>
+      inTransaction(client, async () => {
+        await setBalance(client, world, 'ann', 1)
+        await client.query('SELECT 1')
+      })
+    const orders = new Set<string>()
+    const explored = await explore({
+      scenario: scenarioOf([update, update], nothing),
+      servers: { postgres: database.url },
+      bounds: { preemptions: 2, preemptionsWithFault: 2 },
+      faults: ['time-out'],
+      firstNumber: nextNumber,
+      onExecution: ({ schedule, steps }) => {
+        const timeOut = schedule.deviations.find(({ kind }) => kind === 'time-out')
+        if (timeOut) orders.add(steps[timeOut.at]?.actor === Reflect.get(timeOut, 'of') ? 'waiter' : 'holder')
+      },
+    })
+    nextNumber = explored.nextNumber
+    expect(explored.uncertain).toEqual([])
+    expect([...orders].sort()).toEqual(['holder', 'waiter'])
+  })
+
   it('of a deadlock include each victim', async () => {
     const transfer =
       (from: string, to: string): Run =>

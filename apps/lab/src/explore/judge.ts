@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import type { Evidence, LedgerEntry } from '../auditor/evidence.ts'
 import { followLedger, type LedgerFollower } from '../auditor/follow-ledger.ts'
@@ -18,7 +19,7 @@ export class Judge {
 
   constructor(databaseUrl: string, gatewayUrl: string) {
     const options = '-c search_path=one_account,public'
-    this.#books = new pg.Pool({ connectionString: databaseUrl, max: 1, options })
+    this.#books = new pg.Pool({ connectionString: databaseUrl, max: 1, options, Client: PreparingClient })
     this.#ledger = followLedger(gatewayUrl)
   }
 
@@ -66,6 +67,16 @@ export class Judge {
     return rows.map(
       ({ payment, generation, owners }) => `I11: ${payment}: ${owners} acted under generation ${generation}`,
     )
+  }
+}
+
+/** Prepares each SELECT once. PostgreSQL would otherwise plan the auditor's statements anew for each schedule. */
+class PreparingClient extends pg.Client {
+  override query(statement: unknown, ...rest: unknown[]): never {
+    const isSelect = typeof statement === 'string' && /^\s*SELECT/.test(statement) && rest.length <= 1
+    const name = isSelect ? createHash('sha256').update(statement).digest('hex').slice(0, 16) : ''
+    const query = super.query as (...given: unknown[]) => never
+    return query.call(this, isSelect ? { text: statement, name } : statement, ...rest)
   }
 }
 

@@ -58,7 +58,7 @@ export async function openReplica(
     deadlineMs: foreverMs,
     maxConnections: 2,
   })
-  const lock = createRedisLock({ client: redis, commandBudgetMs: foreverMs / 4 })
+  const lock = createRedisLock({ client: redis, commandBudgetMs: foreverMs / 4, random: clock.random })
   await warmUp(lock)
   const faults: unknown[] = []
   const real = composeLayers({

@@ -3,7 +3,7 @@ import {
   type Execution,
   type Explored,
   explore,
-  type FaultOfBounds,
+  type FaultKind,
   replay,
   type Schedule,
 } from '@seatbelt/explore'
@@ -18,7 +18,7 @@ export interface Item {
   readonly off: readonly LayerName[]
   readonly mutant?: MutantName
   readonly bounds: Bounds
-  readonly faults?: readonly FaultOfBounds[]
+  readonly faults?: readonly FaultKind[]
   readonly limit?: number
   /** Ends with the first violation. */
   readonly stopsAtFirst?: boolean

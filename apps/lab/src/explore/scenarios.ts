@@ -1,5 +1,5 @@
 import { createBookingOperations, expireHolds } from '@seatbelt/booking'
-import type { Actor, Scenario } from '@seatbelt/explore'
+import type { Actor, Execution, Scenario } from '@seatbelt/explore'
 import { createPaymentOperations, recoverPayment } from '@seatbelt/payments'
 import type { Guarded } from '@seatbelt/safety'
 import type { Redis } from 'ioredis'
@@ -22,16 +22,31 @@ export interface Surroundings {
 
 export type ScenarioName = keyof typeof scenarios
 
-/** Two or three programs that are known to meet, and what may never come of it. */
+/** Two or three requests that meet, and the requests that follow them. */
 export const scenarios = {
   'same key twice': (parts: Surroundings) =>
     paymentScenario(parts, 'same key twice', { a: pay('key-1'), b: pay('key-1') }, { retry: pay('key-1') }),
   'two keys': (parts: Surroundings) =>
-    paymentScenario(parts, 'two keys', { a: pay('key-1'), b: pay('key-2') }, { retry: pay('key-1') }),
+    paymentScenario(
+      parts,
+      'two keys',
+      { a: pay('key-1'), b: pay('key-2') },
+      { retryA: pay('key-1'), retryB: pay('key-2') },
+    ),
   'pay against cancel': (parts: Surroundings) =>
-    paymentScenario(parts, 'pay against cancel', { a: pay('key-1'), b: cancel('key-2') }, { retry: pay('key-1') }),
+    paymentScenario(
+      parts,
+      'pay against cancel',
+      { a: pay('key-1'), b: cancel('key-2') },
+      { retryA: pay('key-1'), retryB: cancel('key-2') },
+    ),
   'overlapping holds': (parts: Surroundings) =>
-    seatScenario(parts, 'overlapping holds', { a: hold('key-1', 'customer-1'), b: hold('key-2', 'customer-2') }, {}),
+    seatScenario(
+      parts,
+      'overlapping holds',
+      { a: hold('key-1', 'customer-1'), b: hold('key-2', 'customer-2') },
+      { retryA: hold('key-1', 'customer-1'), retryB: hold('key-2', 'customer-2') },
+    ),
   'checkout against expiry': (parts: Surroundings) =>
     seatScenario(
       parts,
@@ -75,8 +90,18 @@ function common(parts: Surroundings, name: string, works: Works, retries: Works)
     afterwards: Object.entries(retries).map(actorOf),
     expire: (world: World) => expireLeases(parts, world),
     flush: async () => void (await parts.redis.flushdb()),
-    judge: (world: World) => parts.judge.judge(world),
+    judge: async (world: World, endings: Execution['endings']) => [
+      ...(await parts.judge.judge(world)),
+      ...Object.entries(endings).flatMap(([actor, words]) => unexpectedFailure(actor, words)),
+    ],
   }
+}
+
+/** A request may fail where a server was taken from it. Any other failure is a fault of the code. */
+function unexpectedFailure(actor: string, words: string | null): string[] {
+  const isExpected =
+    words === null || !words.startsWith('failed:') || /database|commit|connection|key is taken/i.test(words)
+  return isExpected ? [] : [`${actor} ${words}`]
 }
 
 function replicaActor({ off, mutate }: Surroundings, name: string, work: Work): Actor<World> {
@@ -185,7 +210,7 @@ function recorded(
   return brief(result)
 }
 
-/** As time would. A row that a transaction has locked is not taken over by anybody, so it may keep its lease. */
+/** Ends leases as time would. A row that a transaction has locked cannot be taken over, so it keeps its lease. */
 async function expireLeases({ admin, redis }: Surroundings, { accountId }: World): Promise<void> {
   await admin.query({
     name: 'expire-leases',
