@@ -55,7 +55,7 @@ export type Deviation =
   | { readonly at: number; readonly kind: 'crash'; readonly delivered: boolean }
   /** The server acts on the message, and the connection breaks before its answer. */
   | { readonly at: number; readonly kind: 'lose-answer' }
-  /** The actor's message is delayed past its lease and its lock, and recovery begins meanwhile. Its clock stands still. */
+  /** The actor's message is delayed past its lease and lock, and recovery begins meanwhile. Its clock stands still. */
   | { readonly at: number; readonly kind: 'pause' }
   /** Redis loses its keys. */
   | { readonly at: number; readonly kind: 'flush' }

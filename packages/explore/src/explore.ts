@@ -40,7 +40,7 @@ export interface Explored {
   readonly nextNumber: number
 }
 
-/** The first schedule and each hundredth after it run twice. A difference means that the engine does not control all that matters. */
+/** The first schedule and each hundredth after it run twice. A difference means that the engine lacks control. */
 const replayEvery = 100
 
 /**
@@ -185,7 +185,7 @@ export function alternatives(trace: Trace, bounds: Bounds, faults: readonly Faul
     const isSwitched = isSwitch(deviations[taken], at)
     if (taken + (isSwitched ? 1 : 0) < deviations.length) continue
     for (const to of enabled) {
-      // Which actor begins is the schedule's `first`.
+      // The schedule's `first` says which actor begins.
       if (isSwitched || to === chosen || nth === 0) continue
       if (running === null || used < most) found.push({ at, kind: 'switch', to })
     }

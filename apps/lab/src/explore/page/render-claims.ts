@@ -63,8 +63,13 @@ function describeWith({ schedulesWith, violationsWith }: MeasuredClaim): string 
 export function describeBroken({ steps, violations }: Execution): string {
   const second = stepsToSecondCharge(steps)
   if (second !== null) return `charged twice after ${second} steps`
-  return `${violations[0] ?? 'no violation'} (${steps.length} steps)`
+  const [what = 'no violation'] = violations
+  const short = what.length > longestInCell ? `${what.slice(0, longestInCell)} …` : what
+  return `${short} (${steps.length} steps)`
 }
+
+/** The opened row has the whole text. */
+const longestInCell = 80
 
 /** The page's script draws the diagram when a reader opens what the figure is in. */
 export function renderFigure(title: string, execution: Execution | null, data: PageData): string {
