@@ -163,6 +163,15 @@ const races: readonly Race[] = [
     withoutGuard: 'answered 200: order paid, payment succeeded, charge',
   },
   {
+    guard: 'payment-generation, when a void is claimed',
+    isRead: (text) => text.includes('payments.*, orders.purpose'),
+    prepare: authorized,
+    operate: async (raced, paymentId) => brief(await raced.void(paymentId)),
+    change: `UPDATE payments SET state = 'capturing', goal = 'capture', generation = generation + 1`,
+    result: 'refused payment-in-progress: order processing, payment capturing',
+    withoutGuard: 'answered 200: order pending, payment voided',
+  },
+  {
     guard: 'payment-refundable, when a refund is opened',
     isRead: (text) => text.includes('refunds_at_gateway'),
     prepare: paid,
