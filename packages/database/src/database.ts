@@ -55,21 +55,29 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { prepared = true, runtime = processRuntime } = options
   const pool = createPool(options)
   const parts = { pool, prepared, runtime }
-  const client = new PrismaClient({
-    adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => (prepared && statementName(sql)) || '' }),
-    errorFormat: 'minimal',
-  })
+  // Made when it is needed first: it costs as much as a payment, and transactions go without it.
+  let prisma: PrismaClient | null = null
+  const client = () => (prisma ??= createPrisma(pool, prepared))
   return {
-    client,
-    statement: (work) => statement(client, work),
+    get client() {
+      return client()
+    },
+    statement: (work) => statement(client(), work),
     query: (statement) => query(parts, statement),
     transaction: (work) => transaction(parts, work),
     isReady: () => isReady(pool),
     close: async () => {
-      await client.$disconnect()
+      await prisma?.$disconnect()
       await pool.end()
     },
   }
+}
+
+function createPrisma(pool: pg.Pool, prepared: boolean): PrismaClient {
+  return new PrismaClient({
+    adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => (prepared && statementName(sql)) || '' }),
+    errorFormat: 'minimal',
+  })
 }
 
 async function statement<T>(client: PrismaClient, work: (client: PrismaClient) => Promise<T>): Promise<T> {
