@@ -9,11 +9,13 @@ export interface Actor<World> {
   readonly name: string
   /** Connects by these addresses alone. `clock` must be its only source of time, timers, ids and randomness. */
   readonly open: (urls: Urls, clock: ActorClock) => Promise<OpenActor<World>>
+  /** Servers to which it connects anew by itself. An actor that lost another connection is replaced. */
+  readonly reconnects?: readonly ServerName[]
   /** Returns what is sent in the place of a statement: for layers that are conditions in statements. */
   readonly rewrite?: (sql: string) => string
 }
 
-/** It runs many schedules, one at a time. After a fault it is thrown away, and a new one is opened. */
+/** It runs many schedules, one at a time. After a crash it is thrown away, and a new one is opened. */
 export interface OpenActor<World> {
   readonly run: (world: World) => Promise<unknown>
   readonly close: () => Promise<void>

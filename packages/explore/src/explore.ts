@@ -1,7 +1,8 @@
-import type { Deviation, Execution, FaultKind, Scenario, Schedule, ServerName } from './contract.ts'
-import { Control } from './control.ts'
+import type { Execution, FaultKind, Scenario, Schedule } from './contract.ts'
+import { Control, Stuck } from './control.ts'
 import { Player, type Servers } from './player.ts'
-import { runSchedule, Stuck, type Trace } from './run-schedule.ts'
+import { randomDecisions } from './random-schedule.ts'
+import { type Decide, isFault, runSchedule, scripted, type Trace } from './run-schedule.ts'
 
 /** How far schedules deviate from running one actor after the other. */
 export interface Bounds {
@@ -15,6 +16,8 @@ export interface ExploreOptions<World> {
   readonly scenario: Scenario<World>
   readonly servers: Servers & { readonly postgres: string }
   readonly bounds: Bounds
+  /** Further schedules at random, after those within the bounds. The nth has the seed `firstSeed + n`. */
+  readonly random?: RandomPart
   /** Faults that are tried; all by default. */
   readonly faults?: readonly FaultKind[]
   /** Called with each execution. `stop` ends the exploration after it. */
@@ -26,21 +29,33 @@ export interface ExploreOptions<World> {
   readonly firstNumber?: number
 }
 
+export interface RandomPart {
+  readonly firstSeed: number
+  readonly schedules: number
+  /** How often an actor falls behind all others in each. */
+  readonly changes: number
+}
+
 const allFaults: readonly FaultKind[] = ['crash', 'lose-answer', 'pause', 'flush', 'time-out']
 
 export interface Explored {
   readonly schedules: number
-  /** Whether each schedule within the bounds was run. */
+  /** Whether each schedule within the bounds was run, and each random one. */
   readonly isComplete: boolean
   readonly violating: number
   /** Of the violating executions, the one with the fewest deviations. */
   readonly shortest: Execution | null
-  /** Schedules that ran differently the second time, or that got stuck. None of their results counts. */
-  readonly uncertain: readonly { readonly schedule: Schedule; readonly why: string }[]
+  readonly uncertain: readonly Uncertain[]
   readonly nextNumber: number
 }
 
-/** The first schedule and each hundredth after it run twice. A difference means that the engine lacks control. */
+/** A schedule that ran differently the second time, or got stuck. Its result does not count. */
+export interface Uncertain {
+  readonly schedule: Schedule
+  readonly why: string
+}
+
+/** Each hundredth schedule runs twice, and so does the first violation. A difference means a lack of control. */
 const replayEvery = 100
 
 /**
@@ -65,7 +80,7 @@ export async function replay<World>(
 ): Promise<Execution> {
   const explorer = await Explorer.open({ ...options, bounds: { preemptions: 0, preemptionsWithFault: null } })
   try {
-    return await explorer.run(schedule)
+    return await explorer.run(schedule.first, scripted(schedule.deviations))
   } finally {
     await explorer.close()
   }
@@ -75,6 +90,11 @@ class Explorer<World> {
   readonly #options: ExploreOptions<World>
   readonly #control: Control
   readonly #players = new Map<string, Player<World>>()
+  readonly #uncertain: Uncertain[] = []
+  #schedules = 0
+  #violating = 0
+  #shortest: Execution | null = null
+  #isStopped = false
   #number: number
 
   private constructor(options: ExploreOptions<World>, control: Control) {
@@ -95,56 +115,68 @@ class Explorer<World> {
   }
 
   async explore(): Promise<Explored> {
-    const { scenario, bounds, faults = allFaults, limit = Number.POSITIVE_INFINITY } = this.#options
-    const uncertain: Explored['uncertain'][number][] = []
-    let [schedules, violating] = [0, 0]
-    let shortest: Execution | null = null
-    let isStopped = false
-    const waiting: Schedule[] = scenario.actors.map(({ name }) => ({ first: name, deviations: [] }))
-    for (let at = 0; at < waiting.length && !isStopped; at += 1) {
-      if (schedules >= limit || this.#options.signal?.aborted) isStopped = true
-      const schedule = waiting[at]
-      if (isStopped || !schedule) break
-      const trace = await this.#certain(schedule, schedules % replayEvery === 0, uncertain)
-      schedules += 1
+    const { scenario, bounds, faults = allFaults, random } = this.#options
+    const actors = [...scenario.actors, ...(scenario.recovery ? [scenario.recovery] : [])].map(({ name }) => name)
+    const schedules: Schedule[] = scenario.actors.map(({ name }) => ({ first: name, deviations: [] }))
+    let steps = 1
+    // It grows while it is walked.
+    for (const { first, deviations } of schedules) {
+      if (this.#mustStop()) break
+      const trace = await this.#count(first, () => scripted(deviations))
       if (!trace) continue
-      if (trace.violations.length > 0) {
-        violating += 1
-        shortest ??= trace
-      }
-      this.#options.onExecution?.(trace, () => {
-        isStopped = true
-      })
-      waiting.push(...alternatives(trace, bounds, faults))
+      steps = Math.max(steps, trace.points.at(-1)?.at ?? 0)
+      schedules.push(...alternatives(trace, bounds, faults))
     }
-    const isComplete = !isStopped && uncertain.length === 0
-    return { schedules, isComplete, violating, shortest, uncertain, nextNumber: this.#number }
+    for (let nth = 0; random && nth < random.schedules && !this.#mustStop(); nth += 1) {
+      const decisions = () =>
+        randomDecisions(random.firstSeed + nth, { actors, steps, faults, changes: random.changes })
+      await this.#count(decisions().first, () => decisions().decide)
+    }
+    return {
+      schedules: this.#schedules,
+      isComplete: !this.#isStopped && this.#uncertain.length === 0,
+      violating: this.#violating,
+      shortest: this.#shortest,
+      uncertain: this.#uncertain,
+      nextNumber: this.#number,
+    }
+  }
+
+  #mustStop(): boolean {
+    const { limit = Number.POSITIVE_INFINITY, signal } = this.#options
+    if (this.#schedules >= limit || signal?.aborted) this.#isStopped = true
+    return this.#isStopped
   }
 
   /** Null: it got stuck, or its replay differed. */
-  async #certain(
-    schedule: Schedule,
-    isReplayed: boolean,
-    uncertain: Explored['uncertain'][number][],
-  ): Promise<Trace | null> {
+  async #count(first: string, decide: () => Decide): Promise<Trace | null> {
+    const isReplayed = this.#schedules % replayEvery === 0
+    this.#schedules += 1
+    let schedule: Schedule = { first, deviations: [] }
     try {
-      const trace = await this.run(schedule)
-      if (!isReplayed) return trace
-      const again = await this.run(schedule)
-      if (again.hash === trace.hash) return trace
-      uncertain.push({ schedule, why: `its replay differed: ${difference(trace, again)}` })
+      const trace = await this.run(first, decide())
+      schedule = trace.schedule
+      const isFinding = trace.violations.length > 0 && this.#shortest === null
+      const again = isReplayed || isFinding ? await this.run(first, scripted(schedule.deviations)) : trace
+      if (again.hash !== trace.hash) throw new Stuck(`its replay differed: ${difference(trace, again)}`)
+      if (trace.violations.length > 0) this.#violating += 1
+      if (isFinding) this.#shortest = trace
+      this.#options.onExecution?.(trace, () => {
+        this.#isStopped = true
+      })
+      return trace
     } catch (fault) {
       if (!(fault instanceof Stuck)) throw fault
-      uncertain.push({ schedule, why: fault.message })
+      this.#uncertain.push({ schedule, why: fault.message })
+      return null
     }
-    return null
   }
 
-  async run(schedule: Schedule): Promise<Trace> {
+  async run(first: string, decide: Decide): Promise<Trace> {
     const { scenario } = this.#options
     const stage = { scenario, control: this.#control, player: (name: string) => this.#player(name) }
     try {
-      return await runSchedule(stage, schedule, this.#number++)
+      return await runSchedule(stage, first, decide, this.#number++)
     } catch (fault) {
       for (const player of this.#players.values()) player.isWorn = true
       throw fault
@@ -174,56 +206,20 @@ function difference(one: Trace, other: Trace): string {
 }
 
 /** The schedules that deviate from this one once more, after its last deviation. */
-export function alternatives(trace: Trace, bounds: Bounds, faults: readonly FaultKind[]): Schedule[] {
-  const { first, deviations } = trace.schedule
-  const hasFault = deviations.some(({ kind }) => kind !== 'switch' && kind !== 'victim')
-  const used = preemptionsIn(trace)
-  const most = hasFault ? (bounds.preemptionsWithFault ?? 0) : bounds.preemptions
-  const mayFail = !hasFault && bounds.preemptionsWithFault !== null && used <= bounds.preemptionsWithFault
-  const found: Deviation[] = []
-  for (const [nth, { at, taken, running, chosen, enabled, blocked, server }] of trace.choices.entries()) {
-    const isSwitched = isSwitch(deviations[taken], at)
-    if (taken + (isSwitched ? 1 : 0) < deviations.length) continue
-    for (const to of enabled) {
-      // The schedule's `first` says which actor begins.
-      if (isSwitched || to === chosen || nth === 0) continue
-      if (running === null || used < most) found.push({ at, kind: 'switch', to })
-    }
-    if (mayFail) for (const kind of faults) found.push(...faultsAt(kind, { at, blocked, server }))
-  }
-  for (const { at, taken, victims, chosen } of trace.deadlocks) {
-    if (taken < deviations.length) continue
-    for (const of of victims) {
-      if (of !== chosen) found.push({ at, kind: 'victim', of })
-      if (mayFail && faults.includes('time-out')) found.push({ at, kind: 'time-out', of })
-    }
-  }
-  return found.map((deviation) => ({ first, deviations: [...deviations, deviation] }))
-}
-
-function preemptionsIn({ schedule, choices }: Trace): number {
-  return choices.filter(({ at, taken, running }) => running !== null && isSwitch(schedule.deviations[taken], at)).length
-}
-
-function isSwitch(deviation: Deviation | undefined, at: number): boolean {
-  return deviation?.kind === 'switch' && deviation.at === at
-}
-
-/** A server does not wait for a lock, nor lose an answer, at a step of the clock. */
-function faultsAt(
-  kind: FaultKind,
-  { at, blocked, server }: { at: number; blocked: readonly string[]; server: ServerName | 'clock' },
-): Deviation[] {
-  switch (kind) {
-    case 'crash':
-      return server === 'clock'
-        ? [{ at, kind, delivered: false }]
-        : [false, true].map((delivered) => ({ at, kind, delivered }))
-    case 'lose-answer':
-      return server === 'clock' ? [] : [{ at, kind }]
-    case 'time-out':
-      return blocked.map((of) => ({ at, kind, of }))
-    default:
-      return [{ at, kind }]
-  }
+export function alternatives({ schedule, points }: Trace, bounds: Bounds, faults: readonly FaultKind[]): Schedule[] {
+  const { first, deviations } = schedule
+  const preemptions = points.filter(({ preempts, made }) => preempts && made !== null).length
+  const hasFault = deviations.some(isFault)
+  const most = (hasFault ? bounds.preemptionsWithFault : bounds.preemptions) ?? 0
+  const mayFail = !hasFault && preemptions <= (bounds.preemptionsWithFault ?? -1)
+  const mayPreempt = preemptions < most
+  return points
+    .filter(({ taken, made }) => taken >= deviations.length && made === null)
+    .flatMap(({ preempts, options }) =>
+      options.filter(({ kind }) => {
+        if (kind === 'victim') return true
+        return kind === 'switch' ? mayPreempt || !preempts : mayFail && faults.includes(kind)
+      }),
+    )
+    .map((deviation) => ({ first, deviations: [...deviations, deviation] }))
 }

@@ -1,3 +1,3 @@
 export type * from './contract.ts'
-export { type Bounds, type Explored, type ExploreOptions, explore, replay } from './explore.ts'
-export { Stuck } from './run-schedule.ts'
+export { Stuck } from './control.ts'
+export { type Bounds, type Explored, type ExploreOptions, explore, type RandomPart, replay } from './explore.ts'

@@ -1,4 +1,4 @@
-import { createFramer, type FramedMessage } from '@seatbelt/testing'
+import { createAnswerFramer, createFramer, type FramedMessage } from '@seatbelt/testing'
 import type { ServerName } from './contract.ts'
 
 /** A unit that a client sends and whose answer it awaits: a statement with its Sync, a command, a request. */
@@ -24,29 +24,13 @@ export type Reader<Whole> = (chunk: Buffer) => Whole[]
 export type Rewrite = (sql: string) => string
 
 export function messageReader(server: ServerName, rewrite: Rewrite): Reader<Message> {
-  switch (server) {
-    case 'postgres':
-      return postgresMessages(rewrite)
-    case 'redis':
-      return redisMessages()
-    case 'gateway':
-      return gatewayMessages()
-    default:
-      return server satisfies never
-  }
+  if (server === 'postgres') return postgresMessages(rewrite)
+  return otherMessages(server, server === 'redis' ? 'redis' : 'http')
 }
 
 export function answerReader(server: ServerName): Reader<Answer> {
-  switch (server) {
-    case 'postgres':
-      return postgresAnswers()
-    case 'redis':
-      return wholeAnswers(redisReplyEnd, redisLabel)
-    case 'gateway':
-      return wholeAnswers(httpAnswerEnd, httpLabel)
-    default:
-      return server satisfies never
-  }
+  if (server === 'postgres') return postgresAnswers()
+  return server === 'redis' ? otherAnswers('redis', redisLabel) : otherAnswers('http', gatewayLabel)
 }
 
 /** A statement ends with its Sync or is a simple query. Parse, Bind and the like wait for it. */
@@ -136,82 +120,32 @@ export function backendPidIn({ bytes }: Answer): number | null {
 /** ioredis sends these to open a connection. */
 const redisHandshake = new Set(['INFO', 'CLIENT', 'SELECT', 'HELLO', 'AUTH', 'QUIT'])
 
-function redisMessages(): Reader<Message> {
-  const frame = createFramer('redis', 'to-server')
+function otherMessages(server: 'redis' | 'gateway', protocol: 'redis' | 'http'): Reader<Message> {
+  const frame = createFramer(protocol, 'to-server')
   return (chunk) =>
     frame(chunk).map(({ kind, text, bytes }) => ({
-      server: 'redis',
-      text: collapse(text),
+      server,
+      text: server === 'redis' ? collapse(text) : `${kind} ${text.split('\n', 1)[0]}`,
       bytes,
-      isHandshake: redisHandshake.has(kind),
+      isHandshake: server === 'redis' && redisHandshake.has(kind),
     }))
 }
 
-function gatewayMessages(): Reader<Message> {
-  const frame = createFramer('http', 'to-server')
-  return (chunk) =>
-    frame(chunk).map(({ kind, text, bytes }) => ({
-      server: 'gateway',
-      text: `${kind} ${text.split('\n', 1)[0]}`,
-      bytes,
-      isHandshake: false,
-    }))
+function otherAnswers(protocol: 'redis' | 'http', label: (answer: FramedMessage) => string): Reader<Answer> {
+  const frame = createAnswerFramer(protocol)
+  return (chunk) => frame(chunk).map((answer) => ({ bytes: answer.bytes, label: label(answer), status: null }))
 }
 
-/** `endOf` returns where the first whole answer ends, or null. */
-function wholeAnswers(endOf: (bytes: Buffer) => number | null, label: (bytes: Buffer) => string): Reader<Answer> {
-  let buffered: Buffer = Buffer.alloc(0)
-  return (chunk) => {
-    buffered = Buffer.concat([buffered, chunk])
-    const answers: Answer[] = []
-    for (let end = endOf(buffered); end !== null; end = endOf(buffered)) {
-      const bytes = buffered.subarray(0, end)
-      answers.push({ bytes, label: label(bytes), status: null })
-      buffered = buffered.subarray(end)
-    }
-    return answers
-  }
-}
-
-/** Of one RESP3 reply. Texts have a length, collections a number of items, and all others are one line. */
-function redisReplyEnd(bytes: Buffer, start = 0): number | null {
-  const lineEnd = bytes.indexOf('\r\n', start)
-  if (lineEnd < 0) return null
-  const kind = String.fromCharCode(bytes[start] ?? 0)
-  const size = Number(bytes.toString('latin1', start + 1, lineEnd))
-  if ('$=!'.includes(kind)) {
-    const end = size < 0 ? lineEnd + 2 : lineEnd + 2 + size + 2
-    return end <= bytes.length ? end : null
-  }
-  let end: number | null = lineEnd + 2
-  const items = '*~>'.includes(kind) ? size : kind === '%' ? 2 * size : 0
-  for (let left = items; left > 0 && end !== null; left -= 1) end = redisReplyEnd(bytes, end)
-  return end
-}
-
-function redisLabel(bytes: Buffer): string {
-  const [head = '', body = ''] = bytes.toString('utf8').split('\r\n', 2)
-  if (head === '_' || head === '$-1') return 'nil'
-  if (head.startsWith('$')) return body
-  return head.startsWith('*') ? `${head.slice(1)} items` : head.slice(1)
-}
-
-function httpAnswerEnd(bytes: Buffer): number | null {
-  const headEnd = bytes.indexOf('\r\n\r\n')
-  if (headEnd < 0) return null
-  const length = /^content-length:\s*(\d+)/im.exec(bytes.toString('latin1', 0, headEnd))?.[1]
-  if (length === undefined) throw new Error('an answer without a Content-Length cannot be held back')
-  const end = headEnd + 4 + Number(length)
-  return end <= bytes.length ? end : null
+function redisLabel({ text }: FramedMessage): string {
+  if (text === '_' || text === '$-1') return 'nil'
+  return text.startsWith('*') ? `${text.slice(1)} items` : text.replace(/^[+:]/, '')
 }
 
 /** The state of the intent or refund, or the code of the error. */
-function httpLabel(bytes: Buffer): string {
-  const text = bytes.toString('utf8')
-  const word = /"decline_code": ?"(\w+)"/.exec(text) ?? /"code": ?"(\w+)"/.exec(text) ?? /"status": ?"(\w+)"/.exec(text)
-  const isError = !text.startsWith('HTTP/1.1 2')
-  const state = isError ? word : /"status": ?"(\w+)"/.exec(text)
-  return `${text.slice(9, 12)} ${state?.[1] ?? ''}`.trimEnd()
+function gatewayLabel({ kind, text }: FramedMessage): string {
+  const codes = kind.startsWith('2') ? [] : [/"decline_code": ?"(\w+)"/.exec(text), /"code": ?"(\w+)"/.exec(text)]
+  const word = [...codes, /"status": ?"(\w+)"/.exec(text)].find((found) => found !== null)?.[1] ?? ''
+  return `${kind} ${word}`.trimEnd()
 }
 
 function collapse(text: string): string {

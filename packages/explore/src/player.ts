@@ -1,4 +1,5 @@
 import type { Actor, ActorClock, OpenActor, ServerName, Urls } from './contract.ts'
+import { numbersFrom } from './random-schedule.ts'
 import type { HeldMessage, Link } from './wire.ts'
 import { Wire } from './wire.ts'
 
@@ -28,11 +29,11 @@ export class Player<World> {
   #step: () => number = () => 0
   #schedule = 0
   #ids = 0
-  #random = 1
+  #random = numbersFrom(0)
   /** In words, once it returned or threw. */
   ending: string | null = null
   isDead = false
-  /** It lost a connection or slept, so it is not as it was. */
+  /** It died or lost a connection for good, so another schedule must not use it. */
   isWorn = false
 
   constructor(actor: Actor<World>, servers: Servers) {
@@ -67,7 +68,7 @@ export class Player<World> {
     // Recovery can run twice in one schedule. Its ids must not repeat.
     if (schedule !== this.#schedule) {
       this.#ids = 0
-      this.#random = seedOf(this.actor.name)
+      this.#random = numbersFrom(seedOf(this.actor.name))
     }
     this.#schedule = schedule
     this.#step = step
@@ -116,12 +117,9 @@ export class Player<World> {
   }
 
   /** Resolves when it sends something, ends, or loses a connection. */
-  changes(): Promise<void> {
+  changes(): Promise<'changed'> {
     return new Promise((resolve) => {
-      this.#wake = () => {
-        this.#wake = () => undefined
-        resolve()
-      }
+      this.#wake = () => resolve('changed')
     })
   }
 
@@ -138,11 +136,7 @@ export class Player<World> {
           this.#wake()
         }),
       newId: () => this.#newId(),
-      // Numerical Recipes' generator: the same numbers in every schedule.
-      random: () => {
-        this.#random = (Math.imul(this.#random, 1_664_525) + 1_013_904_223) >>> 0
-        return this.#random / 2 ** 32
-      },
+      random: () => this.#random(),
     }
   }
 

@@ -1,38 +1,31 @@
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
+import { setImmediate as turn } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { canonical, hashOf } from './canonical.ts'
-import type { Deviation, Execution, Scenario, Schedule, Step } from './contract.ts'
-import type { Control } from './control.ts'
+import type { Deviation, Execution, FaultKind, Scenario, Step } from './contract.ts'
+import { boundMs, type Control, Stuck } from './control.ts'
 import type { Answer } from './messages.ts'
 import { isPause, type Player } from './player.ts'
 import type { Link } from './wire.ts'
 
-/** An actor did not do what it must: send something, end, or wait for a lock. The schedule proves nothing. */
-export class Stuck extends Error {}
-
-/** The alternatives of the scheduler at one step. */
-export interface Choice {
+/** A place where the scheduler can deviate. Several can have one step, because some deviations take none. */
+export interface Point {
   readonly at: number
-  /** Deviations before this choice. Several choices can have one step, because some deviations take none. */
+  /** The actor that goes on by default. */
+  readonly by: string
+  /** A switch to another actor stops one that could continue. */
+  readonly preempts: boolean
+  readonly options: readonly Deviation[]
+  /** Deviations before this point. */
   readonly taken: number
-  /** Null: the last one could not continue, so that going on with another actor preempts none. */
-  readonly running: string | null
-  readonly chosen: string
-  readonly enabled: readonly string[]
-  readonly blocked: readonly string[]
-  /** Of the message that the chosen one sent. */
-  readonly server: Step['server']
+  /** Null: it went on by default. */
+  readonly made: Deviation | null
 }
 
-export interface Deadlock {
-  readonly at: number
-  readonly taken: number
-  readonly victims: readonly string[]
-  readonly chosen: string
-}
+/** Chooses one of the point's options. Null: go on by default. */
+export type Decide = (point: Omit<Point, 'taken' | 'made'>) => Deviation | null
 
 export interface Trace extends Execution {
-  readonly choices: readonly Choice[]
-  readonly deadlocks: readonly Deadlock[]
+  readonly points: readonly Point[]
 }
 
 export interface Stage<World> {
@@ -42,10 +35,8 @@ export interface Stage<World> {
   readonly player: (name: string) => Promise<Player<World>>
 }
 
-/** A hundred times longer than any answer or actor takes. */
-const boundMs = 10_000
 /** An answer that is not there by then may never come: its backend is asked whether it waits for a lock. */
-const usualAnswerMs = 3
+const usualAnswerMs = 1
 
 interface Waiting<World> {
   readonly player: Player<World>
@@ -54,42 +45,64 @@ interface Waiting<World> {
   readonly step: number
 }
 
+/** The deviations of a schedule, each at its step. */
+export function scripted(deviations: readonly Deviation[]): Decide {
+  const left = [...deviations]
+  return ({ at, options }) => {
+    const [next] = left
+    if (next === undefined || next.at > at) return null
+    const found = options.find((option) => isDeepStrictEqual(option, next))
+    if (found) left.shift()
+    else if (next.at < at) throw new Stuck(`${JSON.stringify(next)} is not possible`)
+    return found ?? null
+  }
+}
+
 /** Runs one schedule from the preparation to the verdict. Fails with `Stuck`. */
-export async function runSchedule<World>(stage: Stage<World>, schedule: Schedule, number: number): Promise<Trace> {
+export async function runSchedule<World>(
+  stage: Stage<World>,
+  first: string,
+  decide: Decide,
+  number: number,
+): Promise<Trace> {
   const { scenario } = stage
   const world = await scenario.prepare(number)
-  const run = new Run(stage, schedule, number, world)
+  const run = new Run(stage, decide, number, world)
   for (const { name } of scenario.actors) await run.add(name)
-  await run.play(schedule.first)
-  if (schedule.deviations.some(({ kind }) => kind !== 'switch' && kind !== 'victim')) {
+  await run.play(first)
+  run.endChoices()
+  if (run.deviations.some(isFault)) {
     await scenario.expire(world)
     if (scenario.recovery) await run.playAlone(scenario.recovery.name)
   }
   for (const { name } of scenario.afterwards) await run.playAlone(name)
-  return run.trace(await scenario.judge(world, run.endings()))
+  return run.trace(first, await scenario.judge(world, run.endings()))
+}
+
+export function isFault({ kind }: Deviation): boolean {
+  return kind !== 'switch' && kind !== 'victim'
 }
 
 class Run<World> {
   readonly #stage: Stage<World>
-  readonly #schedule: Schedule
+  readonly #decideAt: Decide
   readonly #world: World
   readonly #number: number
   readonly #players: Player<World>[] = []
   readonly #steps: Omit<Step, 'n'>[] = []
-  readonly #choices: Choice[] = []
-  readonly #deadlocks: Deadlock[] = []
+  readonly #points: Point[] = []
   readonly #sleepers = new Set<Player<World>>()
-  readonly #left: Deviation[]
+  readonly deviations: Deviation[] = []
   #waiting: Waiting<World>[] = []
-  /** Until the actors have ended. Recovery and retries run in one order. */
+  /** Since the waiters were asked last, a lock may have become free. */
+  #isLockReleased = false
   #hasChoices = true
 
-  constructor(stage: Stage<World>, schedule: Schedule, number: number, world: World) {
+  constructor(stage: Stage<World>, decide: Decide, number: number, world: World) {
     this.#stage = stage
-    this.#schedule = schedule
+    this.#decideAt = decide
     this.#number = number
     this.#world = world
-    this.#left = [...schedule.deviations]
   }
 
   async add(name: string): Promise<Player<World>> {
@@ -113,10 +126,14 @@ class Run<World> {
     if (open) throw new Stuck(`${open.actor.name} neither ended nor sent anything`)
   }
 
-  /** Without choices. */
-  async playAlone(name: string): Promise<void> {
-    if (this.#left.length > 0) throw new Stuck(`${JSON.stringify(this.#left)} comes after the end`)
+  /** The actors have ended. Recovery and retries run in one order. */
+  endChoices(): void {
+    // A deviation that is left fails here.
+    this.#decideAt({ at: Number.POSITIVE_INFINITY, by: '', preempts: false, options: [] })
     this.#hasChoices = false
+  }
+
+  async playAlone(name: string): Promise<void> {
     await this.add(name)
     await this.play(name)
   }
@@ -125,71 +142,78 @@ class Run<World> {
     return Object.fromEntries(this.#players.map(({ actor, ending, isDead }) => [actor.name, isDead ? null : ending]))
   }
 
-  trace(violations: readonly string[]): Trace {
+  trace(first: string, violations: readonly string[]): Trace {
     const actors = this.#players.map(({ actor }) => actor.name)
     const steps = this.#steps.map((step, n) => ({ n, ...step }))
     const shown = canonical({ actors, steps, endings: this.endings(), violations })
-    const [choices, deadlocks] = [this.#choices, this.#deadlocks]
-    return { ...shown, schedule: this.#schedule, hash: hashOf({ ...shown, choices, deadlocks }), choices, deadlocks }
+    const points = this.#points
+    return { ...shown, schedule: { first, deviations: this.deviations }, hash: hashOf({ ...shown, points }), points }
+  }
+
+  #decide(point: Parameters<Decide>[0]): Deviation | null {
+    if (!this.#hasChoices) return null
+    const made = this.#decideAt(point)
+    this.#points.push({ ...point, taken: this.deviations.length, made })
+    if (made) this.deviations.push(made)
+    return made
   }
 
   /** One step. Returns the player that is to continue. */
   async #goOn(running: Player<World> | undefined, enabled: readonly Player<World>[]): Promise<Player<World>> {
-    const taken = this.#taken
     const isRunning = running !== undefined && enabled.includes(running)
-    const to = this.#takeDeviation('switch')?.to
-    const chosen = to === undefined ? (isRunning ? running : this.#after(running, enabled)) : this.#named(to, enabled)
-    if (this.#hasChoices) this.#choices.push(this.#choice(taken, running, chosen, enabled))
-    const timeOut = this.#takeDeviation('time-out')
-    if (timeOut) {
-      await this.#cancel(this.#named(timeOut.of, this.#players), '55P03')
-      return chosen
-    }
-    if (this.#takeDeviation('pause')) return this.#sleep(chosen)
-    await this.#step(chosen)
+    const byDefault = isRunning ? running : this.#after(running, enabled)
+    const chosen = this.#choose(byDefault, enabled, isRunning)
+    const { name: by } = chosen.actor
+    const fault = this.#decide({ at: this.#steps.length, by, preempts: false, options: this.#faults(chosen) })
+    if (fault?.kind === 'time-out') await this.#cancel(this.#named(fault.of), '55P03')
+    else if (fault?.kind === 'pause') return this.#sleep(chosen)
+    else await this.#step(chosen, fault)
     return chosen
   }
 
-  /** The deviations that were made so far. */
-  get #taken(): number {
-    return this.#schedule.deviations.length - this.#left.length
+  #choose(byDefault: Player<World>, enabled: readonly Player<World>[], isRunning: boolean): Player<World> {
+    const at = this.#steps.length
+    // The schedule's `first` says which actor begins.
+    const isFirst = this.#points.length === 0
+    const others = isFirst ? [] : enabled.filter((player) => player !== byDefault)
+    const made = this.#decide({
+      at,
+      by: byDefault.actor.name,
+      preempts: isRunning && !isFirst,
+      options: others.map(({ actor }) => ({ at, kind: 'switch', to: actor.name })),
+    })
+    return made?.kind === 'switch' ? this.#named(made.to) : byDefault
   }
 
-  #choice(
-    taken: number,
-    running: Player<World> | undefined,
-    chosen: Player<World>,
-    enabled: readonly Player<World>[],
-  ): Choice {
-    const isFirst = this.#choices.length === 0
-    return {
-      at: this.#steps.length,
-      taken,
-      running: !isFirst && running && enabled.includes(running) ? running.actor.name : null,
-      chosen: chosen.actor.name,
-      enabled: enabled.map(({ actor }) => actor.name),
-      blocked: this.#waiting.map(({ player }) => player.actor.name),
-      server: chosen.next === null || isPause(chosen.next) ? 'clock' : chosen.next.link.server,
-    }
+  /** A server does not wait for a lock, nor lose an answer, at a step of the clock. */
+  #faults({ next }: Player<World>): Deviation[] {
+    const at = this.#steps.length
+    const isClock = next !== null && isPause(next)
+    return [
+      { at, kind: 'crash', delivered: false },
+      ...(isClock
+        ? []
+        : ([
+            { at, kind: 'crash', delivered: true },
+            { at, kind: 'lose-answer' },
+          ] as const)),
+      { at, kind: 'pause' },
+      { at, kind: 'flush' },
+      ...this.#waiting.map(({ player }) => ({ at, kind: 'time-out', of: player.actor.name }) as const),
+    ]
   }
 
   /** The next player in the order of the actors. */
   #after(running: Player<World> | undefined, enabled: readonly Player<World>[]): Player<World> {
     const from = running ? this.#players.indexOf(running) : -1
     const inTurn = [...this.#players.slice(from + 1), ...this.#players.slice(0, from + 1)]
-    return this.#named(inTurn.find((player) => enabled.includes(player))?.actor.name, enabled)
+    return this.#named(inTurn.find((player) => enabled.includes(player))?.actor.name)
   }
 
-  #named(name: string | undefined, players: readonly Player<World>[]): Player<World> {
-    const player = players.find(({ actor }) => actor.name === name)
-    if (!player) throw new Stuck(`${name} cannot go on at step ${this.#steps.length}`)
+  #named(name: string | undefined): Player<World> {
+    const player = this.#players.find(({ actor }) => actor.name === name)
+    if (!player) throw new Stuck(`there is no actor ${name} at step ${this.#steps.length}`)
     return player
-  }
-
-  #takeDeviation<Kind extends Deviation['kind']>(kind: Kind): Extract<Deviation, { kind: Kind }> | undefined {
-    const [next] = this.#left
-    if (next?.at !== this.#steps.length || next.kind !== kind) return undefined
-    return this.#left.shift() as Extract<Deviation, { kind: Kind }>
   }
 
   /** The player sleeps past its lease, and recovery acts meanwhile. */
@@ -197,20 +221,16 @@ class Run<World> {
     const { scenario } = this.#stage
     await scenario.expire(this.#world)
     this.#sleepers.add(player)
-    player.isWorn = true
     return scenario.recovery ? this.add(scenario.recovery.name) : player
   }
 
-  async #step(player: Player<World>): Promise<void> {
+  async #step(player: Player<World>, made: Deviation | null): Promise<void> {
     const { next } = player
     if (next === null) throw new Stuck(`${player.actor.name} has nothing to send`)
-    const crash = this.#takeDeviation('crash')
-    const isLost = this.#takeDeviation('lose-answer') !== undefined
-    const isFlushed = this.#takeDeviation('flush') !== undefined
-    if (isFlushed) await this.#stage.scenario.flush()
+    const crash = made?.kind === 'crash' ? made : null
+    if (made?.kind === 'flush') await this.#stage.scenario.flush()
     const slept = this.#sleepers.delete(player)
-    const fault = crash ? 'crash' : isLost ? 'lose-answer' : isFlushed ? 'flush' : slept ? 'pause' : null
-    const at = this.#record(player, next, fault)
+    const at = this.#record(player, next, made ? (made.kind as FaultKind) : slept ? 'pause' : null)
     if (crash && !crash.delivered) await this.#kill(player)
     else if (isPause(next)) this.#answerClock(player, at)
     else await this.#deliver(player, next.link, at)
@@ -237,7 +257,7 @@ class Run<World> {
 
   async #deliver(player: Player<World>, link: Link, at: number): Promise<void> {
     const answer = link.deliver()
-    const arrived = await this.#arrival(link, answer)
+    const arrived = (await within(usualAnswerMs, answer)) ?? (await this.#arrival(link, answer))
     if (arrived) return this.#receive({ player, link, answer, step: at }, arrived)
     this.#change(at, { outcome: 'blocked' })
     this.#waiting.push({ player, link, answer, step: at })
@@ -251,73 +271,101 @@ class Run<World> {
     const isUnanswered = fault === 'lose-answer' || fault === 'crash'
     const outcome = isUnanswered ? 'unanswered' : isBlocked ? 'blocked' : 'answered'
     this.#change(at, { outcome, answer: answer.label, answeredAt: isBlocked ? this.#steps.length - 1 : at })
+    if (releasesLocks(step?.text ?? '', answer)) this.#isLockReleased = true
     if (fault === 'crash') return
     if (fault !== 'lose-answer') return link.answer(answer)
-    player.isWorn = true
+    player.isWorn ||= !player.actor.reconnects?.includes(link.server)
     link.cut()
-    if (link.backendPid !== null) await this.#stage.control.terminate([link.backendPid])
+    if (link.backendPid !== null) await this.#terminate([link.backendPid])
   }
 
   /** Null: its backend waits for a lock of another actor. */
   async #arrival(link: Link, answer: Promise<Answer>): Promise<Answer | null> {
+    const { control } = this.#stage
+    const pids = this.#players.flatMap(({ backendPids }) => backendPids)
     const giveUpAtMs = performance.now() + boundMs
     while (performance.now() < giveUpAtMs) {
-      const arrived = await Promise.race([answer, sleep(usualAnswerMs, null)])
+      const isBlocked = link.backendPid !== null && (await control.isBlocked(link.backendPid, pids))
+      // The answer may have come while the question was on its way.
+      if (isBlocked) return Promise.race([answer, turn(null)])
+      const arrived = await within(usualAnswerMs, answer)
       if (arrived) return arrived
-      if (link.backendPid !== null && (await this.#stage.control.isBlocked(link.backendPid))) {
-        // The answer may have come while the question was on its way.
-        return Promise.race([answer, turn(null)])
-      }
     }
     throw new Stuck(`${link.server} did not answer within ${boundMs} ms`)
   }
 
   async #kill(player: Player<World>): Promise<void> {
-    const pids = player.backendPids
     this.#waiting = this.#waiting.filter((waiting) => waiting.player !== player)
+    const pids = player.backendPids
     player.die()
+    await this.#terminate(pids)
+  }
+
+  async #terminate(pids: readonly number[]): Promise<void> {
     await this.#stage.control.terminate(pids)
+    this.#isLockReleased = true
   }
 
   /** Collects the answers of waiters whose lock is free now. Some wait for another lock then. */
   async #releaseWaiting(): Promise<void> {
-    for (const waiting of [...this.#waiting]) {
-      const arrived = await this.#arrival(waiting.link, waiting.answer)
-      if (!arrived) continue
-      this.#waiting = this.#waiting.filter((one) => one !== waiting)
-      await this.#receive(waiting, arrived)
-      await this.#settle(waiting.player)
+    while (this.#isLockReleased) {
+      this.#isLockReleased = false
+      for (const waiting of [...this.#waiting]) {
+        const arrived = await this.#arrival(waiting.link, waiting.answer)
+        if (!arrived) continue
+        this.#waiting = this.#waiting.filter((one) => one !== waiting)
+        await this.#receive(waiting, arrived)
+        await this.#settle(waiting.player)
+      }
     }
   }
 
   async #breakDeadlock(): Promise<void> {
-    const [at, taken] = [this.#steps.length, this.#taken]
+    const at = this.#steps.length
     const victims = this.#waiting.map(({ player }) => player.actor.name)
+    const by = victims.at(-1) ?? ''
     if (victims.length < 2) throw new Stuck(`${victims} waits for a lock that no other actor will release`)
-    const timeOut = this.#takeDeviation('time-out')
-    if (timeOut) return this.#cancel(this.#named(timeOut.of, this.#players), '55P03')
-    const chosen = this.#takeDeviation('victim')?.of ?? victims.at(-1) ?? ''
-    this.#deadlocks.push({ at, taken, victims, chosen })
-    await this.#cancel(this.#named(chosen, this.#players), '40P01')
+    const others = victims.filter((of) => of !== by).map((of) => ({ at, kind: 'victim', of }) as const)
+    const timeOuts = victims.map((of) => ({ at, kind: 'time-out', of }) as const)
+    const made = this.#decide({ at, by, preempts: false, options: [...others, ...timeOuts] })
+    const of = made && 'of' in made ? made.of : by
+    await this.#cancel(this.#named(of), made?.kind === 'time-out' ? '55P03' : '40P01')
   }
 
   async #cancel(player: Player<World>, sqlState: string): Promise<void> {
     const waiting = this.#waiting.find((one) => one.player === player)
-    if (!waiting) throw new Stuck(`${player.actor.name} waits for no lock`)
+    if (!waiting?.link.backendPid) throw new Stuck(`${player.actor.name} waits for no lock`)
     waiting.link.renameCancellation = sqlState
     await this.#stage.control.cancel(waiting.link.backendPid)
+    this.#isLockReleased = true
     await this.#releaseWaiting()
   }
 
   /** Resolves when the player has sent its next message, waits for a lock, or has ended. */
   async #settle(player: Player<World>): Promise<void> {
-    const late = sleep(boundMs, 'late', { ref: false })
-    while (!player.isDead && player.next === null && player.awaited.length === 0 && player.ending === null) {
-      const change = await Promise.race([player.changes(), late])
-      if (change === 'late') throw new Stuck(`${player.actor.name} did nothing for ${boundMs} ms`)
-    }
+    while (!player.isOver && player.next === null && player.awaited.length === 0)
+      if ((await within(boundMs, player.changes())) === null)
+        throw new Stuck(`${player.actor.name} did nothing for ${boundMs} ms`)
     // A second connection of the same player may have sent something as well.
     await turn()
     await turn()
+  }
+}
+
+/** Locks end with their transaction. Those of a savepoint or a session can end before. */
+function releasesLocks(text: string, { status }: Answer): boolean {
+  return status === 'I' || status === 'E' || /^ROLLBACK TO|pg_advisory_unlock/i.test(text)
+}
+
+/** Null: it took longer. */
+async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value | null> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
   }
 }

@@ -156,6 +156,7 @@ export class Link {
       this.#client.write(given.label === 'COMMIT' ? asAutocommitted(write).bytes : given.bytes)
     } else if (this.#isAutocommitting) this.#afterWrite(given)
     else this.#client.write(given.bytes)
+    this.#passHandshakes()
   }
 
   /** Ends the connection on both sides. The client notices, unless it is dead. */
@@ -203,13 +204,17 @@ export class Link {
   }
 
   #take(message: Message): void {
-    if (message.isHandshake) {
-      this.#handshakes += 1
-      this.#upstream.write(message.bytes)
-      return
-    }
     this.#held.push(message)
+    this.#passHandshakes()
     this.#onChange()
+  }
+
+  /** Each in its turn: what was sent before it goes first. */
+  #passHandshakes(): void {
+    while (this.#held[0]?.isHandshake && !this.#isAwaited && !this.#uncommitted) {
+      this.#handshakes += 1
+      this.#upstream.write((this.#held.shift() as Message).bytes)
+    }
   }
 
   #receive(answer: Answer): void {

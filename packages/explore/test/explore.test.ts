@@ -108,6 +108,23 @@ describe('a lost update', () => {
     expect(violating).toBeLessThan(schedules)
   })
 
+  it('is found at random beyond the bounds, by the same schedule for the same seed', async () => {
+    const options = {
+      scenario: scenarioOf([deposit(''), deposit('')], judge),
+      servers: { postgres: database.url },
+      bounds: { preemptions: 0, preemptionsWithFault: null },
+    }
+    const random = { firstSeed: 1, schedules: 20, changes: 1 }
+    const without = await explore({ ...options, firstNumber: nextNumber })
+    const first = await explore({ ...options, random, firstNumber: without.nextNumber })
+    const second = await explore({ ...options, random, firstNumber: first.nextNumber })
+    nextNumber = second.nextNumber
+    expect(without.violating).toBe(0)
+    expect(first).toMatchObject({ schedules: 22, uncertain: [], isComplete: true })
+    expect(first.shortest?.violations).toEqual(['a deposit was lost'])
+    expect(second.shortest?.hash).toBe(first.shortest?.hash)
+  })
+
   it('is not found with FOR UPDATE', async () => {
     const { violating, isComplete } = await exploreAll([deposit('FOR UPDATE'), deposit('FOR UPDATE')], judge)
     expect({ violating, isComplete }).toEqual({ violating: 0, isComplete: true })

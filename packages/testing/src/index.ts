@@ -18,6 +18,7 @@ export {
   type VersionBeforeOptions,
 } from './version-before.ts'
 export {
+  createAnswerFramer,
   createFramer,
   type FramedMessage,
   type Protocol,

@@ -33,6 +33,15 @@ type ReadMessage = (buffered: Buffer) => { length: number; message: WireMessage 
 export function createFramer(protocol: Protocol, direction: 'to-server' | 'to-client'): Framer {
   const read =
     direction === 'to-server' ? readers[protocol]() : protocol === 'postgres' ? postgresServerReader() : readChunk
+  return frameBy(protocol, read)
+}
+
+/** As `createFramer`, for whole answers of Redis and of HTTP servers that send a Content-Length. */
+export function createAnswerFramer(protocol: 'redis' | 'http'): Framer {
+  return frameBy(protocol, protocol === 'redis' ? readRedisReply : readHttpAnswer)
+}
+
+function frameBy(protocol: Protocol, read: ReadMessage): Framer {
   let buffered: Buffer = Buffer.alloc(0)
 
   return (chunk) => {
@@ -192,6 +201,43 @@ function readHttp(buffered: Buffer): ReturnType<ReadMessage> {
   if (buffered.length < length) return null
   const [method = '', path = ''] = head.split(' ', 2)
   return { length, message: { kind: method, text: `${path}\n\n${buffered.toString('utf8', bodyStart, length)}` } }
+}
+
+/** Of one RESP3 reply: its first line, or the text that has a length. */
+function readRedisReply(buffered: Buffer): ReturnType<ReadMessage> {
+  const length = redisReplyEnd(buffered, 0)
+  if (length === null) return null
+  const [head = '', body = ''] = buffered.toString('utf8', 0, length).split('\r\n', 2)
+  return { length, message: { kind: 'reply', text: /^\$\d/.test(head) ? body : head } }
+}
+
+/** Texts have a length, collections a number of items, and all others are one line. */
+function redisReplyEnd(buffered: Buffer, start: number): number | null {
+  const firstLine = lineAt(buffered, start)
+  if (firstLine === null) return null
+  const { text, end: lineEnd } = firstLine
+  const [kind = '', size] = [text[0], Number(text.slice(1))]
+  if ('$=!'.includes(kind)) {
+    const end = size < 0 ? lineEnd : lineEnd + size + 2
+    return end <= buffered.length ? end : null
+  }
+  let end: number | null = lineEnd
+  const items = '*~>'.includes(kind) ? size : kind === '%' ? 2 * size : 0
+  for (let left = items; left > 0 && end !== null; left--) end = redisReplyEnd(buffered, end)
+  return end
+}
+
+/** Its kind is the status. */
+function readHttpAnswer(buffered: Buffer): ReturnType<ReadMessage> {
+  const headEnd = buffered.indexOf('\r\n\r\n')
+  if (headEnd < 0) return null
+  const head = buffered.toString('latin1', 0, headEnd)
+  const size = /^content-length:\s*(\d+)/im.exec(head)?.[1]
+  if (size === undefined) throw new Error('an answer without a Content-Length has no known end')
+  const bodyStart = headEnd + 4
+  const length = bodyStart + Number(size)
+  if (buffered.length < length) return null
+  return { length, message: { kind: head.split(' ', 2)[1] ?? '', text: buffered.toString('utf8', bodyStart, length) } }
 }
 
 function lineAt(buffered: Buffer, start: number): { text: string; end: number } | null {

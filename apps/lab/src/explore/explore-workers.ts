@@ -93,7 +93,7 @@ class Slot {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       // The databases that a killed worker leaves there end with the run.
       env: { ...process.env, TMPDIR: temporaryFolder },
-      execArgv: ['--enable-source-maps'],
+      execArgv: ['--enable-source-maps', '--max-semi-space-size=32'],
     })
     return this.#child
   }

@@ -67,7 +67,7 @@ async function exploreAll(options: ExploreCommandOptions, plan: Plan, findings: 
   const { environment, stop } = await startTestServers({ root, say, signal, purpose: 'explore' })
   try {
     await makeTemplate(environment.TEST_DATABASE_URL)
-    const count = Math.min(mostWorkers, availableParallelism())
+    const count = Math.min(mostWorkers, 1 + availableParallelism())
     say(`explore     ${plan.tasks.length} explorations in ${count} processes ...`)
     const beganMs = Date.now()
     try {

@@ -108,6 +108,7 @@ function replicaActor({ off, mutate }: Surroundings, name: string, work: Work): 
   const withoutLayers = withoutConditions(off)
   return {
     name,
+    reconnects: ['postgres', 'gateway'],
     open: async (urls, clock) => {
       const replica = await openReplica(name, urls, clock, off)
       return { run: (world) => work(replica, world), close: replica.close }
