@@ -196,6 +196,14 @@ describe('the schedules', () => {
     expect(two).toBe(one + 2 * (n - 1) * (m - 1))
   })
 
+  it('of three actors are as many as the formula says', async () => {
+    const steps = [2, 3, 2]
+    const bounds = { preemptions: 1, preemptionsWithFault: null }
+    const { schedules } = await exploreAll(steps.map(reading), nothing, bounds)
+    // Six orders. One preemption cuts an actor in two parts, and six orders have another actor between them.
+    expect(schedules).toBe(6 + 6 * steps.reduce((cuts, count) => cuts + count - 1, 0))
+  })
+
   it.each([
     ['flush', 1],
     ['pause', 1],
