@@ -1,7 +1,7 @@
 import type { Bounds, FaultKind } from '@seatbelt/explore'
 import { claims } from './claims.ts'
 import { type Claim, type LayerName, layerNames } from './explore-report.ts'
-import { type MutantName, mutants } from './mutants.ts'
+import { type Mutant, type MutantName, mutants } from './mutants.ts'
 import { type ScenarioName, scenarios } from './scenarios.ts'
 
 /** One piece of work for one process. Plain data. */
@@ -29,6 +29,7 @@ export interface MutantTask {
   readonly change: string
   readonly workload: ScenarioName
   readonly off: readonly LayerName[]
+  readonly fault: FaultKind | undefined
 }
 
 export interface GameTask {
@@ -91,8 +92,8 @@ function claimTasks(limit: number | null): ClaimTask[] {
 
 function mutantTasks(): MutantTask[] {
   return (Object.keys(mutants) as MutantName[]).map((name) => {
-    const { change, workload, off } = mutants[name]
-    return { kind: 'mutant', name, change, workload, off }
+    const { change, workload, off, fault }: Mutant = mutants[name]
+    return { kind: 'mutant', name, change, workload, off, fault }
   })
 }
 

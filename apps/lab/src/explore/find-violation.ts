@@ -9,13 +9,20 @@ export interface FoundViolation extends Pick<Explored, 'schedules' | 'uncertain'
   readonly isCertain: boolean
 }
 
-/** Searches without faults first: those schedules are few, and their violations are easier to read. */
+/**
+ * Searches without faults first: those schedules are few, and their violations are easier to read. With a `fault`, the
+ * schedules with this kind alone are searched.
+ */
 export async function findViolation(
-  item: Pick<Item, 'workload' | 'off' | 'mutant'>,
+  { fault, ...item }: Pick<Item, 'workload' | 'off' | 'mutant'> & { readonly fault?: FaultKind | undefined },
   servers: Servers,
   signal: AbortSignal,
 ): Promise<FoundViolation> {
   const { workload } = item
+  if (fault) {
+    const only = { ...item, bounds: boundsOf(workload, fault), faults: [fault], stopsAtFirst: true }
+    return foundIn([await runItem(only, servers, signal)])
+  }
   const plain = await runItem({ ...item, bounds: boundsOf(workload, 'none'), stopsAtFirst: true }, servers, signal)
   if (plain.shortest || signal.aborted) return foundIn([plain])
   const faulty = await runItem({ ...item, bounds: boundsOf(workload, 'any'), stopsAtFirst: true }, servers, signal)

@@ -1,5 +1,8 @@
+import type { FaultKind } from '@seatbelt/explore'
 import type { LayerName } from './explore-report.ts'
 import type { ScenarioName } from './scenarios.ts'
+import type { StatementChange } from './statement-rewriter.ts'
+import { conditions } from './without-layers.ts'
 
 /** A small fault that a developer could put in. It shows where the layers are off that would make up for it. */
 export interface Mutant {
@@ -8,8 +11,10 @@ export interface Mutant {
   readonly off: readonly LayerName[]
   /** Run in the database before the schedules. */
   readonly alsoDrop?: string
-  /** Changes a statement as it is sent. */
-  readonly mutate?: (sql: string) => string
+  /** Of a statement, as it is sent. */
+  readonly rewrite?: StatementChange
+  /** The one kind of fault that shows it. Without: schedules without faults are tried, then all kinds. */
+  readonly fault?: FaultKind
 }
 
 const early: readonly LayerName[] = ['redis lock']
@@ -20,7 +25,7 @@ export const mutants = {
     change: 'version = $n is always true',
     workload: 'pay against cancel',
     off: decidersAlone,
-    mutate: replaceIn("'order-version'", /version = \$\d+(?=\s+RETURNING)/, '($& OR true)'),
+    rewrite: conditions.version,
   },
   'no guard ends a transaction': {
     change: 'guard() returns without an error',
@@ -32,7 +37,11 @@ export const mutants = {
     change: 'pg_advisory_xact_lock locks a random number',
     workload: 'pay against cancel',
     off: ['redis lock', 'version', 'unique constraint'],
-    mutate: replaceIn('pg_advisory_xact_lock', /hashtextextended\(/, 'hashtextextended(random()::text || '),
+    rewrite: {
+      text: /(?<=pg_advisory_xact_lock\()hashtextextended\(/,
+      by: 'hashtextextended(random()::text || ',
+      statements: ['pg_advisory_xact_lock'],
+    },
   },
   'an order can have two live payments': {
     change: 'DROP INDEX payments_one_live_per_order',
@@ -50,25 +59,39 @@ export const mutants = {
     change: 'UPDATE idempotency_keys SET answer_status ... changes no row',
     workload: 'same key twice',
     off: early,
-    mutate: replaceIn('SET answer_status', /\bWHERE\b/, 'WHERE false AND'),
+    rewrite: {
+      text: /(?<=UPDATE idempotency_keys\s+SET answer_status.*)\bWHERE\b/s,
+      by: 'WHERE false AND',
+      statements: ['UPDATE idempotency_keys SET answer_status'],
+    },
   },
   'a deposed owner settles': {
     change: 'payments.generation = $n is always true',
     workload: 'two keys',
     off: early,
-    mutate: replaceIn('payments', /\b(?:payments\.)?generation = \$\d+/g, '($& OR true)'),
+    rewrite: conditions.generation,
   },
   'a takeover leaves the generation as it is': {
     change: 'generation = generation in takeOver',
     workload: 'two keys',
     off: early,
-    mutate: replaceIn("'taken-over'", /generation = generation \+ 1/, 'generation = generation'),
+    rewrite: {
+      text: /\bgeneration = generation \+ 1(?=, owner = \$\d+::uuid,\s+next_attempt_at)/,
+      by: 'generation = generation',
+      statements: ["'taken-over'"],
+    },
+    fault: 'pause',
   },
   'a claim leaves the former owner on the row': {
     change: 'the capture does not write its owner, so that the authorizing owner takes the capture for its own',
     workload: 'lost commit against capture',
     off: early,
-    mutate: replaceIn("state = 'authorized'", /owner = (\$\d+)::uuid/, 'owner = coalesce(owner, $1::uuid)'),
+    rewrite: {
+      text: /\bowner = (\$\d+)::uuid(?=,\s+leased_until)/,
+      by: 'owner = coalesce(owner, $1::uuid)',
+      statements: ['SET state = $1::payment_state, goal'],
+    },
+    fault: 'lose-answer',
   },
   'a seat can be claimed twice': {
     change: 'seat_claims has no primary key',
@@ -79,7 +102,3 @@ export const mutants = {
 } as const satisfies Record<string, Mutant>
 
 export type MutantName = keyof typeof mutants
-
-function replaceIn(marker: string, text: RegExp, by: string): (sql: string) => string {
-  return (sql) => (sql.includes(marker) ? sql.replace(text, by) : sql)
-}

@@ -7,8 +7,10 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import type { LayerName } from './explore-report.ts'
 import { Judge, oneAccountViews } from './judge.ts'
+import { type Mutant, type MutantName, mutants } from './mutants.ts'
 import type { Surroundings } from './scenarios.ts'
-import { indexes } from './without-layers.ts'
+import { type StatementChange, StatementRewriter } from './statement-rewriter.ts'
+import { conditions, indexes } from './without-layers.ts'
 
 export interface SurroundingsOptions {
   /** Any database of the server; the one of the exploration is a clone of the migrated template. */
@@ -16,9 +18,7 @@ export interface SurroundingsOptions {
   /** With the number of a database that nothing else uses. */
   readonly redisUrl: string
   readonly off: readonly LayerName[]
-  /** For mutants: further statements for the schema, and a change of each statement that is sent. */
-  readonly alsoDrop?: string
-  readonly mutate?: (sql: string) => string
+  readonly mutant?: MutantName | undefined
 }
 
 export interface OpenSurroundings extends Surroundings {
@@ -28,7 +28,8 @@ export interface OpenSurroundings extends Surroundings {
 
 /** A database and a gateway of their own, without the indexes that are off. */
 export async function openSurroundings(options: SurroundingsOptions): Promise<OpenSurroundings> {
-  const { maintenanceUrl, redisUrl, off, alsoDrop, mutate } = options
+  const { maintenanceUrl, redisUrl, off } = options
+  const mutant: Mutant | null = options.mutant ? mutants[options.mutant] : null
   const database = await freshDatabase({ maintenanceUrl })
   const folder = await mkdtemp(join(tmpdir(), 'seatbelt-explore-'))
   const gateway = await startGateway({ ledgerPath: join(folder, 'ledger.jsonl'), latencyMs: 0 })
@@ -36,7 +37,7 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Op
   await admin.connect()
   await admin.query(oneAccountViews)
   for (const layer of off) if (indexes[layer]) await admin.query(indexes[layer])
-  if (alsoDrop) await admin.query(alsoDrop)
+  if (mutant?.alsoDrop) await admin.query(mutant.alsoDrop)
   const redis = new Redis(redisUrl)
   const judge = new Judge(database.url, gateway.url)
   return {
@@ -44,7 +45,7 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Op
     redis,
     judge,
     off: new Set(off),
-    mutate,
+    rewriter: new StatementRewriter(changesOf(off, options.mutant)),
     servers: { postgres: database.url, redis: redisUrl, gateway: gateway.url },
     close: async () => {
       redis.disconnect()
@@ -55,4 +56,12 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Op
       await rm(folder, { recursive: true })
     },
   }
+}
+
+function changesOf(off: readonly LayerName[], mutant: MutantName | undefined): Record<string, StatementChange> {
+  const changes: Record<string, StatementChange> = {}
+  const ofLayers: Readonly<Partial<Record<LayerName, StatementChange>>> = conditions
+  for (const layer of off) if (ofLayers[layer]) changes[layer] = ofLayers[layer]
+  const rewrite = mutant && (mutants[mutant] as Mutant).rewrite
+  return rewrite ? { ...changes, [mutant]: rewrite } : changes
 }

@@ -8,9 +8,10 @@ import {
   type Schedule,
 } from '@seatbelt/explore'
 import type { LayerName } from './explore-report.ts'
-import { type MutantName, mutants } from './mutants.ts'
+import type { MutantName } from './mutants.ts'
 import { openSurroundings } from './open-surroundings.ts'
 import { type ScenarioName, scenarios } from './scenarios.ts'
+import type { StatementRewriter } from './statement-rewriter.ts'
 
 /** One exploration: a workload, with these layers off. Plain data, so that another process can run it. */
 export interface Item {
@@ -38,7 +39,7 @@ export interface Servers {
 
 export async function runItem(item: Item, servers: Servers, signal?: AbortSignal): Promise<ItemResult> {
   const { workload, off, mutant, stopsAtFirst = false, isRecorded = false, ...options } = item
-  const surroundings = await openSurroundings({ ...servers, off, ...(mutant && mutants[mutant]) })
+  const surroundings = await openSurroundings({ ...servers, off, mutant })
   const executions: Execution[] = []
   try {
     const explored = await explore({
@@ -51,19 +52,26 @@ export async function runItem(item: Item, servers: Servers, signal?: AbortSignal
       },
       ...(signal && { signal }),
     })
+    if (explored.isComplete || explored.violating > 0) assertChanged(surroundings.rewriter)
     return { ...explored, executions }
   } finally {
     await surroundings.close()
   }
 }
 
+/** A layer that is still on, or a mutant that is not there, would be taken for one that makes no difference. */
+function assertChanged({ faults, unused }: StatementRewriter): void {
+  const reasons = [...faults, ...unused.map((name) => `the text of "${name}" is in no statement that was sent`)]
+  if (reasons.length > 0) throw new Error(reasons.join('\n'))
+}
+
 /** Runs one schedule with other layers on or off. */
 export async function runAgain(
-  { workload, off }: Pick<Item, 'workload' | 'off'>,
+  { workload, off, mutant }: Pick<Item, 'workload' | 'off' | 'mutant'>,
   schedule: Schedule,
   servers: Servers,
 ): Promise<Execution> {
-  const surroundings = await openSurroundings({ ...servers, off })
+  const surroundings = await openSurroundings({ ...servers, off, mutant })
   try {
     return await replay({ scenario: scenarios[workload](surroundings), servers: surroundings.servers }, schedule)
   } finally {

@@ -43,9 +43,9 @@ export async function runTask(task: Task, servers: Servers, signal: AbortSignal)
 }
 
 async function measureMutant(task: MutantTask, servers: Servers, signal: AbortSignal): Promise<MutantResult> {
-  const { name, change, workload, off } = task
+  const { name, change, workload, off, fault } = task
   const { shortest, schedules, uncertain, isCertain } = await findViolation(
-    { workload, off, mutant: name },
+    { workload, off, mutant: name, fault },
     servers,
     signal,
   )

@@ -7,7 +7,7 @@ import type pg from 'pg'
 import type { LayerName } from './explore-report.ts'
 import type { Judge } from './judge.ts'
 import { openReplica, type Replica } from './replica.ts'
-import { withoutConditions } from './without-layers.ts'
+import type { StatementRewriter } from './statement-rewriter.ts'
 import { brief, callOf, customerId, prepareEvent, prepareOrder, recordAttempt, type World } from './world.ts'
 
 /** The servers of an exploration, and the connections beside the actors'. */
@@ -16,8 +16,8 @@ export interface Surroundings {
   readonly redis: Redis
   readonly judge: Judge
   readonly off: ReadonlySet<LayerName>
-  /** A further change of a statement, for mutants. */
-  readonly mutate?: ((sql: string) => string) | undefined
+  /** Switches off the conditions that are a layer, and puts in a mutant. */
+  readonly rewriter: StatementRewriter
 }
 
 export type ScenarioName = keyof typeof scenarios
@@ -104,8 +104,7 @@ function unexpectedFailure(actor: string, words: string | null): string[] {
   return isExpected ? [] : [`${actor} ${words}`]
 }
 
-function replicaActor({ off, mutate }: Surroundings, name: string, work: Work): Actor<World> {
-  const withoutLayers = withoutConditions(off)
+function replicaActor({ off, rewriter }: Surroundings, name: string, work: Work): Actor<World> {
   return {
     name,
     reconnects: ['postgres', 'gateway'],
@@ -113,7 +112,7 @@ function replicaActor({ off, mutate }: Surroundings, name: string, work: Work): 
       const replica = await openReplica(name, urls, clock, off)
       return { run: (world) => work(replica, world), close: replica.close }
     },
-    rewrite: (sql) => (mutate ? mutate(withoutLayers(sql)) : withoutLayers(sql)),
+    rewrite: (sql) => rewriter.rewrite(sql),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { PaymentLayers } from '@seatbelt/payments'
 import type { Evidence, Gateway, GatewayIntentLayer, IdempotencyKeyLayer, IntentStore } from '@seatbelt/safety'
 import type { LayerName } from './explore-report.ts'
+import type { StatementChange } from './statement-rewriter.ts'
 
 /** The layers of a replica, with a pass-through or an unsafe twin for each that is off. */
 export function withoutLayers(
@@ -46,27 +47,31 @@ function withoutFence(gateway: Gateway, store: IntentStore, { runtime }: Payment
 
 const cancelled: Evidence = { kind: 'outcome', outcome: { state: 'cancelled' }, fenced: true, requestLog: [] }
 
-/** The conditions that are a layer, in the statements that have them. They are switched off as they are sent. */
-export const conditions: Readonly<Partial<Record<LayerName, { readonly in: RegExp; readonly text: RegExp }>>> = {
-  version: { in: /'order-version'/, text: /version = \$\d+(?=\s+RETURNING)/g },
-  generation: { in: /\bpayments\b/, text: /\b(?:payments\.)?generation = \$\d+/g },
-}
-
-export function withoutConditions(off: ReadonlySet<LayerName>): (sql: string) => string {
-  return (sql) => {
-    let changed = sql
-    for (const layer of off) {
-      const condition = conditions[layer]
-      if (condition?.in.test(changed)) changed = changed.replace(condition.text, ignored)
-    }
-    return changed
-  }
-}
-
-/** The parameter stays in the text: PostgreSQL would refuse a value that no text uses. */
-function ignored(condition: string): string {
-  return `(${condition} OR true)`
-}
+/**
+ * The conditions that are a layer, and the statements that have them. They are switched off as they are sent.
+ *
+ * The parameter stays in the text: PostgreSQL would refuse a value that no text uses.
+ */
+export const conditions = {
+  version: {
+    text: /(?<=UPDATE orders\s.*)\bversion = \$\d+/s,
+    by: '($& OR true)',
+    statements: ["'order-version'"],
+  },
+  generation: {
+    text: /\b(?:payments\.)?generation = \$\d+/,
+    by: '($& OR true)',
+    statements: [
+      'UPDATE payments SET gateway_intent_id',
+      'AS is_owned',
+      'WITH changed AS ( UPDATE payments SET state = $1::payment_state, leased_until = NULL',
+      "WITH changed AS ( UPDATE payments SET state = 'authorized'",
+      'WITH changed AS ( UPDATE payments SET state = $1::payment_state, goal',
+      'WITH changed AS ( UPDATE payments SET leased_until = NULL',
+      'SELECT 1 FROM payments WHERE id = $1::uuid AND generation',
+    ],
+  },
+} as const satisfies Partial<Record<LayerName, StatementChange>>
 
 /** Indexes that are dropped in the template of a database, for layers that are unique constraints. */
 export const indexes: Readonly<Partial<Record<LayerName, string>>> = {

@@ -4,10 +4,10 @@ import { boundsOf, offWith, offWithout, workloadNamed } from '../../src/explore/
 import type { Claim } from '../../src/explore/explore-report.ts'
 import { faultIn, findViolation } from '../../src/explore/find-violation.ts'
 import { savesWork } from '../../src/explore/measure-claim.ts'
-import { runItem, type Servers } from '../../src/explore/run-item.ts'
+import { runItem } from '../../src/explore/run-item.ts'
+import { exploreServers } from './explore-servers.ts'
 
-/** Scenarios flush their Redis database. The other tests share database 0. */
-const redisDatabase = 3
+const servers = () => exploreServers(3)
 
 /** The whole file, on two cores, ends within this. */
 const withinMs = 120_000
@@ -53,11 +53,4 @@ async function expectNoNeed(claim: Claim): Promise<void> {
   for (const off of [offWithout(claim), offWith(claim)]) {
     expect(await runItem({ workload, off, bounds }, servers())).toMatchObject({ violating: 0, isComplete: true })
   }
-}
-
-function servers(): Servers {
-  const { TEST_DATABASE_URL: maintenanceUrl = '', TEST_REDIS_URL: redis = '' } = process.env
-  const redisUrl = new URL(redis)
-  redisUrl.pathname = `/${redisDatabase}`
-  return { maintenanceUrl, redisUrl: redisUrl.href }
 }
