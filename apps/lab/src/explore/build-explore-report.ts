@@ -137,11 +137,17 @@ function reasonsForUnknown({ outcomes, tasks, quick, brokenOffBecause }: RunFact
   const uncertain = outcomes.flatMap(({ task, result }) =>
     result && result.uncertain.length > 0 ? [`${nameOf(task)}: ${result.uncertain.length} uncertain schedules`] : [],
   )
+  const unchecked = outcomes.flatMap(({ task, result }) =>
+    result && 'unchecked' in result && result.unchecked.length > 0
+      ? [`${nameOf(task)}: ${result.unchecked.join(', ')} had nothing to check`]
+      : [],
+  )
   return [
     ...(brokenOffBecause === null ? [] : [brokenOffBecause]),
     ...(quick ? ['a quick run explores a few schedules of each workload: it only shows that the explorer works'] : []),
     ...atMost(failed),
     ...atMost(uncertain),
+    ...atMost(unchecked),
     ...atMost(open.map((name) => `${name}: not explored to its bounds`)),
   ]
 }

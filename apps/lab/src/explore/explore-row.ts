@@ -1,12 +1,12 @@
-import { type Execution, type Explored, explore } from '@seatbelt/explore'
+import { type Execution, explore } from '@seatbelt/explore'
 import { boundsOf, type RowTask } from './explore-plan.ts'
 import { withoutTrace } from './find-violation.ts'
 import { type KnownViolation, knownViolationIn } from './known-violations.ts'
 import { openSurroundings } from './open-surroundings.ts'
-import type { Servers } from './run-item.ts'
-import { scenarios } from './scenarios.ts'
+import type { ItemResult, Servers } from './run-item.ts'
+import { expectedChecks, scenarios } from './scenarios.ts'
 
-export interface RowResult extends Pick<Explored, 'schedules' | 'isComplete' | 'uncertain'> {
+export interface RowResult extends Pick<ItemResult, 'schedules' | 'isComplete' | 'uncertain' | 'unchecked'> {
   /** Without the known ones. */
   readonly violations: number
   readonly shortest: Execution | null
@@ -32,7 +32,8 @@ export async function exploreRow(task: RowTask, servers: Servers, signal: AbortS
       signal,
       ...(limit !== null && { limit }),
     })
-    return { schedules, isComplete, uncertain, ...found.result() }
+    const unchecked = surroundings.judge.unchecked(expectedChecks[workload])
+    return { schedules, isComplete, uncertain, unchecked, ...found.result() }
   } finally {
     await surroundings.close()
   }

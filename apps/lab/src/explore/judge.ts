@@ -3,8 +3,12 @@ import pg from 'pg'
 import type { Evidence, LedgerEntry } from '../auditor/evidence.ts'
 import { followLedger, type LedgerFollower } from '../auditor/follow-ledger.ts'
 import { invariants } from '../auditor/invariants/index.ts'
+import type { Finding, InvariantId } from '../auditor/invariant.ts'
 import { readBooks } from '../auditor/read-books.ts'
 import type { World } from './world.ts'
+
+/** I11 is the explorer's own. */
+export type CheckedId = InvariantId | 'I11'
 
 /**
  * Judges one schedule by the auditor's invariants, and by one more: no two owners act under one generation.
@@ -14,6 +18,8 @@ import type { World } from './world.ts'
 export class Judge {
   readonly #books: pg.Pool
   readonly #ledger: LedgerFollower
+  /** By invariant, the things that were looked at in all schedules. */
+  readonly #checked = new Map<CheckedId, number>()
   /** The last schedule got stuck, so what the gateway did for it was not read. */
   #isBehind = false
 
@@ -41,32 +47,66 @@ export class Judge {
     const ledger = this.#ledger.entries.slice(before)
     this.#isBehind = false
     const evidence = await this.#evidence(world, ledger)
-    const found = invariants.flatMap((invariant) =>
-      invariant.check(evidence).violations.map(({ subject, what }) => `${invariant.id}: ${subject}: ${what}`),
-    )
-    return [...found, ...keysWithTwoAnswers(world), ...(await this.#sharedGenerations())]
+    const found = invariants.flatMap((invariant) => this.#note(invariant.id, invariant.check(evidence)))
+    const generations = this.#note('I11', checkGenerations(await this.#generations()))
+    return [...found, ...keysWithTwoAnswers(world), ...generations]
   }
 
-  async #evidence({ attempts }: World, ledger: readonly LedgerEntry[]): Promise<Evidence> {
+  /** The invariants that had nothing to look at in any schedule: that they were kept says nothing. */
+  unchecked(expected: readonly CheckedId[]): CheckedId[] {
+    return expected.filter((id) => (this.#checked.get(id) ?? 0) === 0)
+  }
+
+  #note(id: CheckedId, { checked, violations }: Finding): string[] {
+    this.#checked.set(id, (this.#checked.get(id) ?? 0) + checked)
+    return violations.map(({ subject, what }) => `${id}: ${subject}: ${what}`)
+  }
+
+  async #evidence({ attempts, seatAttempts }: World, ledger: readonly LedgerEntry[]): Promise<Evidence> {
     const books = await readBooks(this.#books)
-    const seats = { attempts: [], books: books.seats }
+    const seats = { attempts: seatAttempts, books: books.seats }
     return { attempts, ledger, mails: null, disturbances: [], books, seats }
   }
 
   /** The history has one line for each claim and takeover, and each settle names the generation that it acted under. */
-  async #sharedGenerations(): Promise<string[]> {
-    const { rows } = await this.#books.query<{ payment: string; generation: number; owners: string }>(
-      `SELECT payment_id AS payment, generation, string_agg(DISTINCT by, ' and ' ORDER BY by) AS owners
-         FROM payment_events WHERE event <> 'superseded'
-        GROUP BY payment_id, generation HAVING count(DISTINCT by) > 1
-        UNION ALL
-       SELECT payments.id, payments.generation, 'an owner of generation ' || max(payment_events.generation) || ' settled'
-         FROM payments JOIN payment_events ON payment_id = payments.id AND event = 'settled'
-        GROUP BY payments.id, payments.generation HAVING max(payment_events.generation) <> payments.generation`,
+  async #generations(): Promise<GenerationRow[]> {
+    const { rows } = await this.#books.query<GenerationRow>(
+      `SELECT payment_id AS payment, payment_events.generation, payments.generation AS latest,
+              array_agg(DISTINCT by ORDER BY by) AS owners, bool_or(event = 'settled') AS "isSettled"
+         FROM payment_events JOIN payments ON payments.id = payment_id WHERE event <> 'superseded'
+        GROUP BY payment_id, payment_events.generation, payments.generation
+        ORDER BY payment_id, payment_events.generation`,
     )
-    return rows.map(
-      ({ payment, generation, owners }) => `I11: ${payment}: ${owners} acted under generation ${generation}`,
-    )
+    return rows
+  }
+}
+
+interface GenerationRow {
+  readonly payment: string
+  readonly generation: number
+  /** Of the payment, at the end. */
+  readonly latest: number
+  readonly owners: readonly string[]
+  readonly isSettled: boolean
+}
+
+/** No two owners act under one generation, and the last settle is that of the last generation. */
+function checkGenerations(rows: readonly GenerationRow[]): Finding {
+  const shared = rows.filter(({ owners }) => owners.length > 1)
+  const lastSettled = new Map(rows.filter(({ isSettled }) => isSettled).map((row) => [row.payment, row]))
+  const deposed = [...lastSettled.values()].filter(({ generation, latest }) => generation !== latest)
+  return {
+    checked: rows.length,
+    violations: [
+      ...shared.map(({ payment, owners, generation }) => ({
+        subject: payment,
+        what: `${owners.join(' and ')} acted under generation ${generation}`,
+      })),
+      ...deposed.map(({ payment, generation, latest }) => ({
+        subject: payment,
+        what: `an owner of generation ${generation} settled, and the latest generation is ${latest}`,
+      })),
+    ],
   }
 }
 
@@ -81,7 +121,8 @@ class PreparingClient extends pg.Client {
 }
 
 /** All requests with one key read one answer, and the last request reads that answer. */
-function keysWithTwoAnswers({ attempts }: World): string[] {
+function keysWithTwoAnswers({ attempts: ofPayments, seatAttempts }: World): string[] {
+  const attempts = [...ofPayments, ...seatAttempts]
   const keys = [...new Set(attempts.map(({ key }) => key))]
   return keys.flatMap((key) => {
     const ofKey = attempts.filter((one) => one.key === key)

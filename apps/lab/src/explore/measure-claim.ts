@@ -1,11 +1,11 @@
-import { type Execution, type Explored, type Schedule, Stuck } from '@seatbelt/explore'
+import { type Execution, type Schedule, Stuck } from '@seatbelt/explore'
 import { boundsOf, offWith, offWithout, workloadNamed } from './explore-plan.ts'
 import type { Claim, LayerName, MeasuredClaim } from './explore-report.ts'
 import { faultIn, findViolation, withoutTrace } from './find-violation.ts'
 import { type Item, type ItemResult, runAgain, runItem, type Servers } from './run-item.ts'
 import type { ScenarioName } from './scenarios.ts'
 
-export interface ClaimResult extends Pick<Explored, 'uncertain'> {
+export interface ClaimResult extends Pick<ItemResult, 'uncertain' | 'unchecked'> {
   readonly measured: MeasuredClaim
   /** Whether everything that the measurement needs was run. */
   readonly isCertain: boolean
@@ -68,6 +68,8 @@ async function measurePrevention(measurement: Measurement): Promise<ClaimResult>
     },
     isCertain: without.isCertain && withLayer.isComplete,
     uncertain: [...without.uncertain, ...withLayer.uncertain],
+    // Without the layer, the violation is the witness.
+    unchecked: withLayer.unchecked,
     messages: null,
   }
 }
@@ -117,6 +119,7 @@ async function measureSavedWork(measurement: Measurement): Promise<ClaimResult> 
     },
     isCertain: without.isComplete && withLayer.isComplete,
     uncertain: [...without.uncertain, ...withLayer.uncertain],
+    unchecked: [...new Set([...without.unchecked, ...withLayer.unchecked])],
     messages,
   }
 }

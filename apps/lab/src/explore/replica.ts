@@ -20,7 +20,6 @@ import { withoutLayers } from './without-layers.ts'
 export interface Replica {
   readonly booking: BookingDeps
   readonly payments: PaymentDeps
-  readonly faults: unknown[]
   close(): Promise<void>
 }
 
@@ -28,13 +27,17 @@ export interface Replica {
 const foreverMs = 60_000
 const policy = { gatewayDeadlineMs: foreverMs, leaseMs: 10 * foreverMs }
 
+export interface ReplicaOptions {
+  readonly name: string
+  readonly urls: Urls
+  readonly clock: ActorClock
+  readonly off: ReadonlySet<LayerName>
+  /** For what production writes to its log, and its operators read. */
+  readonly reportFault: (fault: unknown) => void
+}
+
 /** Composes the operations as production does, over these addresses and this clock, without the layers that are off. */
-export async function openReplica(
-  name: string,
-  urls: Urls,
-  clock: ActorClock,
-  off: ReadonlySet<LayerName>,
-): Promise<Replica> {
+export async function openReplica({ name, urls, clock, off, reportFault }: ReplicaOptions): Promise<Replica> {
   const database = createDatabase({
     url: withoutServerBounds(urls.postgres),
     poolSize: 4,
@@ -60,7 +63,6 @@ export async function openReplica(
   })
   const lock = createRedisLock({ client: redis, commandBudgetMs: foreverMs / 4, random: clock.random })
   await warmUp(lock)
-  const faults: unknown[] = []
   const real = composeLayers({
     database,
     runtime: clock,
@@ -70,7 +72,7 @@ export async function openReplica(
     lockTtlMs: foreverMs,
     lockMetrics: createLockMetrics(new Registry()),
     by: name,
-    reportFault: (fault) => faults.push(fault),
+    reportFault,
   })
   const publishSeatChange = createSeatChangePublisher(() => undefined, noPreCheck)
   const payments: PaymentDeps = {
@@ -96,7 +98,6 @@ export async function openReplica(
   return {
     booking,
     payments,
-    faults,
     close: async () => {
       redis.disconnect()
       await gateway.close()

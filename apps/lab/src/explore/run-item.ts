@@ -9,8 +9,9 @@ import {
 } from '@seatbelt/explore'
 import type { LayerName } from './explore-report.ts'
 import type { MutantName } from './mutants.ts'
+import type { CheckedId } from './judge.ts'
 import { openSurroundings } from './open-surroundings.ts'
-import { type ScenarioName, scenarios } from './scenarios.ts'
+import { expectedChecks, type ScenarioName, scenarios } from './scenarios.ts'
 import type { StatementRewriter } from './statement-rewriter.ts'
 
 /** One exploration: a workload, with these layers off. Plain data, so that another process can run it. */
@@ -29,6 +30,8 @@ export interface Item {
 
 export interface ItemResult extends Explored {
   readonly executions: readonly Execution[]
+  /** Invariants that had nothing to look at: that they were kept says nothing. */
+  readonly unchecked: readonly CheckedId[]
 }
 
 export interface Servers {
@@ -53,7 +56,7 @@ export async function runItem(item: Item, servers: Servers, signal?: AbortSignal
       ...(signal && { signal }),
     })
     if (explored.isComplete || explored.violating > 0) assertChanged(surroundings.rewriter)
-    return { ...explored, executions }
+    return { ...explored, executions, unchecked: surroundings.judge.unchecked(expectedChecks[workload]) }
   } finally {
     await surroundings.close()
   }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Call } from '@seatbelt/domain'
-import type { Guarded } from '@seatbelt/safety'
 import type pg from 'pg'
 import type { Attempt } from '../auditor/attempt.ts'
+import type { SeatAttempt } from '../auditor/seat-attempt.ts'
 
 /** The rows of one schedule: an account of its own, with an order, or with an event whose seats are on sale. */
 export interface World {
@@ -12,10 +12,13 @@ export interface World {
   readonly eventId: string
   readonly seatIds: readonly string[]
   readonly holdId: string
-  /** An authorized payment, where one is prepared. */
-  readonly paymentId: string
   /** The requests of clients and their answers, for the auditor's invariants. */
   readonly attempts: Attempt[]
+  readonly seatAttempts: SeatAttempt[]
+  /** What the replicas reported to their operators. */
+  readonly faults: { readonly actor: string; readonly fault: unknown }[]
+  /** Whether the scheduler put a fault into this schedule. */
+  isDisturbed: boolean
 }
 
 export const amountMinor = 4_200
@@ -23,7 +26,7 @@ export const priceMinor = 5_000
 export const customerId = 'customer-1'
 
 /** The nth id of a schedule: a UUIDv7 whose time is the schedule's number. */
-export function idOf(schedule: number, nth: number): string {
+function idOf(schedule: number, nth: number): string {
   const time = schedule.toString(16).padStart(12, '0')
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${nth.toString(16).padStart(12, '0')}`
 }
@@ -32,10 +35,20 @@ export function callOf({ accountId }: World, key: string, request: object): Call
   return { accountId, key, fingerprint: createHash('sha256').update(JSON.stringify(request)).digest() }
 }
 
-export function emptyWorld(schedule: number): World {
+function emptyWorld(schedule: number): World {
   const ids = Array.from({ length: 6 }, (_, nth) => idOf(schedule, nth))
   const [accountId = '', orderId = '', eventId = '', holdId = '', ...seatIds] = ids
-  return { accountId, orderId, eventId, holdId, seatIds, paymentId: '', attempts: [] }
+  return {
+    accountId,
+    orderId,
+    eventId,
+    holdId,
+    seatIds,
+    attempts: [],
+    seatAttempts: [],
+    faults: [],
+    isDisturbed: false,
+  }
 }
 
 /** An account with an order that is open. */
@@ -89,44 +102,4 @@ function holdOf({ accountId, eventId, holdId, seatIds }: World, sectionId: strin
      INSERT INTO seat_claims (seat_id, account_id, section_id, hold_id, expires_at)
      SELECT seat, '${accountId}', '${sectionId}', '${holdId}', now() + interval '1 hour'
        FROM unnest('{${first},${second}}'::uuid[]) AS seat`
-}
-
-/** `answered 201`, `refused payment-in-progress`, `unsettled`. */
-export function brief(result: Guarded<unknown>): string {
-  switch (result.kind) {
-    case 'answered':
-      return `answered ${result.answer.status}${result.replayed ? ', replayed' : ''}`
-    case 'refused':
-      return `refused ${result.refusal.code}`
-    case 'unsettled':
-      return 'unsettled'
-    default:
-      return result satisfies never
-  }
-}
-
-type Operation = Attempt['operation']
-
-/** Records what a client read, as a load test's client would. */
-export function recordAttempt(world: World, operation: Operation, key: string, result: Guarded<unknown>): void {
-  const answer = result.kind === 'answered' ? result.answer : null
-  const isOk = answer !== null && answer.status < 300
-  const body = isOk ? (JSON.parse(answer.body) as Attempt['payment']) : null
-  world.attempts.push({
-    operation,
-    orderId: world.orderId,
-    key,
-    amountMinor,
-    currency: 'EUR',
-    ...{ sentAt: 0, endedAt: 0, inFlightMs: 0 },
-    outcome: isOk ? 'ok' : answer ? 'fail' : 'info',
-    status: answer?.status ?? 0,
-    code: null,
-    replayed: result.kind === 'answered' && result.replayed,
-    instance: null,
-    bodySha256: answer ? createHash('sha256').update(answer.body).digest('hex') : null,
-    location: answer?.location ?? null,
-    payment: operation === 'cancel' ? null : body,
-    refund: null,
-  })
 }
