@@ -28,8 +28,9 @@ export function buildExploreReport(facts: RunFacts): ExploreRunReport {
   const claims = results.flatMap(({ result }) => (result.kind === 'claim' ? [result] : []))
   const mutants = results.flatMap(({ result }) => (result.kind === 'mutant' ? [result] : []))
   const games = results.flatMap(({ result }) => (result.kind === 'game' ? [result] : []))
-  const schedules = sum([
-    ...rows.map(({ result }) => result.schedules),
+  const ofRows = sum(rows.map(({ result }) => result.schedules))
+  const executedForRows = sum(rows.map(({ result }) => result.executed))
+  const others = sum([
     ...games.map((game) => game.schedules),
     ...claims.map(({ measured }) => measured.schedulesWithout + measured.schedulesWith),
     ...mutants.map(({ measured }) => measured.schedules),
@@ -44,8 +45,8 @@ export function buildExploreReport(facts: RunFacts): ExploreRunReport {
     ...judge(facts, parts),
     startedAt: facts.startedAt.toISOString(),
     durationSeconds,
-    schedules,
-    schedulesPerSecond: exploredSeconds === null ? null : Math.round((schedules / exploredSeconds) * 10) / 10,
+    schedules: ofRows + others,
+    schedulesPerSecond: perSecond(executedForRows + others, exploredSeconds),
     violations: violationsIn(layers),
     ...parts,
     known: knownIn(rows.map(({ result }) => result)),
@@ -57,8 +58,12 @@ export function buildExploreReport(facts: RunFacts): ExploreRunReport {
 }
 
 function rowOf({ workload, off, fault }: RowTask, result: RowResult): ExploredRow {
-  const { schedules, isComplete, violations, shortest } = result
-  return { off, fault, workload, schedules, bound: isComplete ? schedules : null, violations, shortest }
+  const { schedules, violations, shortest } = result
+  return { off, fault, workload, schedules, bound: null, violations, shortest }
+}
+
+function perSecond(count: number, seconds: number | null): number | null {
+  return seconds === null ? null : Math.round((count / seconds) * 10) / 10
 }
 
 /** The rows without any layer off come first, and those of one workload stand together. */

@@ -1,4 +1,4 @@
-import type { Bounds, FaultKind } from '@seatbelt/explore'
+import type { Bounds, Execution, FaultKind } from '@seatbelt/explore'
 import { claims } from './claims.ts'
 import { type Claim, type LayerName, layerNames } from './explore-report.ts'
 import { type Mutant, type MutantName, mutants } from './mutants.ts'
@@ -60,6 +60,12 @@ export function boundsOf(workload: ScenarioName, fault: FaultKind | 'none' | 'an
   const fewer = workloadsOfThree.has(workload) ? 1 : 0
   if (fault === 'none') return { preemptions: 2 - fewer, preemptionsWithFault: null }
   return { preemptions: 1 - fewer, preemptionsWithFault: 1 - fewer }
+}
+
+/** The kind of fault in an execution's schedule. */
+export function faultIn({ schedule }: Execution): FaultKind | 'none' {
+  for (const { kind } of schedule.deviations) if (kind !== 'switch' && kind !== 'victim') return kind
+  return 'none'
 }
 
 export function planExploration({ quick }: { readonly quick: boolean }): Plan {

@@ -7,7 +7,9 @@ export interface ExploreReport {
   readonly reasons: readonly string[]
   readonly startedAt: string
   readonly durationSeconds: number
+  /** Schedules of rows, claims, mutants and games. Those of one row are in no other row. */
   readonly schedules: number
+  /** Also of those that were run again, to find the places for a fault. */
   readonly schedulesPerSecond: number | null
   /** With all layers on, without the known ones. */
   readonly violations: number
@@ -35,8 +37,9 @@ export interface ExploredRow {
   readonly off: readonly LayerName[]
   readonly fault: FaultKind | 'none'
   readonly workload: string
+  /** With this fault. */
   readonly schedules: number
-  /** The same as `schedules` where everything within the bounds was run. Null: it was not counted. */
+  /** By a formula. Null: there is none, because the steps of these workloads depend on the schedule. */
   readonly bound: number | null
   readonly violations: number
   readonly shortest: Execution | null

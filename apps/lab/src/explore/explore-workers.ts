@@ -25,8 +25,11 @@ export interface WorkersOptions {
   readonly onOutcome: (outcome: TaskOutcome, ms: number) => void
 }
 
-/** A task ends after its current schedule, and then drops its database. No schedule takes a tenth of it. */
-const graceMs = 20_000
+/**
+ * A task ends after its current schedule, and then drops its database. A schedule takes a fraction of a second. A stuck
+ * one takes the engine's bound of 10 s.
+ */
+export const graceMs = 12_000
 
 /** Runs all tasks in their order, one at a time in each worker process. Resolves when no worker is left. */
 export async function runInWorkers(tasks: readonly Task[], options: WorkersOptions): Promise<void> {

@@ -39,12 +39,6 @@ function foundIn(runs: readonly Explored[]): FoundViolation {
   }
 }
 
-/** The kind of fault in an execution's schedule. */
-export function faultIn({ schedule }: Execution): FaultKind | 'none' {
-  for (const { kind } of schedule.deviations) if (kind !== 'switch' && kind !== 'victim') return kind
-  return 'none'
-}
-
 /** The engine's traces also have the choices at each step, which no report needs. */
 export function withoutTrace({ schedule, actors, steps, endings, violations, hash }: Execution): Execution {
   return { schedule, actors, steps, endings, violations, hash }

@@ -1,7 +1,7 @@
 import { type Execution, type Schedule, Stuck } from '@seatbelt/explore'
-import { boundsOf, offWith, offWithout, workloadNamed } from './explore-plan.ts'
+import { boundsOf, faultIn, offWith, offWithout, workloadNamed } from './explore-plan.ts'
 import type { Claim, LayerName, MeasuredClaim } from './explore-report.ts'
-import { faultIn, findViolation, withoutTrace } from './find-violation.ts'
+import { findViolation, withoutTrace } from './find-violation.ts'
 import { type Item, type ItemResult, runAgain, runItem, type Servers } from './run-item.ts'
 import type { ScenarioName } from './scenarios.ts'
 

@@ -36,6 +36,8 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Op
   const admin = new pg.Client({ connectionString: database.url, application_name: 'explore-admin' })
   await admin.connect()
   await admin.query(oneAccountViews)
+  // The scheduler chooses the victims of deadlocks. PostgreSQL itself would choose one after a second.
+  await admin.query(`ALTER DATABASE "${database.name}" SET deadlock_timeout = '1h'`)
   for (const layer of off) if (indexes[layer]) await admin.query(indexes[layer])
   if (mutant?.alsoDrop) await admin.query(mutant.alsoDrop)
   const redis = new Redis(redisUrl)

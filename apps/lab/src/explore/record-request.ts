@@ -48,14 +48,10 @@ export function requestSeats(
   const { seatAttempts, eventId } = world
   const nothing = { hold: null, booking: null, failedCheckout: null }
   const seats = { eventId, tierId: null, quantity: asked.seatIds.length, bookingId: null }
-  return record(
-    seatAttempts,
-    { ...asked, ...seats, sentAt: Date.now(), ...unanswered, ...nothing },
-    send,
-    (body) =>
-      asked.operation === 'checkout'
-        ? { ...nothing, booking: body as SeatAttempt['booking'] }
-        : { ...nothing, hold: body as SeatAttempt['hold'] },
+  return record(seatAttempts, { ...asked, ...seats, sentAt: Date.now(), ...unanswered, ...nothing }, send, (body) =>
+    asked.operation === 'checkout'
+      ? { ...nothing, booking: body as SeatAttempt['booking'] }
+      : { ...nothing, hold: body as SeatAttempt['hold'] },
   )
 }
 

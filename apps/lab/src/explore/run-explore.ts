@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { makeTemplate, startTestServers } from '../stack/test-servers.ts'
 import { buildExploreReport } from './build-explore-report.ts'
 import { nameOf, type Plan, planExploration } from './explore-plan.ts'
-import { runInWorkers } from './explore-workers.ts'
+import { graceMs, runInWorkers } from './explore-workers.ts'
 import { renderExploreSummary } from './render-explore-summary.ts'
 import type { TaskOutcome } from './run-task.ts'
 import { writeExploreReport } from './write-explore-report.ts'
@@ -20,8 +20,8 @@ const exitCodes = { valid: 0, invalid: 1, unknown: 2 } as const
 /** More processes would wait for the one PostgreSQL. */
 const mostWorkers = 4
 
-/** To end what runs, stop the servers, and write the report. */
-const closingMs = 15_000
+/** To end what runs, and then to stop the servers and write the report, which takes 8 s at most. */
+const closingMs = graceMs + 8_000
 
 /** What was explored so far. It outlives the run, so that there is a report also when the run fails. */
 interface Findings {

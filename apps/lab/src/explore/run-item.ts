@@ -7,9 +7,11 @@ import {
   replay,
   type Schedule,
 } from '@seatbelt/explore'
+import { confirmFirst, mostCandidates } from './confirm-first.ts'
+import { faultIn } from './explore-plan.ts'
 import type { LayerName } from './explore-report.ts'
-import type { MutantName } from './mutants.ts'
 import type { CheckedId } from './judge.ts'
+import type { MutantName } from './mutants.ts'
 import { openSurroundings } from './open-surroundings.ts'
 import { expectedChecks, type ScenarioName, scenarios } from './scenarios.ts'
 import type { StatementRewriter } from './statement-rewriter.ts'
@@ -29,6 +31,8 @@ export interface Item {
 }
 
 export interface ItemResult extends Explored {
+  /** Of `schedules`, those without a fault. Explorations with different faults have them in common. */
+  readonly faultFree: number
   readonly executions: readonly Execution[]
   /** Invariants that had nothing to look at: that they were kept says nothing. */
   readonly unchecked: readonly CheckedId[]
@@ -40,23 +44,44 @@ export interface Servers {
   readonly redisUrl: string
 }
 
-export async function runItem(item: Item, servers: Servers, signal?: AbortSignal): Promise<ItemResult> {
+/** Violations that `isKnown` neither count nor stop the exploration. */
+export async function runItem(
+  item: Item,
+  servers: Servers,
+  signal?: AbortSignal,
+  isKnown: (violating: Execution) => boolean = () => false,
+): Promise<ItemResult> {
   const { workload, off, mutant, stopsAtFirst = false, isRecorded = false, ...options } = item
   const surroundings = await openSurroundings({ ...servers, off, mutant })
+  const stage = { scenario: scenarios[workload](surroundings), servers: surroundings.servers }
   const executions: Execution[] = []
+  const found: Execution[] = []
+  let [violating, faultFree] = [0, 0]
   try {
     const explored = await explore({
       ...options,
-      scenario: scenarios[workload](surroundings),
-      servers: surroundings.servers,
+      ...stage,
       onExecution: (execution, stop) => {
         if (isRecorded) executions.push(execution)
-        if (stopsAtFirst && execution.violations.length > 0) stop()
+        if (faultIn(execution) === 'none') faultFree += 1
+        if (execution.violations.length === 0 || isKnown(execution)) return
+        violating += 1
+        if (found.length < mostCandidates) found.push(execution)
+        if (stopsAtFirst) stop()
       },
       ...(signal && { signal }),
     })
-    if (explored.isComplete || explored.violating > 0) assertChanged(surroundings.rewriter)
-    return { ...explored, executions, unchecked: surroundings.judge.unchecked(expectedChecks[workload]) }
+    const again = (schedule: Schedule) => replay({ ...stage, firstNumber: explored.nextNumber }, schedule)
+    const { shortest, unconfirmed } = await confirmFirst(found, again)
+    if (explored.isComplete || shortest) assertChanged(surroundings.rewriter)
+    return {
+      ...explored,
+      ...{ faultFree, executions, shortest },
+      violating: violating - unconfirmed.length,
+      isComplete: explored.isComplete && unconfirmed.length === 0,
+      uncertain: [...explored.uncertain, ...unconfirmed],
+      unchecked: surroundings.judge.unchecked(expectedChecks[workload]),
+    }
   } finally {
     await surroundings.close()
   }

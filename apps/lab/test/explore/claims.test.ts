@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { claims } from '../../src/explore/claims.ts'
-import { boundsOf, offWith, offWithout, workloadNamed } from '../../src/explore/explore-plan.ts'
+import { boundsOf, faultIn, offWith, offWithout, workloadNamed } from '../../src/explore/explore-plan.ts'
 import type { Claim } from '../../src/explore/explore-report.ts'
-import { faultIn, findViolation } from '../../src/explore/find-violation.ts'
+import { findViolation } from '../../src/explore/find-violation.ts'
 import { savesWork } from '../../src/explore/measure-claim.ts'
 import { runItem } from '../../src/explore/run-item.ts'
 import { exploreServers } from './explore-servers.ts'
@@ -30,7 +30,7 @@ describe('all layers on', () => {
   for (const workload of ['two keys', 'same key twice'] as const) {
     it(`${workload}: no schedule with two preemptions breaks anything`, { timeout: withinMs }, async () => {
       const found = await runItem({ workload, off: [], bounds: boundsOf(workload, 'none') }, servers())
-      expect(found).toMatchObject({ violating: 0, shortest: null, uncertain: [], isComplete: true })
+      expect(found).toMatchObject({ violating: 0, shortest: null, uncertain: [], unchecked: [], isComplete: true })
       expect(found.schedules).toBeGreaterThan(0)
     })
   }
@@ -44,13 +44,17 @@ async function expectPrevention(claim: Claim): Promise<void> {
   const bounds = { preemptions: 1, preemptionsWithFault: fault === 'none' ? null : 0 }
   const faults = fault === 'none' ? [] : [fault]
   const withLayer = await runItem({ workload, off: offWith(claim), bounds, faults }, servers())
-  expect(withLayer).toMatchObject({ violating: 0, shortest: null, uncertain: [], isComplete: true })
+  expect(withLayer).toMatchObject({ violating: 0, shortest: null, uncertain: [], unchecked: [], isComplete: true })
 }
 
 async function expectNoNeed(claim: Claim): Promise<void> {
   const workload = workloadNamed(claim.workload)
   const bounds = { preemptions: 1, preemptionsWithFault: null }
   for (const off of [offWithout(claim), offWith(claim)]) {
-    expect(await runItem({ workload, off, bounds }, servers())).toMatchObject({ violating: 0, isComplete: true })
+    expect(await runItem({ workload, off, bounds }, servers())).toMatchObject({
+      violating: 0,
+      unchecked: [],
+      isComplete: true,
+    })
   }
 }

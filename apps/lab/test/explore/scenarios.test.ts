@@ -1,4 +1,6 @@
+import pg from 'pg'
 import { describe, expect, it } from 'vitest'
+import { openSurroundings } from '../../src/explore/open-surroundings.ts'
 import { runItem } from '../../src/explore/run-item.ts'
 import { type ScenarioName, scenarios } from '../../src/explore/scenarios.ts'
 import { exploreServers } from './explore-servers.ts'
@@ -14,5 +16,17 @@ describe('each workload, with all layers on', () => {
         unchecked: [],
       })
     })
+  }
+})
+
+it('PostgreSQL chooses no victim of a deadlock, because the scheduler does', async () => {
+  const { servers, close } = await openSurroundings({ ...exploreServers(6), off: [] })
+  const client = new pg.Client(servers.postgres)
+  await client.connect()
+  try {
+    expect((await client.query('SHOW deadlock_timeout')).rows).toEqual([{ deadlock_timeout: '1h' }])
+  } finally {
+    await client.end()
+    await close()
   }
 })
