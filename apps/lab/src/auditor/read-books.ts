@@ -1,4 +1,5 @@
-import type { Pool, PoolClient } from 'pg'
+import type { Pool, PoolClient, QueryResult } from 'pg'
+import { allOf } from './all-of.ts'
 import type {
   Books,
   InvoiceRow,
@@ -17,19 +18,27 @@ import type { CapacitySeen } from './seat-evidence.ts'
 /** Rows of one table at most: some 700 MB at worst, and ten times what the longest run makes. */
 const rowsLimit = 500_000
 
+/** A pool, or what lends one connection. */
+export interface Connects {
+  connect(): Promise<Reader>
+}
+
+type Reader = Pick<PoolClient, 'query' | 'release' | 'pipeline'>
+type Query = (text: string) => Promise<QueryResult>
+
 /**
  * Reads our books as they stood at one moment: one read-only transaction with one snapshot. `seen` is what tiers and sections
  * looked like before, if anybody looked.
  * @throws IncompleteRead if a table could not be read to its end.
  */
-export async function readBooks(pool: Pool, seen: CapacitySeen | null = null): Promise<Books> {
+export async function readBooks(pool: Connects, seen: CapacitySeen | null = null): Promise<Books> {
   const client = await pool.connect().catch((cause) => {
     throw new IncompleteRead('the database could not be reached', { cause })
   })
   try {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-    const books = await readAll(client, seen)
-    await client.query('COMMIT')
+    const query: Query = client.pipeline ? (text) => client.query(text) : inTurn((text) => client.query(text))
+    const begun = query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    const [books] = await Promise.all([readAll(query, seen), begun, query('COMMIT')])
     client.release()
     return books
   } catch (cause) {
@@ -76,61 +85,72 @@ export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
   }
 }
 
-async function readAll(client: PoolClient, seen: CapacitySeen | null): Promise<Books> {
-  const [clock] = (await client.query<{ now: Date }>('SELECT now()')).rows
-  if (clock === undefined) throw new Error('the database did not say what time it is')
+async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> {
   const money = `amount_minor AS "amountMinor", currency`
-  const rowsOf = <Row extends object>(query: string) => readRows<Row>(client, query)
-  // A deposed owner's last line has the outcome that it had seen, or why it had seen none.
-  const leftOpen = await rowsOf<{ id: string }>(
-    `SELECT DISTINCT payment_id AS id FROM payment_events
-      WHERE refund_id IS NULL AND (event IN ('taken-over', 'unknown') OR (event = 'superseded'
-            AND detail NOT IN ('authorized', 'succeeded', 'declined', 'cancelled', 'voided')))`,
-  )
-  return {
-    readAt: clock.now,
-    orders: await rowsOf<OrderRow>(
+  const rowsOf = <Row extends object>(text: string) => readRows<Row>(query, text)
+  const { clock, leftOpenPayments, seats, ...books } = await allOf({
+    clock: rowsOf<{ now: Date }>('SELECT now()'),
+    orders: rowsOf<OrderRow>(
       `SELECT id, account_id AS "accountId", ${money}, state::text AS state, purpose, receipt_email AS "receiptEmail",
               created_at AS "createdAt" FROM orders`,
     ),
-    payments: await rowsOf<PaymentRow>(
+    payments: rowsOf<PaymentRow>(
       `SELECT id, order_id AS "orderId", ${money}, state::text AS state, refunded_minor AS "refundedMinor",
               refund_pending_minor AS "refundPendingMinor", gateway_intent_id AS "gatewayIntentId",
               gateway_charge_id AS "gatewayChargeId", void_at AS "voidAt", settled_at AS "settledAt" FROM payments`,
     ),
-    refunds: await rowsOf<RefundRow>(
+    refunds: rowsOf<RefundRow>(
       `SELECT id, order_id AS "orderId", payment_id AS "paymentId", origin, ${money}, state::text AS state,
               gateway_charge_id AS "gatewayChargeId", gateway_refund_id AS "gatewayRefundId", reversed_at AS "reversedAt"
          FROM refunds`,
     ),
-    transfers: await rowsOf<TransferRow>(
+    transfers: rowsOf<TransferRow>(
       `SELECT id, payment_id AS "paymentId", refund_id AS "refundId", kind, debit_account AS "debitAccount",
               credit_account AS "creditAccount", ${money} FROM transfers`,
     ),
     // Bodies are compared by their hash, so that a hundred thousand of them need not travel.
-    recordedAnswers: await rowsOf<RecordedAnswerRow>(
+    recordedAnswers: rowsOf<RecordedAnswerRow>(
       `SELECT account_id AS "accountId", key, answer_status AS status, answer_location AS location,
               encode(sha256(convert_to(answer_body, 'UTF8')), 'hex') AS "bodySha256"
          FROM idempotency_keys WHERE answer_status IS NOT NULL`,
     ),
-    subscriptions: await rowsOf<SubscriptionRow>(
+    subscriptions: rowsOf<SubscriptionRow>(
       `SELECT id, state::text AS state, next_period AS "nextPeriod", next_due_at AS "nextDueAt",
               created_at AS "createdAt" FROM subscriptions`,
     ),
-    invoices: await rowsOf<InvoiceRow>(
+    invoices: rowsOf<InvoiceRow>(
       `SELECT id, subscription_id AS "subscriptionId", period, order_id AS "orderId", state::text AS state FROM invoices`,
     ),
-    receipts: await rowsOf<ReceiptRow>(
+    receipts: rowsOf<ReceiptRow>(
       `SELECT id, topic, subject_id AS "subjectId", recipient, attempts, dead_at IS NOT NULL AS "isGivenUp"
          FROM outbox WHERE channel = 'receipt'`,
     ),
-    leftOpenPaymentIds: new Set(leftOpen.map(({ id }) => id)),
-    seats: { ...(await readSeatBooks(rowsOf)), seen },
-  }
+    // A deposed owner's last line has the outcome that it had seen, or why it had seen none.
+    leftOpenPayments: rowsOf<{ id: string }>(
+      `SELECT DISTINCT payment_id AS id FROM payment_events
+        WHERE refund_id IS NULL AND (event IN ('taken-over', 'unknown') OR (event = 'superseded'
+              AND detail NOT IN ('authorized', 'succeeded', 'declined', 'cancelled', 'voided')))`,
+    ),
+    seats: readSeatBooks(rowsOf),
+  })
+  const [{ now: readAt } = { now: null }] = clock
+  if (readAt === null) throw new Error('the database did not say what time it is')
+  const leftOpenPaymentIds = new Set(leftOpenPayments.map(({ id }) => id))
+  return { ...books, readAt, leftOpenPaymentIds, seats: { ...seats, seen } }
 }
 
-async function readRows<Row extends object>(client: PoolClient, query: string): Promise<Row[]> {
-  const { rows } = await client.query<Row>(`${query} LIMIT ${rowsLimit + 1}`)
-  if (rows.length > rowsLimit) throw new IncompleteRead(`more than ${rowsLimit} rows: ${query}`)
+async function readRows<Row extends object>(query: Query, text: string): Promise<Row[]> {
+  const { rows } = await query(`${text} LIMIT ${rowsLimit + 1}`)
+  if (rows.length > rowsLimit) throw new IncompleteRead(`more than ${rowsLimit} rows: ${text}`)
   return rows
+}
+
+/** Without a pipeline, a statement is sent when the one before it was answered: each then has its own time-out. */
+function inTurn(query: Query): Query {
+  let last: Promise<unknown> = Promise.resolve()
+  return (text) => {
+    const result = last.then(() => query(text))
+    last = result
+    return result
+  }
 }

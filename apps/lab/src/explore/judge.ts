@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto'
-import pg from 'pg'
+import pg, { type PoolClient } from 'pg'
 import type { Evidence, LedgerEntry } from '../auditor/evidence.ts'
 import { followLedger, type LedgerFollower } from '../auditor/follow-ledger.ts'
-import { invariants } from '../auditor/invariants/index.ts'
 import type { Finding, InvariantId } from '../auditor/invariant.ts'
+import { invariants } from '../auditor/invariants/index.ts'
 import { readBooks } from '../auditor/read-books.ts'
 import type { World } from './world.ts'
 
@@ -25,7 +24,8 @@ export class Judge {
 
   constructor(databaseUrl: string, gatewayUrl: string) {
     const options = '-c search_path=one_account,public'
-    this.#books = new pg.Pool({ connectionString: databaseUrl, max: 1, options, Client: PreparingClient })
+    const settings = { connectionString: databaseUrl, max: 1, options, pipeline: true }
+    this.#books = new pg.Pool({ ...settings, Client: PreparingClient })
     this.#ledger = followLedger(gatewayUrl)
   }
 
@@ -40,16 +40,36 @@ export class Judge {
   }
 
   async judge(world: World): Promise<string[]> {
-    const { accountId } = world
-    await this.#books.query("SELECT set_config('explore.account', $1, false)", [accountId])
+    const [evidence, generations] = await this.#read(world)
+    this.#isBehind = false
+    const found = invariants.flatMap((invariant) => this.#note(invariant.id, invariant.check(evidence)))
+    const ofGenerations = this.#note('I11', checkGenerations(generations))
+    return [...found, ...keysWithTwoAnswers(world), ...ofGenerations]
+  }
+
+  /** All statements are sent before the first is answered. */
+  async #read({ accountId, attempts, seatAttempts }: World): Promise<[Evidence, GenerationRow[]]> {
+    const client = await this.#books.connect()
+    const query = client.query.bind(client) as PoolClient['query']
+    const lent = { query, release: () => undefined, pipeline: client.pipeline }
+    try {
+      const [, ledger, books, generations] = await Promise.all([
+        client.query("SELECT set_config('explore.account', $1, false)", [accountId]),
+        this.#newEntries(),
+        readBooks({ connect: async () => lent }),
+        readGenerations(client),
+      ])
+      const seats = { attempts: seatAttempts, books: books.seats }
+      return [{ attempts, ledger, mails: null, disturbances: [], books, seats }, generations]
+    } finally {
+      client.release()
+    }
+  }
+
+  async #newEntries(): Promise<readonly LedgerEntry[]> {
     const before = this.#ledger.entries.length
     await this.#ledger.catchUp()
-    const ledger = this.#ledger.entries.slice(before)
-    this.#isBehind = false
-    const evidence = await this.#evidence(world, ledger)
-    const found = invariants.flatMap((invariant) => this.#note(invariant.id, invariant.check(evidence)))
-    const generations = this.#note('I11', checkGenerations(await this.#generations()))
-    return [...found, ...keysWithTwoAnswers(world), ...generations]
+    return this.#ledger.entries.slice(before)
   }
 
   /** The invariants that had nothing to look at in any schedule: that they were kept says nothing. */
@@ -61,24 +81,18 @@ export class Judge {
     this.#checked.set(id, (this.#checked.get(id) ?? 0) + checked)
     return violations.map(({ subject, what }) => `${id}: ${subject}: ${what}`)
   }
+}
 
-  async #evidence({ attempts, seatAttempts }: World, ledger: readonly LedgerEntry[]): Promise<Evidence> {
-    const books = await readBooks(this.#books)
-    const seats = { attempts: seatAttempts, books: books.seats }
-    return { attempts, ledger, mails: null, disturbances: [], books, seats }
-  }
-
-  /** The history has one line for each claim and takeover, and each settle names the generation that it acted under. */
-  async #generations(): Promise<GenerationRow[]> {
-    const { rows } = await this.#books.query<GenerationRow>(
-      `SELECT payment_id AS payment, payment_events.generation, payments.generation AS latest,
-              array_agg(DISTINCT by ORDER BY by) AS owners, bool_or(event = 'settled') AS "isSettled"
-         FROM payment_events JOIN payments ON payments.id = payment_id WHERE event <> 'superseded'
-        GROUP BY payment_id, payment_events.generation, payments.generation
-        ORDER BY payment_id, payment_events.generation`,
-    )
-    return rows
-  }
+/** The history has one line for each claim and takeover, and each settle names the generation that it acted under. */
+async function readGenerations(client: PoolClient): Promise<GenerationRow[]> {
+  const { rows } = await client.query<GenerationRow>(
+    `SELECT payment_id AS payment, payment_events.generation, payments.generation AS latest,
+            array_agg(DISTINCT by ORDER BY by) AS owners, bool_or(event = 'settled') AS "isSettled"
+       FROM payment_events JOIN payments ON payments.id = payment_id WHERE event <> 'superseded'
+      GROUP BY payment_id, payment_events.generation, payments.generation
+      ORDER BY payment_id, payment_events.generation`,
+  )
+  return rows
 }
 
 interface GenerationRow {
@@ -112,11 +126,18 @@ function checkGenerations(rows: readonly GenerationRow[]): Finding {
 
 /** Prepares each SELECT once. PostgreSQL would otherwise plan the auditor's statements anew for each schedule. */
 class PreparingClient extends pg.Client {
+  readonly #names = new Map<string, string>()
+
   override query(statement: unknown, ...rest: unknown[]): never {
     const isSelect = typeof statement === 'string' && /^\s*SELECT/.test(statement) && rest.length <= 1
-    const name = isSelect ? createHash('sha256').update(statement).digest('hex').slice(0, 16) : ''
     const query = super.query as (...given: unknown[]) => never
-    return query.call(this, isSelect ? { text: statement, name } : statement, ...rest)
+    return query.call(this, isSelect ? { text: statement, name: this.#nameOf(statement) } : statement, ...rest)
+  }
+
+  #nameOf(statement: string): string {
+    const name = this.#names.get(statement) ?? `read-${this.#names.size}`
+    this.#names.set(statement, name)
+    return name
   }
 }
 
