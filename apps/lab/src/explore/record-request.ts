@@ -4,7 +4,7 @@ import type { Attempt } from '../auditor/attempt.ts'
 import type { SeatAttempt } from '../auditor/seat-attempt.ts'
 import { amountMinor, type World } from './world.ts'
 
-/** What a client read, or that it read nothing. */
+/** The part of an attempt that the answer decides. */
 type Answered = Omit<Attempt, Asked | Told> & Omit<SeatAttempt, AskedForSeats | ToldOfSeats>
 
 type Asked = 'operation' | 'orderId' | 'key' | 'amountMinor' | 'currency' | 'sentAt'

@@ -15,7 +15,7 @@ export interface World {
   /** The requests of clients and their answers, for the auditor's invariants. */
   readonly attempts: Attempt[]
   readonly seatAttempts: SeatAttempt[]
-  /** What the replicas reported to their operators. */
+  /** Replicas report these to their operators. */
   readonly faults: { readonly actor: string; readonly fault: unknown }[]
   /** Whether the scheduler put a fault into this schedule. */
   isDisturbed: boolean

@@ -43,7 +43,7 @@ it('the text of each layer and mutant occurs once in each statement that is mean
   const rewriter = new StatementRewriter(allChanges())
   const surroundings = await openSurroundings({ ...servers(), off: ['redis lock'] })
   try {
-    // With an answer lost at each step, all statements are sent: of claims, settles, takeovers, and owners that gave up.
+    // With an answer lost at each step, also the statements of takeovers and of owners that give up are sent.
     const { schedules } = await explore({
       scenario: scenarios['lost commit against capture']({ ...surroundings, rewriter }),
       servers: surroundings.servers,
