@@ -11,6 +11,7 @@ describe('faults that the explorer found', () => {
     it(`is mended, and is back without its repair: ${fault}`, { timeout: 60_000 }, async () => {
       const reverted = await runAgain({ workload, off, mutant }, schedule, servers())
       expect(reverted.violations).not.toEqual([])
+      expect((await runAgain({ workload, off, mutant }, schedule, servers())).hash).toBe(reverted.hash)
       expect(await runAgain({ workload, off }, schedule, servers())).toMatchObject({ violations: [] })
     })
   }
