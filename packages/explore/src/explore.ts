@@ -20,6 +20,8 @@ export interface ExploreOptions<World> {
   readonly random?: RandomPart
   /** Faults that are tried; all by default. */
   readonly faults?: readonly FaultKind[]
+  /** A violation that is known neither counts nor becomes the shortest one. */
+  readonly isKnown?: (violating: Execution) => boolean
   /** Called with each execution. `stop` ends the exploration after it. */
   readonly onExecution?: (execution: Execution, stop: () => void) => void
   readonly signal?: AbortSignal
@@ -156,10 +158,11 @@ class Explorer<World> {
     try {
       const trace = await this.run(first, decide())
       schedule = trace.schedule
-      const isFinding = trace.violations.length > 0 && this.#shortest === null
+      const isViolating = trace.violations.length > 0 && !this.#options.isKnown?.(trace)
+      const isFinding = isViolating && this.#shortest === null
       const again = isReplayed || isFinding ? await this.run(first, scripted(schedule.deviations)) : trace
       if (again.hash !== trace.hash) throw new Stuck(`its replay differed: ${difference(trace, again)}`)
-      if (trace.violations.length > 0) this.#violating += 1
+      if (isViolating) this.#violating += 1
       if (isFinding) this.#shortest = trace
       this.#options.onExecution?.(trace, () => {
         this.#isStopped = true

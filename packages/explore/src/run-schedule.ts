@@ -312,12 +312,15 @@ class Run<World> {
       this.#isLockReleased = false
       for (const waiting of [...this.#waiting]) {
         const arrived = await this.#arrival(waiting.link, waiting.answer)
-        if (!arrived) continue
-        this.#waiting = this.#waiting.filter((one) => one !== waiting)
-        await this.#receive(waiting, arrived)
-        await this.#settle(waiting.player)
+        if (arrived) await this.#endWait(waiting, arrived)
       }
     }
+  }
+
+  async #endWait(waiting: Waiting<World>, answer: Answer): Promise<void> {
+    this.#waiting = this.#waiting.filter((one) => one !== waiting)
+    await this.#receive(waiting, answer)
+    await this.#settle(waiting.player)
   }
 
   async #breakDeadlock(): Promise<void> {
@@ -337,7 +340,9 @@ class Run<World> {
     if (!waiting?.link.backendPid) throw new Stuck(`${player.actor.name} waits for no lock`)
     waiting.link.renameCancellation = sqlState
     await this.#stage.control.cancel(waiting.link.backendPid)
-    this.#isLockReleased = true
+    const answer = await within(boundMs, waiting.answer)
+    if (!answer) throw new Stuck(`${player.actor.name} still waits for its lock`)
+    await this.#endWait(waiting, answer)
     await this.#releaseWaiting()
   }
 

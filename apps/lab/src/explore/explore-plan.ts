@@ -1,6 +1,6 @@
-import type { Bounds, Execution, FaultKind } from '@seatbelt/explore'
+import type { Bounds, Execution, FaultKind, RandomPart } from '@seatbelt/explore'
 import { claims } from './claims.ts'
-import { type Claim, type LayerName, layerNames } from './explore-report.ts'
+import { type Claim, type LayerName, layerNames, type RowFault } from './explore-report.ts'
 import { type Mutant, type MutantName, mutants } from './mutants.ts'
 import { type ScenarioName, scenarios } from './scenarios.ts'
 
@@ -11,7 +11,7 @@ export interface RowTask {
   readonly kind: 'row'
   readonly workload: ScenarioName
   readonly off: readonly LayerName[]
-  readonly fault: FaultKind | 'none'
+  readonly fault: RowFault
   /** Schedules at most. Null: all within the bounds. */
   readonly limit: number | null
 }
@@ -50,17 +50,21 @@ const workloads = Object.keys(scenarios) as readonly ScenarioName[]
 /** The Redis lock refuses the second request early, so that the layers below it have nothing to do. */
 const withoutEarlyRefusal: readonly LayerName[] = ['redis lock']
 
-export const faultsOfRows = ['none', 'crash', 'lose-answer', 'pause', 'flush', 'time-out'] as const
+export const faultsOfRows = ['none', 'crash', 'lose-answer', 'pause', 'flush', 'time-out', 'random'] as const
 
 /** Three actors have many more schedules than two. */
-const workloadsOfThree: ReadonlySet<ScenarioName> = new Set(['checkout against expiry'])
+const workloadsOfThree: ReadonlySet<ScenarioName> = new Set(['checkout against expiry', 'two keys and the webhook'])
 
 /** With a fault, an exploration also runs the schedules without it: it finds the places for a fault in them. */
-export function boundsOf(workload: ScenarioName, fault: FaultKind | 'none' | 'any'): Bounds {
+export function boundsOf(workload: ScenarioName, fault: RowFault | 'any'): Bounds {
+  if (fault === 'random') return { preemptions: 0, preemptionsWithFault: null }
   const fewer = workloadsOfThree.has(workload) ? 1 : 0
   if (fault === 'none') return { preemptions: 2 - fewer, preemptionsWithFault: null }
   return { preemptions: 1 - fewer, preemptionsWithFault: 1 - fewer }
 }
+
+/** Beyond the bounds: up to three actors fall behind all others, and every second schedule has a fault. */
+export const randomPart: RandomPart = { firstSeed: 1, schedules: 200, changes: 3 }
 
 /** The kind of fault in an execution's schedule. */
 export function faultIn({ schedule }: Execution): FaultKind | 'none' {
@@ -123,6 +127,7 @@ const sizes: Readonly<Record<RowTask['fault'], number>> = {
   'lose-answer': 10,
   pause: 10,
   flush: 10,
+  random: 5,
   none: 2,
   'time-out': 1,
 }
@@ -141,8 +146,14 @@ export function nameOf(task: Task): string {
     case 'game':
       return `game ${task.workload}, ${without(task.off)}`
     case 'row':
-      return `${task.workload}, ${task.fault === 'none' ? 'no fault' : task.fault}, ${without(task.off)}`
+      return `${task.workload}, ${wordsOf(task.fault)}, ${without(task.off)}`
   }
+}
+
+function wordsOf(fault: RowFault): string {
+  const { firstSeed, schedules } = randomPart
+  if (fault === 'random') return `random with seeds ${firstSeed} to ${firstSeed + schedules - 1}`
+  return fault === 'none' ? 'no fault' : fault
 }
 
 function without(off: readonly LayerName[]): string {

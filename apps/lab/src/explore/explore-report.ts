@@ -33,9 +33,12 @@ export interface ExploreRunReport extends ExploreReport {
   readonly uncertain: readonly { readonly what: string; readonly schedule: Schedule; readonly why: string }[]
 }
 
+/** `random`: beyond the bounds, with any fault or none. */
+export type RowFault = FaultKind | 'none' | 'random'
+
 export interface ExploredRow {
   readonly off: readonly LayerName[]
-  readonly fault: FaultKind | 'none'
+  readonly fault: RowFault
   readonly workload: string
   /** With this fault. */
   readonly schedules: number

@@ -1,5 +1,5 @@
 import type { Execution } from '@seatbelt/explore'
-import { boundsOf, type RowTask } from './explore-plan.ts'
+import { boundsOf, type RowTask, randomPart } from './explore-plan.ts'
 import { withoutTrace } from './find-violation.ts'
 import { type KnownViolation, knownViolationIn } from './known-violations.ts'
 import { type ItemResult, runItem, type Servers } from './run-item.ts'
@@ -30,12 +30,17 @@ export async function exploreRow(task: RowTask, servers: Servers, signal: AbortS
     if (!known.has(violation)) known.set(violation, { what, mendedBy, execution: withoutTrace(execution) })
     return true
   }
-  const faults = fault === 'none' ? [] : [fault]
-  const item = { workload, off, bounds: boundsOf(workload, fault), faults, ...(limit !== null && { limit }) }
+  const item = {
+    workload,
+    off,
+    bounds: boundsOf(workload, fault),
+    ...(fault === 'random' ? { random: randomPart } : { faults: fault === 'none' ? [] : [fault] }),
+    ...(limit !== null && { limit }),
+  }
   const result = await runItem(item, servers, signal, isKnown)
   const { schedules: executed, faultFree, violating, shortest, isComplete, uncertain, unchecked } = result
   return {
-    schedules: fault === 'none' ? executed : executed - faultFree,
+    schedules: fault === 'none' || fault === 'random' ? executed : executed - faultFree,
     executed,
     ...{ isComplete, uncertain, unchecked },
     violations: violating,

@@ -38,6 +38,8 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Op
   await admin.query(oneAccountViews)
   // The scheduler chooses the victims of deadlocks. PostgreSQL itself would choose one after a second.
   await admin.query(`ALTER DATABASE "${database.name}" SET deadlock_timeout = '1h'`)
+  // Sessions are short: each statement is planned once.
+  await admin.query(`ALTER DATABASE "${database.name}" SET plan_cache_mode = force_generic_plan`)
   for (const layer of off) if (indexes[layer]) await admin.query(indexes[layer])
   if (mutant?.alsoDrop) await admin.query(mutant.alsoDrop)
   const redis = new Redis(redisUrl)
@@ -46,6 +48,7 @@ export async function openSurroundings(options: SurroundingsOptions): Promise<Op
     admin,
     redis,
     judge,
+    gatewayUrl: gateway.url,
     off: new Set(off),
     rewriter: new StatementRewriter(changesOf(off, options.mutant)),
     servers: { postgres: database.url, redis: redisUrl, gateway: gateway.url },

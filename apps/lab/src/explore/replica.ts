@@ -23,6 +23,9 @@ export interface Replica {
   close(): Promise<void>
 }
 
+/** The key of the gateway's simulator. */
+export const apiKey = 'sk_test_dev_only'
+
 /** Longer than any schedule, so that only the scheduler ends a wait. */
 const foreverMs = 60_000
 const policy = { gatewayDeadlineMs: foreverMs, leaseMs: 10 * foreverMs }
@@ -57,7 +60,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
   await redis.connect()
   const gateway = createStripeGateway({
     url: urls.gateway,
-    apiKey: 'sk_test_dev_only',
+    apiKey,
     deadlineMs: foreverMs,
     maxConnections: 2,
   })

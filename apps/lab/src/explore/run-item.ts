@@ -4,10 +4,10 @@ import {
   type Explored,
   explore,
   type FaultKind,
+  type RandomPart,
   replay,
   type Schedule,
 } from '@seatbelt/explore'
-import { confirmFirst, mostCandidates } from './confirm-first.ts'
 import { faultIn } from './explore-plan.ts'
 import type { LayerName } from './explore-report.ts'
 import type { CheckedId } from './judge.ts'
@@ -23,6 +23,7 @@ export interface Item {
   readonly mutant?: MutantName
   readonly bounds: Bounds
   readonly faults?: readonly FaultKind[]
+  readonly random?: RandomPart
   readonly limit?: number
   /** Ends with the first violation. */
   readonly stopsAtFirst?: boolean
@@ -55,33 +56,23 @@ export async function runItem(
   const surroundings = await openSurroundings({ ...servers, off, mutant })
   const stage = { scenario: scenarios[workload](surroundings), servers: surroundings.servers }
   const executions: Execution[] = []
-  const found: Execution[] = []
-  let [violating, faultFree] = [0, 0]
+  let faultFree = 0
   try {
     const explored = await explore({
       ...options,
       ...stage,
+      isKnown,
       onExecution: (execution, stop) => {
         if (isRecorded) executions.push(execution)
         if (faultIn(execution) === 'none') faultFree += 1
         if (execution.violations.length === 0 || isKnown(execution)) return
-        violating += 1
-        if (found.length < mostCandidates) found.push(execution)
         if (stopsAtFirst) stop()
       },
       ...(signal && { signal }),
     })
-    const again = (schedule: Schedule) => replay({ ...stage, firstNumber: explored.nextNumber }, schedule)
-    const { shortest, unconfirmed } = await confirmFirst(found, again)
-    if (explored.isComplete || shortest) assertChanged(surroundings.rewriter)
-    return {
-      ...explored,
-      ...{ faultFree, executions, shortest },
-      violating: violating - unconfirmed.length,
-      isComplete: explored.isComplete && unconfirmed.length === 0,
-      uncertain: [...explored.uncertain, ...unconfirmed],
-      unchecked: surroundings.judge.unchecked(expectedChecks[workload]),
-    }
+    if (explored.isComplete || explored.shortest) assertChanged(surroundings.rewriter)
+    const unchecked = surroundings.judge.unchecked(expectedChecks[workload])
+    return { ...explored, faultFree, executions, unchecked }
   } finally {
     await surroundings.close()
   }

@@ -1,12 +1,13 @@
+import { createHmac } from 'node:crypto'
 import { createBookingOperations, expireHolds } from '@seatbelt/booking'
 import type { Actor, Execution, Scenario } from '@seatbelt/explore'
-import { createPaymentOperations, recoverPayment } from '@seatbelt/payments'
+import { applyGatewayEvent, createPaymentOperations, createStripeEventReader, recoverPayment } from '@seatbelt/payments'
 import type { Redis } from 'ioredis'
 import type pg from 'pg'
 import type { LayerName } from './explore-report.ts'
 import type { CheckedId, Judge } from './judge.ts'
 import { recordPreparedHold, requestPayment, requestSeats } from './record-request.ts'
-import { openReplica, type Replica } from './replica.ts'
+import { apiKey, openReplica, type Replica } from './replica.ts'
 import type { StatementRewriter } from './statement-rewriter.ts'
 import { unexplained } from './unexplained.ts'
 import { callOf, customerId, prepareEvent, prepareOrder, type World } from './world.ts'
@@ -16,6 +17,7 @@ export interface Surroundings {
   readonly admin: pg.Client
   readonly redis: Redis
   readonly judge: Judge
+  readonly gatewayUrl: string
   readonly off: ReadonlySet<LayerName>
   /** Switches off the conditions that are a layer, and puts in a mutant. */
   readonly rewriter: StatementRewriter
@@ -32,6 +34,13 @@ export const scenarios = {
       parts,
       'two keys',
       { a: pay('key-1'), b: pay('key-2') },
+      { retryA: pay('key-1'), retryB: pay('key-2') },
+    ),
+  'two keys and the webhook': (parts: Surroundings) =>
+    paymentScenario(
+      parts,
+      'two keys and the webhook',
+      { a: pay('key-1'), b: pay('key-2'), webhook: deliverEvents(parts.gatewayUrl) },
       { retryA: pay('key-1'), retryB: pay('key-2') },
     ),
   'pay against cancel': (parts: Surroundings) =>
@@ -70,6 +79,7 @@ const ofPayments: readonly CheckedId[] = ['I1', 'I2', 'I3', 'I6', 'I8', 'I11']
 export const expectedChecks: Readonly<Record<ScenarioName, readonly CheckedId[]>> = {
   'same key twice': ofPayments,
   'two keys': ofPayments,
+  'two keys and the webhook': ofPayments,
   'pay against cancel': ofPayments,
   'overlapping holds': ['I4', 'I5', 'I8'],
   'checkout against expiry': ['I1', 'I3', 'I4', 'I5', 'I6', 'I8', 'I11'],
@@ -173,6 +183,28 @@ function captureWhenAuthorized(key: string): Work {
     return requestPayment(world, { operation: 'capture', key }, () =>
       createPaymentOperations(payments).capturePayment(call, payment.id),
     )
+  }
+}
+
+/** The gateway delivers what has happened until then. It signs as Stripe does. */
+function deliverEvents(gatewayUrl: string): Work {
+  const secret = 'whsec_explore'
+  const read = createStripeEventReader({ secrets: [secret] })
+  return async ({ payments }, { accountId }) => {
+    // A step of its own, so that the scheduler chooses when it begins. The gateway's own reads are none.
+    await payments.runtime.pause(0)
+    const answer = await fetch(`${gatewayUrl}/v1/events?limit=100`, { headers: { authorization: `Bearer ${apiKey}` } })
+    const { data } = (await answer.json()) as { data: { data: { object: { metadata: { accountId?: string } } } }[] }
+    const results: string[] = []
+    for (const event of data.filter(({ data: { object } }) => object.metadata.accountId === accountId).reverse()) {
+      const body = JSON.stringify(event)
+      const seconds = Math.floor(Date.now() / 1_000)
+      const signature = createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')
+      const delivered = read(Buffer.from(body), `t=${seconds},v1=${signature}`)
+      if (delivered.kind === 'refused') throw new Error(`the event was refused: ${delivered.reason}`)
+      results.push(await applyGatewayEvent(payments, delivered.event))
+    }
+    return `events ${results.join(', ')}`
   }
 }
 

@@ -19,6 +19,13 @@ describe('each workload, with all layers on', () => {
   }
 })
 
+it('a webhook that overtakes the owner settles its payment', { timeout: 60_000 }, async () => {
+  const item = { workload: 'two keys and the webhook', off: ['redis lock'], isRecorded: true, limit: 100 } as const
+  const bounds = { preemptions: 1, preemptionsWithFault: null }
+  const { executions } = await runItem({ ...item, bounds, faults: [] }, exploreServers(6))
+  expect(executions.map(({ endings }) => endings.webhook)).toContainEqual(expect.stringContaining('applied'))
+})
+
 it('PostgreSQL chooses no victim of a deadlock, because the scheduler does', async () => {
   const { servers, close } = await openSurroundings({ ...exploreServers(6), off: [] })
   const client = new pg.Client(servers.postgres)
