@@ -15,20 +15,21 @@ export interface ExploreReport {
   readonly violations: number
   /** Each row: these layers off, these schedules of this workload. The row without any layer off comes first. */
   readonly layers: readonly ExploredRow[]
-  readonly claims: readonly MeasuredClaim[]
+  readonly claims: readonly ReportedClaim[]
   readonly mutants: readonly MeasuredMutant[]
   /** Violations that a later issue mends, each with the schedule that shows it. */
   readonly known: readonly { readonly what: string; readonly mendedBy: string; readonly execution: Execution | null }[]
   /** For the reader who wants to be the scheduler. */
   readonly games: readonly Game[]
+  /** Messages to PostgreSQL and the gateway per schedule, without the Redis lock and with it. */
+  readonly redisLock: { readonly messagesWithout: number; readonly messagesWith: number } | null
 }
 
 /** What `npm run explore` writes. */
 export interface ExploreRunReport extends ExploreReport {
   /** A quick run explores a few schedules of each workload. It shows that the explorer works. */
   readonly quick: boolean
-  /** Messages to PostgreSQL and the gateway per schedule, without the Redis lock and with it. */
-  readonly redisLock: { readonly messagesWithout: number; readonly messagesWith: number } | null
+  readonly claims: readonly MeasuredClaim[]
   /** Schedules that ran differently the second time, or that got stuck. */
   readonly uncertain: readonly { readonly what: string; readonly schedule: Schedule; readonly why: string }[]
 }
@@ -80,6 +81,11 @@ export interface MeasuredClaim extends Claim {
   readonly schedulesWithout: number
   readonly schedulesWith: number
   readonly violationsWith: number
+}
+
+/** A claim as a reader of the report finds it. Null is not measured, except where nothing broke. */
+export type ReportedClaim = Claim & {
+  readonly [Figure in Exclude<keyof MeasuredClaim, keyof Claim>]: MeasuredClaim[Figure] | null
 }
 
 export interface MeasuredMutant {

@@ -1,5 +1,12 @@
 /** Lets a reader choose the next step of a recorded game. Needs what `diagramScript` defines. */
 export const gameScript = `
+/** The scheduler's choice in words. Schedules with equal choices so far have equal steps so far. */
+function choiceOf({ actor, fault, outcome, notes }) {
+  const faults = notes.filter(({ kind }) => kind === 'fault').map(({ text }) => text + '. ').join('')
+  if (fault === 'crash') return faults + actor + ' dies ' + (outcome === 'lost' ? 'before' : 'after') + ' its message arrives'
+  return faults + 'Let ' + actor + ' go on' + (fault === 'lose-answer' ? ', and lose its answer' : '')
+}
+
 class Scheduler {
   constructor(place) {
     this.panel = place.querySelector('.panel')
@@ -16,9 +23,9 @@ class Scheduler {
   }
 
   open(number) {
-    this.number = number
     this.game = data.games[number]
-    this.outlooks = []
+    this.runs = this.game.runs.map((run) => ({ ...run, steps: run.steps.map((step) => this.game.steps[step]) }))
+    for (const run of this.runs) run.choices = run.steps.map(choiceOf)
     this.startAgain()
     this.render(null)
   }
@@ -28,95 +35,54 @@ class Scheduler {
     this.past = []
   }
 
-  get at() { return this.path.at(-1) ?? this.game.root }
-  childrenOf(node) { return this.game.nodes[node][1] }
-  stepOf(node) { return this.game.steps[this.game.nodes[node][0]] }
-  isPlayer(name) { return this.game.players.includes(name) }
+  /** The recorded schedules that begin with these choices. */
+  runsAfter(path) {
+    return this.runs.filter(({ choices }) => path.every((choice, at) => choices[at] === choice))
+  }
+
+  /** The choices that were recorded after the last one, each with its step. */
+  nexts() {
+    const at = this.path.length
+    const entries = this.runsAfter(this.path).map(({ choices, steps }) => [choices[at], steps[at]])
+    return new Map(entries.filter(([choice]) => choice !== undefined))
+  }
 
   act(button) {
     if (!button) return
-    const { act, node } = button.dataset
+    const { act, key } = button.dataset
     const before = this.path.length
     if (act === 'again') this.startAgain()
     else if (act === 'undo') this.path.length = this.past.pop() ?? 0
-    else if (act === 'on') this.goToChoice()
-    else if (act === 'run') this.run(this.stepOf(this.at).actor)
-    else this.path.push(Number(node))
+    else if (act === 'run') while (this.nexts().has(this.goOn)) this.path.push(this.goOn)
+    else this.path.push(key)
     if (this.path.length > before) {
       this.past.push(before)
-      this.playUnchosen()
+      // Where there is nothing to choose, the game goes on by itself.
+      for (let nexts; (nexts = this.nexts()).size === 1; ) this.path.push(...nexts.keys())
     }
-    this.render(button.dataset.key)
+    this.render(key)
   }
 
-  /** Plays on while there is nothing to choose. */
-  goToChoice() {
-    while (this.childrenOf(this.at).length === 1) this.path.push(this.childrenOf(this.at)[0])
-  }
+  get goOn() { return 'Let ' + this.shown().steps.at(-1)?.actor + ' go on' }
 
-  /** Lets the same actor go on until it cannot. */
-  run(actor) {
-    let next
-    while ((next = this.childrenOf(this.at).find((node) => this.stepOf(node).choice === 'Let ' + actor + ' go on')))
-      this.path.push(next)
-  }
-
-  /** Recovery and retries run at a fixed time. */
-  playUnchosen() {
-    for (let next; ([next] = this.childrenOf(this.at)), next !== undefined; this.path.push(next))
-      if (this.childrenOf(this.at).length > 1 || this.isPlayer(this.stepOf(next).actor)) break
-  }
-
-  /** Sums up the recorded schedules that go on from a node. */
-  outlook(node) {
-    return (this.outlooks[node] ??= this.lookAhead(node))
-  }
-
-  lookAhead(node) {
-    const children = this.childrenOf(node)
-    const end = this.game.ends[this.game.nodes[node][3]]
-    const seen = { schedules: 0, broken: 0, switches: 0, actors: new Set(), end }
-    if (end) Object.assign(seen, { schedules: 1, broken: end.violations.length > 0 ? 1 : 0 })
-    for (const child of children) {
-      const next = this.outlook(child)
-      seen.schedules += next.schedules
-      seen.broken += next.broken
-      seen.switches = Math.max(seen.switches, next.switches + (this.isSwitch(node, child) ? 1 : 0))
-      for (const actor of [this.stepOf(child).actor, ...next.actors]) seen.actors.add(actor)
-      seen.end ??= next.end
-    }
-    return seen
-  }
-
-  /** Another actor goes on, although the last one could. */
-  isSwitch(node, child) {
-    const last = this.stepOf(node)?.actor
-    const next = this.stepOf(child).actor
-    return next !== last && this.isPlayer(next) && this.childrenOf(node).some((one) => this.stepOf(one).actor === last)
-  }
-
-  /** The steps so far, as a diagram draws them. */
+  /** The steps so far, as a diagram draws them. An answer that comes later is not known yet. */
   shown() {
-    const { game, path } = this
-    const steps = path.map((node) => ({ ...this.stepOf(node) }))
-    path.forEach((node, at) => {
-      for (const [sentAgo, answer, answeredAgo] of game.nodes[node][2])
-        Object.assign(steps[at - sentAgo], { answer, answeredAt: at - answeredAgo })
-    })
-    return { actors: game.actors, servers: game.servers, steps }
+    const at = this.path.length
+    const steps = this.runsAfter(this.path)[0].steps.slice(0, at)
+    const seen = steps.map((step) => (step.answeredAt >= at ? { ...step, answer: null, answeredAt: null } : step))
+    return { ...this.game, steps: seen }
   }
 
   render(focusKey) {
     const shown = this.shown()
-    const isOver = this.childrenOf(this.at).length === 0
-    const middle = isOver ? this.verdict(shown) : this.choices()
-    this.panel.innerHTML = this.select() + this.actors(shown) + middle + this.tools()
+    const middle = this.nexts().size === 0 ? this.verdict(shown) : this.choices()
+    this.panel.innerHTML = this.select() + this.switches(shown) + middle + this.tools()
     this.picture.innerHTML = shown.steps.length === 0
       ? '<p class="soft">The steps appear here.</p>'
       : diagram(shown) + asText(shown)
     const box = this.picture.querySelector('.diagram')
     if (box) box.scrollTop = box.scrollHeight
-    this.said.textContent = sayStep(shown.steps)
+    this.said.textContent = shown.steps.length > 0 ? 'Step ' + shown.steps.length + ': ' + sayStep(shown.steps.at(-1)) : ''
     if (focusKey !== null) this.focusAgain(focusKey)
   }
 
@@ -129,49 +95,32 @@ class Scheduler {
   }
 
   select() {
-    const options = data.games.map(({ workload, off, ends }, n) =>
-      '<option value="' + n + '"' + (n === this.number ? ' selected' : '') + '>' +
-      escapeText(workload + (off.length > 0 ? ', without ' + off.join(', ') : ', with all layers')) + '</option>')
+    const options = data.games.map((game, n) => '<option value="' + n + '"' + (game === this.game ? ' selected' : '') + '>' +
+      escapeText(game.workload + ', ' + (game.off.length > 0 ? 'without ' + game.off.join(', ') : 'with all layers')) + '</option>')
     return '<label class="pick">Game <select name="game" data-key="game">' + options.join('') + '</select></label>'
   }
 
-  actors(shown) {
-    const rows = shown.actors.map((name) => '<tr><th scope="row" class="' + colorOf(shown, name) + '">' +
-      escapeText(name) + '</th><td>' + escapeText(this.stateOf(name, shown.steps)) + '</td></tr>')
-    return '<table class="states"><tbody>' + rows.join('') + '</tbody></table>'
-  }
-
-  stateOf(name, steps) {
-    const { actors, end } = this.outlook(this.at)
-    const wait = steps.findIndex((step) => step.actor === name && step.waits && step.answeredAt === null)
-    const isDead = steps.some((step) => step.actor === name && step.fault === 'crash')
-    const next = this.childrenOf(this.at).find((node) => this.stepOf(node).actor === name)
-    if (isDead) return 'died'
-    if (wait >= 0) return 'waits for a lock since step ' + (wait + 1)
-    if (next !== undefined) return 'sends next: ' + data.texts[this.stepOf(next).text][0]
-    if (actors.has(name)) return this.isPlayer(name) ? 'could go on, but no switch is left' : 'comes later'
-    return name in end.endings ? 'returned: ' + (end.endings[name] ?? 'nothing, it died') : 'has nothing to do'
+  /** At most as many as any recorded schedule has. */
+  switches({ steps }) {
+    const { off, about } = this.game
+    const most = Math.max(...this.runs.map((run) => switchesIn(run.steps)))
+    const layers = off.length > 0 ? ' Layers off: ' + off.join(', ') + '.' : ' All layers are on.'
+    return '<p class="soft">' + escapeText(about + layers) + '</p>' +
+      '<p>Switches used: <b>' + switchesIn(steps) + ' of ' + most + '</b></p>'
   }
 
   choices() {
-    const { switches } = this.outlook(this.at)
-    const children = this.childrenOf(this.at)
-    const last = this.stepOf(this.at)?.actor
-    const buttons = children.map((node) => this.choice(node)).sort()
-    const isRunning = children.length > 1 && children.some((node) => this.stepOf(node).actor === last)
-    const run = isRunning ? button('run', 'Let ' + last + ' run until it ends or waits') : ''
-    const on = children.length === 1 ? button('on', 'To the next choice') : ''
-    const most = this.outlook(this.game.root).switches
-    const left = '<p>Switches that are left: <b>' + switches + '</b> of ' + most + '</p>'
-    return left + '<div class="choices">' + buttons.join('') + run + on + '</div>'
+    const nexts = this.nexts()
+    const buttons = [...nexts].sort().map(([choice, step]) => this.choice(choice, step))
+    const run = nexts.has(this.goOn) ? button('run', this.goOn + ' until it ends or waits') : ''
+    return '<div class="choices">' + buttons.join('') + run + '</div>'
   }
 
-  choice(node) {
-    const { choice, text } = this.stepOf(node)
-    const { broken, schedules } = this.outlook(node)
-    const hint = this.isHinting ? '<small>' + broken + ' of ' + schedules + ' go wrong</small>' : ''
-    return '<button data-key="' + escapeText(choice) + '" data-node="' + node + '"><b>' + escapeText(choice) + '</b>' +
-      '<small>' + escapeText(data.texts[text][0]) + '</small>' + hint + '</button>'
+  choice(choice, step) {
+    const used = switchesIn([step]) > 0 ? ' <span class="note">uses a switch</span>' : ''
+    const hint = this.isHinting ? '<small>' + brokenIn(this.runsAfter([...this.path, choice])) + ' go wrong</small>' : ''
+    return '<button data-key="' + escapeText(choice) + '"><b>' + escapeText(choice) + '</b>' + used +
+      '<small>' + escapeText(data.texts[step.text][0]) + '</small>' + hint + '</button>'
   }
 
   tools() {
@@ -182,31 +131,21 @@ class Scheduler {
   }
 
   verdict({ steps }) {
-    const { end } = this.outlook(this.at)
-    const { broken, schedules } = this.outlook(this.game.root)
-    const taken = steps.filter(({ money }) => money !== null).length
-    const times = taken === 0 ? 'not charged' : taken === 1 ? 'charged once' : 'charged ' + taken + ' times'
-    const isBroken = end.violations.length > 0
-    const line = isBroken
+    const [end] = this.runsAfter(this.path)
+    const taken = steps.filter(({ money }) => money === 'taken' || money === 'taken again').length
+    const times = ['not charged', 'charged once', 'charged twice'][taken] ?? 'charged ' + taken + ' times'
+    const line = end.violations.length > 0
       ? 'You did it: this must never happen, and layers that are off here prevent it.'
-      : 'Nothing is broken. ' + broken + ' of ' + schedules + ' schedules of this game go wrong: undo and try again.'
-    const found = end.violations.map((what) => '<li>' + escapeText(what) + '</li>')
-    return '<div class="verdict-box ' + (isBroken ? 'bad' : 'good') + '"><p><b>The customer was ' + times + '.</b> ' +
-      line + '</p><ul class="outcome">' + found.join('') + '</ul></div>'
+      : 'Nothing is broken. In this game, ' + brokenIn(this.runs) + ' recorded schedules go wrong.'
+    return '<div class="verdict-box ' + (end.violations.length > 0 ? 'bad' : 'good') + '"><p><b>The customer was ' + times +
+      '.</b> ' + line + '</p></div>' + outcome(end)
   }
 }
 
-function button(act, text, isDisabled) {
-  const attributes = ' data-key="' + act + '" data-act="' + act + '"' + (isDisabled ? ' disabled' : '')
-  return '<button' + attributes + '>' + escapeText(text) + '</button>'
-}
-
-function sayStep(steps) {
-  const step = steps.at(-1)
-  if (!step) return ''
-  const answer = step.outcome === 'lost' ? 'It never arrives.' : 'Answer: ' + (answerText(step) || 'none yet') + '.'
-  return 'Step ' + steps.length + ': ' + step.actor + ' sends ' + data.texts[step.text][0] + '. ' + answer
-}
+const brokenIn = (runs) => runs.filter(({ violations }) => violations.length > 0).length + ' of ' + runs.length
+const switchesIn = (steps) => steps.filter(({ notes }) => notes.some(({ kind }) => kind === 'switch')).length
+const button = (act, text, isDisabled) => '<button data-key="' + act + '" data-act="' + act + '"' +
+  (isDisabled ? ' disabled' : '') + '>' + escapeText(text) + '</button>'
 
 const gamePlace = document.getElementById('game')
 if (gamePlace && data.games.length > 0) new Scheduler(gamePlace)

@@ -1,4 +1,5 @@
 import type { Step } from '@seatbelt/explore'
+import { type Money, moneyOf, type Note, notesOf, type Recorded } from './step-facts.ts'
 import { labelOf } from './step-label.ts'
 
 /** Stores equal values once, and refers to them by number: most steps occur in many schedules. */
@@ -18,59 +19,44 @@ export class Dictionary<Value> {
 export type Text = readonly [label: string, full: string]
 
 /** A step as the scripts of the page draw it. */
-export interface ShownStep extends Pick<Step, 'actor' | 'server' | 'outcome' | 'answeredAt' | 'answer' | 'fault'> {
+export interface ShownStep extends Pick<Step, 'actor' | 'server' | 'outcome' | 'answer' | 'fault'> {
   /** The number of its text in the dictionary. */
   readonly text: number
   /** Its answer came, if at all, after steps of other actors. */
   readonly waits: boolean
+  /** The step after which the wait ended. Null: it did not, or there was none. */
+  readonly answeredAt: number | null
   readonly money: Money
+  readonly notes: readonly Note[]
 }
 
-type Money = 'taken' | 'taken again' | null
-
-export function showSteps(steps: readonly Step[], texts: Dictionary<Text>): ShownStep[] {
-  const money = moneyOf(steps)
-  return steps.map(({ n, actor, server, text, outcome, answeredAt, answer, fault }, at) => ({
-    actor,
-    server,
-    text: texts.add([labelOf({ server, text }), text]),
-    outcome,
-    waits: outcome === 'blocked' || (answeredAt ?? n) > n,
-    answeredAt,
-    answer,
-    fault,
-    money: money[at] ?? null,
-  }))
-}
-
-/** How many steps a schedule takes to charge a second time. Null: it does not. */
-export function stepsToSecondCharge(steps: readonly Step[]): number | null {
-  const at = moneyOf(steps).indexOf('taken again')
-  return at < 0 ? null : at + 1
-}
-
-/** An intent takes money once. A repeated request for it, such as after a lost answer, takes none. */
-function moneyOf(steps: readonly Step[]): Money[] {
-  const taken = new Set<string>()
-  return steps.map((step) => {
-    const intent = intentCharged(step)
-    if (intent === null || taken.has(intent)) return null
-    taken.add(intent)
-    return taken.size === 1 ? 'taken' : 'taken again'
+export function showSteps(execution: Recorded, texts: Dictionary<Text>): ShownStep[] {
+  const { steps } = execution
+  const [money, notes] = [moneyOf(steps), notesOf(execution)]
+  return steps.map((step, at) => {
+    const { actor, server, outcome, answer, fault, text } = step
+    const waits = outcome === 'blocked' || (step.answeredAt ?? at) > at
+    const shown = { actor, server, outcome, answer, fault, waits, answeredAt: waits ? endOfWait(step, steps) : null }
+    return {
+      ...shown,
+      text: texts.add([labelOf({ server, text }), text]),
+      money: money[at] ?? null,
+      notes: notes[at] ?? [],
+    }
   })
 }
 
-function intentCharged({ server, text, answer }: Step): string | null {
-  if (server !== 'gateway' || !/\bsucceeded\b/.test(answer ?? '')) return null
-  return /^POST (.*)\/(?:confirm|capture)\b/.exec(text)?.[1] ?? null
+/** The scheduler ends a wait (deadlock_detected, lock_not_available) between two steps: it is seen with the second. */
+function endOfWait({ answeredAt }: Step, steps: readonly Step[]): number | null {
+  if (answeredAt === null) return null
+  const isEnded = steps.some((one) => one.answeredAt === answeredAt && /\b(40P01|55P03)\b/.test(one.answer ?? ''))
+  return isEnded ? Math.min(answeredAt + 1, steps.length - 1) : answeredAt
 }
 
-const serverOrder = ['postgres', 'redis', 'gateway'] as const
-
 /** The lifelines of a diagram: those that have a step, in a fixed order. */
-export function lifelinesOf(actors: readonly string[], steps: readonly Pick<Step, 'actor' | 'server'>[]) {
+export function lifelinesOf(actors: Iterable<string>, steps: readonly Pick<Step, 'actor' | 'server'>[]) {
   return {
-    actors: actors.filter((name) => steps.some(({ actor }) => actor === name)),
-    servers: serverOrder.filter((name) => steps.some(({ server }) => server === name)),
+    actors: [...actors].filter((name) => steps.some(({ actor }) => actor === name)),
+    servers: (['postgres', 'redis', 'gateway'] as const).filter((name) => steps.some(({ server }) => server === name)),
   }
 }
