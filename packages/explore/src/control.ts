@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 
 /** An actor or server did not do what it must: send, answer, end, or wait for a lock. The schedule proves nothing. */
@@ -41,7 +42,10 @@ export class Control {
     // It returns true until the backend is gone. With a time-out, it would look again only after 100 ms.
     const text = 'SELECT pid FROM unnest($1::int[]) AS pid WHERE pg_terminate_backend(pid)'
     const giveUpAtMs = performance.now() + boundMs
-    while ((await this.#client.query({ name: 'terminate', text, values: [pids] })).rows.length > 0)
+    while ((await this.#client.query({ name: 'terminate', text, values: [pids] })).rows.length > 0) {
       if (performance.now() > giveUpAtMs) throw new Stuck(`the backends ${pids} did not end within ${boundMs} ms`)
+      // Asking at once would take the time that it needs to end.
+      await pause(1)
+    }
   }
 }

@@ -185,18 +185,20 @@ class Run<World> {
     return made?.kind === 'switch' ? this.#named(made.to) : byDefault
   }
 
-  /** A server does not wait for a lock, nor lose an answer, at a step of the clock. */
-  #faults({ next }: Player<World>): Deviation[] {
+  /**
+   * A server does not wait for a lock, nor lose an answer, at a step of the clock.
+   *
+   * An actor that received an answer and dies before its next message is as dead as one that died before that answer.
+   * So a death before a message is an option only where another actor, or the clock, acted in the step before.
+   */
+  #faults({ actor, next }: Player<World>): Deviation[] {
     const at = this.#steps.length
+    const last = this.#steps.at(-1)
+    const wentOn = last?.actor === actor.name && last.outcome === 'answered' && last.server !== 'clock'
     const isClock = next !== null && isPause(next)
     return [
-      { at, kind: 'crash', delivered: false },
-      ...(isClock
-        ? []
-        : ([
-            { at, kind: 'crash', delivered: true },
-            { at, kind: 'lose-answer' },
-          ] as const)),
+      ...(wentOn ? [] : [{ at, kind: 'crash', delivered: false } as const]),
+      ...(isClock ? [] : ([{ at, kind: 'crash', delivered: true }, { at, kind: 'lose-answer' }] as const)),
       { at, kind: 'pause' },
       { at, kind: 'flush' },
       ...this.#waiting.map(({ player }) => ({ at, kind: 'time-out', of: player.actor.name }) as const),

@@ -55,6 +55,9 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
     socketTimeout: foreverMs,
     retryStrategy: () => null,
     lazyConnect: true,
+    // This server has loaded its data, and its list of clients is read by nobody.
+    enableReadyCheck: false,
+    disableClientInfo: true,
   })
   redis.on('error', () => undefined)
   await redis.connect()

@@ -51,6 +51,8 @@ export function wordsOf(workload: string): string {
 const workloads: Readonly<Record<string, string>> = {
   'same key twice': '“a” and “b” pay one order with one idempotency key, as an impatient client does.',
   'two keys': '“a” and “b” pay one order with two idempotency keys.',
+  'two keys and the webhook':
+    '“a” and “b” pay one order with two idempotency keys, and the gateway delivers what it did until then.',
   'pay against cancel': '“a” pays an order, and “b” cancels it.',
   'overlapping holds': '“a” and “b” hold the same seats for two customers.',
   'checkout against expiry':
