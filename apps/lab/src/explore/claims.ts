@@ -44,12 +44,14 @@ export const claims: readonly Claim[] = [
     prevents: 'A payment whose answer was lost counts as failed, and the order is charged again.',
     given: ['idempotency key', 'advisory lock', 'version', 'unique constraint', 'generation', 'seat claim'],
     workload: 'two keys',
+    fault: 'pause',
   },
   {
     layer: 'generation',
     prevents: 'An owner that slept past its lease settles a payment that recovery has taken over.',
     given: ['idempotency key', 'advisory lock', 'version', 'unique constraint', 'gateway fence', 'seat claim'],
     workload: 'two keys',
+    fault: 'pause',
   },
   {
     layer: 'seat claim',

@@ -70,6 +70,8 @@ export interface Claim {
   /** The layers that are on beside it. All others are off. */
   readonly given: readonly LayerName[]
   readonly workload: string
+  /** The one kind of fault that shows it. Without: schedules without faults are tried, then all kinds. */
+  readonly fault?: FaultKind
 }
 
 export interface MeasuredClaim extends Claim {

@@ -47,7 +47,7 @@ interface Measurement {
 
 async function measurePrevention(measurement: Measurement): Promise<ClaimResult> {
   const { claim, workload, servers, signal } = measurement
-  const without = await findViolation({ workload, off: offWithout(claim) }, servers, signal)
+  const without = await findViolation({ workload, off: offWithout(claim), fault: claim.fault }, servers, signal)
   const item = { workload, off: offWith(claim) }
   const withLayer = await runItem(
     { ...item, ...limitOf(measurement), ...sameKind(workload, without.shortest) },

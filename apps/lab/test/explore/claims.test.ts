@@ -38,7 +38,7 @@ describe('all layers on', () => {
 
 async function expectPrevention(claim: Claim): Promise<void> {
   const workload = workloadNamed(claim.workload)
-  const { shortest } = await findViolation({ workload, off: offWithout(claim) }, servers(), signal)
+  const { shortest } = await findViolation({ workload, off: offWithout(claim), fault: claim.fault }, servers(), signal)
   if (shortest === null) throw new Error(`no violation was found without the layer "${claim.layer}"`)
   const fault = faultIn(shortest)
   const bounds = { preemptions: 1, preemptionsWithFault: fault === 'none' ? null : 0 }
