@@ -124,7 +124,7 @@ function checkGenerations(rows: readonly GenerationRow[]): Finding {
   }
 }
 
-/** Bodies have ids and times, so that their hashes differ in each replay. In the texts of violations they are numbered. */
+/** Bodies have ids and times, so their hashes differ in each replay. The texts of violations number them. */
 function bodiesByNumber(): (text: string) => string {
   const numbers = new Map<string, string>()
   return (text) =>
