@@ -3,6 +3,7 @@ import { Control, Stuck } from './control.ts'
 import { Player, type Servers } from './player.ts'
 import { randomDecisions } from './random-schedule.ts'
 import { type Decide, isFault, runSchedule, scripted, type Trace } from './run-schedule.ts'
+import { SessionReserve } from './session-reserve.ts'
 
 /** How far schedules deviate from running one actor after the other. */
 export interface Bounds {
@@ -92,6 +93,7 @@ class Explorer<World> {
   readonly #options: ExploreOptions<World>
   readonly #control: Control
   readonly #players = new Map<string, Player<World>>()
+  readonly #reserve = new SessionReserve()
   readonly #uncertain: Uncertain[] = []
   #schedules = 0
   #violating = 0
@@ -113,6 +115,7 @@ class Explorer<World> {
 
   async close(): Promise<void> {
     for (const player of this.#players.values()) await player.close()
+    this.#reserve.close()
     await this.#control.close()
   }
 
@@ -194,7 +197,7 @@ class Explorer<World> {
     const actors = [...scenario.actors, ...scenario.afterwards, ...(scenario.recovery ? [scenario.recovery] : [])]
     const found = actors.find((one) => one.name === name)
     if (!found) throw new Error(`no actor is named ${name}`)
-    const player = new Player(found, servers)
+    const player = new Player(found, servers, this.#reserve)
     await player.open()
     this.#players.set(name, player)
     return player

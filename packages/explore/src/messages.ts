@@ -111,12 +111,6 @@ export function asAutocommitted({ bytes, ...answer }: Answer): Answer {
   return { ...answer, bytes: changed, status: 'I' }
 }
 
-/** The process of the server that serves this session, or null: these bytes do not begin a session. */
-export function backendPidIn({ bytes }: Answer): number | null {
-  const at = bytes.indexOf(Buffer.from('K\0\0\0\x0c', 'latin1'))
-  return at < 0 ? null : bytes.readInt32BE(at + 5)
-}
-
 /** ioredis sends these to open a connection. */
 const redisHandshake = new Set(['INFO', 'CLIENT', 'SELECT', 'HELLO', 'AUTH', 'QUIT'])
 

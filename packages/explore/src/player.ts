@@ -1,5 +1,6 @@
 import type { Actor, ActorClock, OpenActor, ServerName, Urls } from './contract.ts'
 import { numbersFrom } from './random-schedule.ts'
+import type { SessionReserve } from './session-reserve.ts'
 import type { HeldMessage, Link } from './wire.ts'
 import { Wire } from './wire.ts'
 
@@ -22,6 +23,7 @@ interface Pause {
 export class Player<World> {
   readonly actor: Actor<World>
   readonly #servers: Servers
+  readonly #reserve: SessionReserve
   readonly #wires: Wire[] = []
   readonly #pauses: Pause[] = []
   #open: OpenActor<World> | null = null
@@ -36,9 +38,10 @@ export class Player<World> {
   /** It died or lost a connection for good, so another schedule must not use it. */
   isWorn = false
 
-  constructor(actor: Actor<World>, servers: Servers) {
+  constructor(actor: Actor<World>, servers: Servers, reserve: SessionReserve) {
     this.actor = actor
     this.#servers = servers
+    this.#reserve = reserve
   }
 
   async open(): Promise<void> {
@@ -46,7 +49,8 @@ export class Player<World> {
     for (const server of serverNames) {
       const target = this.#servers[server]
       if (target === undefined) continue
-      const wire = new Wire(server, target, this.actor.rewrite ?? ((sql) => sql), { onChange: () => this.#wake() })
+      const events = { onChange: () => this.#wake() }
+      const wire = new Wire(server, target, this.actor.rewrite ?? ((sql) => sql), this.#reserve, events)
       this.#wires.push(wire)
       urls[server] = await wire.open()
     }
@@ -56,7 +60,7 @@ export class Player<World> {
 
   async close(): Promise<void> {
     // It may wait for ever for the answer to a message that is held.
-    if (!this.isOver) this.die()
+    if (!this.isOver) await this.die()
     for (const link of this.#links()) if (this.isDead) link.bury()
     // A dead actor may wait for ever for what it sent.
     if (!this.isDead) await this.#open?.close()
@@ -110,10 +114,12 @@ export class Player<World> {
     this.#pauses.shift()?.end()
   }
 
-  die(): void {
+  /** Resolves with the processes of PostgreSQL that still have to end. */
+  async die(): Promise<number[]> {
     this.isDead = true
     this.isWorn = true
-    for (const link of this.#links()) link.die()
+    const pids = await Promise.all(this.#links().map((link) => link.die()))
+    return pids.filter((pid) => pid !== null)
   }
 
   /** Resolves when it sends something, ends, or loses a connection. */

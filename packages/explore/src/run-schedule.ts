@@ -198,7 +198,12 @@ class Run<World> {
     const isClock = next !== null && isPause(next)
     return [
       ...(wentOn ? [] : [{ at, kind: 'crash', delivered: false } as const]),
-      ...(isClock ? [] : ([{ at, kind: 'crash', delivered: true }, { at, kind: 'lose-answer' }] as const)),
+      ...(isClock
+        ? []
+        : ([
+            { at, kind: 'crash', delivered: true },
+            { at, kind: 'lose-answer' },
+          ] as const)),
       { at, kind: 'pause' },
       { at, kind: 'flush' },
       ...this.#waiting.map(({ player }) => ({ at, kind: 'time-out', of: player.actor.name }) as const),
@@ -277,8 +282,9 @@ class Run<World> {
     if (fault === 'crash') return
     if (fault !== 'lose-answer') return link.answer(answer)
     player.isWorn ||= !player.actor.reconnects?.includes(link.server)
+    const pid = await link.leaveServer()
     link.cut()
-    if (link.backendPid !== null) await this.#terminate([link.backendPid])
+    await this.#terminate(pid === null ? [] : [pid])
   }
 
   /** Null: its backend waits for a lock of another actor. */
@@ -298,13 +304,11 @@ class Run<World> {
 
   async #kill(player: Player<World>): Promise<void> {
     this.#waiting = this.#waiting.filter((waiting) => waiting.player !== player)
-    const pids = player.backendPids
-    player.die()
-    await this.#terminate(pids)
+    await this.#terminate(await player.die())
   }
 
   async #terminate(pids: readonly number[]): Promise<void> {
-    await this.#stage.control.terminate(pids)
+    if (pids.length > 0) await this.#stage.control.terminate(pids)
     this.#isLockReleased = true
   }
 

@@ -5,13 +5,13 @@ import {
   type Answer,
   answerReader,
   asAutocommitted,
-  backendPidIn,
   type Message,
   messageReader,
   type Rewrite,
   simpleQuery,
   withSqlState,
 } from './messages.ts'
+import { type Session, type SessionReserve, startedSession } from './session-reserve.ts'
 
 /** A message that waits for the scheduler. */
 export interface HeldMessage {
@@ -35,18 +35,24 @@ export class Wire {
   /** Forwards everything at once, so that an actor can open its connections. */
   isHolding = false
 
-  constructor(server: ServerName, target: string, rewrite: Rewrite, events: WireEvents) {
+  constructor(server: ServerName, target: string, rewrite: Rewrite, reserve: SessionReserve, events: WireEvents) {
     this.server = server
     this.#target = new URL(target)
     this.#rewrite = rewrite
     this.#events = events
     this.#listener = createServer({ pauseOnConnect: true }, (client) => {
       const { hostname: host, port } = this.#target
-      const upstream = connect({ host, port: Number(port), noDelay: true })
-      const link = new Link(server, client.setNoDelay(true), upstream, this.#rewrite, () => {
-        if (link.isOver) this.links.delete(link)
-        if (this.isHolding) this.#events.onChange()
-        else pass(link)
+      const link = new Link({
+        server,
+        reserve,
+        client: client.setNoDelay(true),
+        open: () => connect({ host, port: Number(port), noDelay: true }),
+        rewrite: this.#rewrite,
+        onChange: () => {
+          if (link.isOver) this.links.delete(link)
+          if (this.isHolding) this.#events.onChange()
+          else pass(link)
+        },
       })
       this.links.add(link)
       client.resume()
@@ -80,22 +86,35 @@ function pass(link: Link): void {
   })
 }
 
+interface LinkOptions {
+  readonly server: ServerName
+  readonly reserve: SessionReserve
+  readonly client: Socket
+  /** Connects to the server. */
+  readonly open: () => Socket
+  readonly rewrite: Rewrite
+  readonly onChange: () => void
+}
+
 /** One connection. Of its messages, one at a time is with the server. */
 export class Link {
   readonly server: ServerName
-  /** The process of PostgreSQL behind it. */
-  backendPid: number | null = null
+  /** The session at PostgreSQL behind it, once it has started. */
+  #session: Session | null = null
   isOver = false
   /** The SQLSTATE that the client reads instead of a cancellation. */
   renameCancellation: string | null = null
   readonly #client: Socket
-  readonly #upstream: Socket
+  readonly #reserve: SessionReserve
   readonly #onChange: () => void
+  readonly #open: () => Socket
+  /** Null: PostgreSQL's client has not said who it is, or its session went into the reserve. */
+  #upstream: Socket | null = null
+  #startup: Buffer = Buffer.alloc(0)
   readonly #held: Message[] = []
   #isAwaited = false
   #answered: ((answer: Answer) => void) | null = null
   #handshakes = 0
-  #isStarted = false
   /** For the answers to what this link sent on its own. */
   readonly #swallow: ((answer: Answer) => void)[] = []
   #status = 'I'
@@ -104,25 +123,39 @@ export class Link {
   #uncommitted: Answer | null = null
   #isSilent = false
 
-  constructor(server: ServerName, client: Socket, upstream: Socket, rewrite: Rewrite, onChange: () => void) {
+  constructor({ server, reserve, client, open, rewrite, onChange }: LinkOptions) {
     this.server = server
     this.#client = client
-    this.#upstream = upstream
+    this.#reserve = reserve
     this.#onChange = onChange
+    this.#open = open
+    if (server !== 'postgres') this.#attach(open())
     const read = messageReader(server, rewrite)
     client.on('data', (chunk: Buffer) => {
       for (const message of read(chunk)) this.#take(message)
     })
-    const readAnswer = answerReader(server)
+    client.on('error', () => this.cut())
+    client.on('close', () => this.cut())
+  }
+
+  #attach(upstream: Socket, read = answerReader(this.server)): void {
+    this.#upstream = upstream
     upstream.on('data', (chunk: Buffer) => {
       // The start of a session is a conversation of its own.
-      if (this.server === 'postgres' && !this.#isStarted) this.#client.write(chunk)
-      for (const answer of readAnswer(chunk)) this.#receive(answer)
+      const isStart = this.server === 'postgres' && !this.#session
+      if (isStart) this.#client.write(chunk)
+      for (const answer of read(chunk)) {
+        if (isStart) this.#session = startedSession({ socket: upstream, read, startup: this.#startup }, answer)
+        this.#receive(answer, isStart)
+      }
     })
-    for (const socket of [client, upstream]) {
-      socket.on('error', () => this.cut())
-      socket.on('close', () => this.cut())
-    }
+    upstream.on('error', () => this.cut())
+    upstream.on('close', () => this.cut())
+  }
+
+  /** The process of PostgreSQL behind it. */
+  get backendPid(): number | null {
+    return this.#session?.backendPid ?? null
   }
 
   /** The next message, if the server is free to take it. */
@@ -142,7 +175,7 @@ export class Link {
       this.#answered = resolve
     })
     this.#isAwaited = true
-    if (this.#uncommitted) this.#upstream.write(simpleQuery('COMMIT'))
+    if (this.#uncommitted) this.#upstream?.write(simpleQuery('COMMIT'))
     else this.#send(this.#held.shift())
     return answer
   }
@@ -163,15 +196,26 @@ export class Link {
   cut(): void {
     if (this.isOver || this.#isSilent) return
     this.isOver = true
-    this.#upstream.destroy()
+    this.#upstream?.destroy()
     this.#client.destroy()
     this.#onChange()
   }
 
   /** As if the client's host had died: the server's side ends, and the client reads nothing any more. */
-  die(): void {
+  async die(): Promise<number | null> {
     this.#isSilent = true
-    this.#upstream.destroy()
+    return this.leaveServer()
+  }
+
+  /** Ends the server's side. Resolves with the process that still has to end, if a statement is at work in it. */
+  async leaveServer(): Promise<number | null> {
+    const [session, upstream] = [this.#session, this.#upstream]
+    const isBusy = this.#isAwaited || this.#handshakes > 0 || this.#swallow.length > 0
+    this.#session = null
+    this.#upstream = null
+    if (session && !isBusy) await this.#reserve.put(session)
+    else upstream?.destroy()
+    return session && isBusy ? session.backendPid : null
   }
 
   /** Ends the client's side of a dead connection. */
@@ -184,10 +228,10 @@ export class Link {
     if (!message) throw new Error('there is no message to deliver')
     this.#isAutocommitting = this.server === 'postgres' && this.#status === 'I' && isWrite(message.text)
     if (this.#isAutocommitting) {
-      this.#upstream.write(simpleQuery('BEGIN'))
+      this.#upstream?.write(simpleQuery('BEGIN'))
       this.#swallow.push(() => undefined)
     }
-    this.#upstream.write(message.bytes)
+    this.#upstream?.write(message.bytes)
   }
 
   #afterWrite(given: Answer): void {
@@ -199,36 +243,43 @@ export class Link {
     // PostgreSQL reads ROLLBACK before all that follows.
     this.#status = 'I'
     this.#swallow.push(() => undefined)
-    this.#upstream.write(simpleQuery('ROLLBACK'))
+    this.#upstream?.write(simpleQuery('ROLLBACK'))
     this.#client.write(asAutocommitted(given).bytes)
   }
 
   #take(message: Message): void {
+    if (this.server === 'postgres' && !this.#upstream && this.#start(message)) return
     this.#held.push(message)
     this.#passHandshakes()
     this.#onChange()
+  }
+
+  /** Whether a session of the reserve serves this client from now on. */
+  #start({ bytes: startup }: Message): boolean {
+    this.#startup = startup
+    this.#session = this.#reserve.take(startup)
+    this.#attach(this.#session?.socket ?? this.#open(), this.#session?.read)
+    if (this.#session) this.#client.write(this.#session.greeting)
+    return this.#session !== null
   }
 
   /** Each in its turn: what was sent before it goes first. */
   #passHandshakes(): void {
     while (this.#held[0]?.isHandshake && !this.#isAwaited && !this.#uncommitted) {
       this.#handshakes += 1
-      this.#upstream.write((this.#held.shift() as Message).bytes)
+      this.#upstream?.write((this.#held.shift() as Message).bytes)
     }
   }
 
-  #receive(answer: Answer): void {
+  #receive(answer: Answer, isStart: boolean): void {
     const swallow = this.#swallow.shift()
     if (swallow) {
       swallow(answer)
       return
     }
     if (this.#handshakes > 0) {
-      const isStart = this.server === 'postgres' && !this.#isStarted
       if (!isStart) this.#client.write(answer.bytes)
       this.#handshakes = isStart ? 0 : this.#handshakes - 1
-      this.#isStarted = true
-      this.backendPid ??= backendPidIn(answer)
       if (answer.status !== null) this.#status = answer.status
       this.#onChange()
       return

@@ -73,7 +73,7 @@ export function faultIn({ schedule }: Execution): FaultKind | 'none' {
 }
 
 export function planExploration({ quick }: { readonly quick: boolean }): Plan {
-  const rows = quick ? quickRows() : rowsOf(faultsOfRows, null)
+  const rows = quick ? quickRows() : allRows()
   return {
     // Claims and mutants decide the verdict and are short. Of the rows, the longest start first, so that no core is
     // left alone with a long one at the end.
@@ -87,13 +87,16 @@ export function planExploration({ quick }: { readonly quick: boolean }): Plan {
 const quickLimit = 20
 
 function quickRows(): RowTask[] {
-  return rowsOf(['none', 'crash'], quickLimit)
+  return [[], withoutEarlyRefusal].flatMap((off) => rowsOf(off, ['none', 'crash'], quickLimit))
 }
 
-function rowsOf(faults: readonly RowTask['fault'][], limit: number | null): RowTask[] {
-  return [[], withoutEarlyRefusal].flatMap((off) =>
-    workloads.flatMap((workload) => faults.map((fault): RowTask => ({ kind: 'row', workload, off, fault, limit }))),
-  )
+/** Without the Redis lock, a part is enough: all layers that decide are the same. */
+function allRows(): RowTask[] {
+  return [...rowsOf([], faultsOfRows, null), ...rowsOf(withoutEarlyRefusal, ['none', 'crash', 'random'], null)]
+}
+
+function rowsOf(off: readonly LayerName[], faults: readonly RowFault[], limit: number | null): RowTask[] {
+  return workloads.flatMap((workload) => faults.map((fault): RowTask => ({ kind: 'row', workload, off, fault, limit })))
 }
 
 function claimTasks(limit: number | null): ClaimTask[] {
@@ -121,11 +124,11 @@ export function offWith(claim: Claim): LayerName[] {
   return offWithout(claim).filter((one) => one !== claim.layer)
 }
 
-/** Roughly the schedules of a row, in relation to those of other rows. A crash has two variants at each step. */
+/** Roughly the time of a row, in relation to that of other rows. A sleeper meets recovery as a third actor. */
 const sizes: Readonly<Record<RowTask['fault'], number>> = {
-  crash: 20,
+  pause: 20,
+  crash: 10,
   'lose-answer': 10,
-  pause: 10,
   flush: 10,
   random: 5,
   none: 2,
