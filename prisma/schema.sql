@@ -504,6 +504,8 @@ CREATE UNIQUE INDEX payments_gateway_intent_id_key ON public.payments USING btre
 CREATE UNIQUE INDEX payments_one_live_per_order ON public.payments USING btree (order_id) WHERE (state = ANY (ARRAY['processing'::payment_state, 'authorized'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'succeeded'::payment_state, 'needs_review'::payment_state]));
 -- Lists an order's payments.
 CREATE INDEX payments_order_id_id_idx ON public.payments USING btree (order_id, id);
+-- Finds the few payments whose id is too old for the window of a reconciliation in which they were settled.
+CREATE INDEX payments_settled_late ON public.payments USING btree (settled_at) WHERE ((settled_at - created_at) > '7 days'::interval);
 -- Finds the open payments that are due, without reading settled ones.
 CREATE INDEX payments_to_recover ON public.payments USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state]));
 -- Finds authorizations that were not captured in time.
@@ -659,6 +661,8 @@ CREATE UNIQUE INDEX refunds_one_repair_per_charge ON public.refunds USING btree 
 CREATE INDEX refunds_order_id_idx ON public.refunds USING btree (order_id);
 -- Lists a payment's refunds.
 CREATE INDEX refunds_payment_id_id_idx ON public.refunds USING btree (payment_id, id);
+-- Finds the few refunds whose id is too old for the window of a reconciliation in which they were settled.
+CREATE INDEX refunds_settled_late ON public.refunds USING btree (settled_at) WHERE ((settled_at - created_at) > '7 days'::interval);
 -- Finds the open refunds that are due, without reading settled ones.
 CREATE INDEX refunds_to_recover ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state]));
 -- A refund never changes what it returns, nor the gateway's key. One that succeeded can only be reversed, once.

@@ -10,7 +10,7 @@ import {
   readConfig,
   renderings,
 } from '@seatbelt/http'
-import { defaultPageSize, judgedAfterMs, type Reconciled, readRun, reconcile } from '@seatbelt/payments'
+import { defaultPageSize, judgedAfterMs, type Reconciled, readRun, reconcile, runLeaseMs } from '@seatbelt/payments'
 import { operatorConfigSchema } from '../operator-config.ts'
 import { describeReport } from './describe-report.ts'
 import { readArguments } from './read-arguments.ts'
@@ -41,7 +41,7 @@ try {
   process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report))
   process.exitCode = { valid: 0, invalid: 1, unknown: 2 }[report.verdict]
 } catch (fault) {
-  logger.error({ err: fault }, 'reconciliation broke off; it is gone on with in five minutes at the earliest')
+  logger.error({ err: fault }, 'reconciliation broke off; it is gone on with when its lease is over')
   process.exitCode = 2
 } finally {
   await close()
@@ -64,7 +64,10 @@ async function compare(): Promise<ReconciliationReport> {
 }
 
 function describeRefusal(result: Extract<Reconciled, { kind: 'busy' | 'empty-window' }>): string {
-  if (result.kind === 'busy') return `${result.by} is at it (or was, up to five minutes ago)`
+  if (result.kind === 'busy') {
+    const leaseMinutes = Math.ceil(runLeaseMs(payments.policy) / 60_000)
+    return `${result.by} is at it (or was, up to ${leaseMinutes} minutes ago)`
+  }
   const minutes = Math.ceil(judgedAfterMs(payments.policy) / 60_000)
   return `there is nothing to judge in that time: what is younger than ${minutes} minutes is not judged, and more than 400 days are not read`
 }

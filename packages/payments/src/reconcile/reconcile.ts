@@ -1,4 +1,5 @@
 import { GatewayUnreadable } from './ask-patiently.ts'
+import { keepLease } from './keep-lease.ts'
 import { readCharges } from './read-charges.ts'
 import { readOurPayments } from './read-our-payments.ts'
 import { readOurRefunds } from './read-our-refunds.ts'
@@ -12,6 +13,7 @@ import {
   letGo,
   type ReadingStage,
   type Run,
+  RunLost,
   type RunRequest,
   type StagePage,
 } from './runs.ts'
@@ -36,10 +38,13 @@ export type Reconciled =
  */
 export async function reconcile(deps: ReconcileDeps, request: RunRequest, signal?: AbortSignal): Promise<Reconciled> {
   const begun = await beginRun(deps, request)
-  if (begun.kind !== 'begun') return begun
-  const { id: runId } = begun.run
+  return begun.kind === 'begun' ? continueRun(keepLease(deps, begun.run), begun.run, signal) : begun
+}
+
+async function continueRun(deps: ReconcileDeps, begun: Run, signal?: AbortSignal): Promise<Reconciled> {
+  const { id: runId } = begun
   const lost = { kind: 'interrupted', runId, reason: 'another process goes on with it' } as const
-  let { run } = begun
+  let run = begun
   for (;;) {
     if (signal?.aborted) return interrupt(deps, run, 'it was told to stop')
     if (run.stage === 'done') return (await finishRun(deps, run)) ? { kind: 'finished', runId } : lost
@@ -48,6 +53,7 @@ export async function reconcile(deps: ReconcileDeps, request: RunRequest, signal
       if (next === null) return lost
       run = next
     } catch (fault) {
+      if (fault instanceof RunLost) return lost
       if (fault instanceof GatewayUnreadable) return interrupt(deps, run, fault.message)
       throw fault
     }

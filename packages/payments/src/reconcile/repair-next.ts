@@ -5,7 +5,7 @@ import type { Outcome } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 import { repairCharge } from './repair-charge.ts'
 import { reverseLostRefund } from './reverse-lost-refund.ts'
-import { leaseEnd, type Run, stillOurs } from './runs.ts'
+import { leaseEnd, type Run, RunLost, stillOurs } from './runs.ts'
 
 /**
  * Repairs the next difference of this run that a program may repair, and records the outcome.
@@ -29,7 +29,9 @@ async function repair(deps: ReconcileDeps, finding: FindingRow): Promise<Outcome
     if (finding.action === 'reverse-refund') return await reverseLostRefund(deps, finding)
     return await repairCharge(deps, finding)
   } catch (fault) {
-    const endsRun = [DatabaseUnavailable, CommitUnknown, GatewayUnreadable].some((kind) => fault instanceof kind)
+    const endsRun = [DatabaseUnavailable, CommitUnknown, GatewayUnreadable, RunLost].some(
+      (kind) => fault instanceof kind,
+    )
     if (endsRun || isContention(fault)) throw fault
     // Books that do not fit together: the next run would fail at the same one, and never come to those behind it.
     deps.payments.layers.reportFault(fault, `reconciliation finding ${finding.id}`)
@@ -37,10 +39,10 @@ async function repair(deps: ReconcileDeps, finding: FindingRow): Promise<Outcome
   }
 }
 
-function note({ payments }: ReconcileDeps, run: Run, finding: FindingRow, { kind, detail }: Outcome): Promise<boolean> {
-  return payments.database.transaction(async (tx) => {
+function note(deps: ReconcileDeps, run: Run, finding: FindingRow, { kind, detail }: Outcome): Promise<boolean> {
+  return deps.payments.database.transaction(async (tx) => {
     const owned = await tx.writeReturning(sql`
-      UPDATE reconciliation_runs SET leased_until = ${leaseEnd} WHERE ${stillOurs(run)} RETURNING 1`)
+      UPDATE reconciliation_runs SET leased_until = ${leaseEnd(deps)} WHERE ${stillOurs(run)} RETURNING 1`)
     if (owned.length === 0) return false
     tx.write(sql`
       UPDATE reconciliation_findings SET outcome = ${kind}, detail = ${detail ?? finding.detail}

@@ -1,5 +1,6 @@
 import { type Sql, sql, type Tx } from '@seatbelt/database'
 import type { Difference } from '@seatbelt/domain'
+import type { PaymentPolicy } from '../shared/payment-deps.ts'
 import { defaultWindowMs, type ReconcileDeps } from './reconcile-deps.ts'
 
 /** In this order: repairs begin after everything was read. */
@@ -51,10 +52,15 @@ export interface Finding {
 }
 
 /**
- * How long a process may be silent before another continues its run. The longest step between two commits is one
- * repair, or a page of twenty objects that are retrieved one by one, each taking a whole deadline (160 s).
+ * How long a process may be silent before another continues its run.
+ *
+ * Each committed page and repair renews the lease, and so does each request to the gateway after a minute. The longest
+ * silence is the effect of one repair: it lasts no longer than its own lease, and begins at most one request after a
+ * renewal.
  */
-const runLeaseMs = 5 * 60_000
+export function runLeaseMs({ leaseMs }: Pick<PaymentPolicy, 'leaseMs'>): number {
+  return Math.max(5 * 60_000, 2 * leaseMs)
+}
 
 /** A person's typing error must not read the gateway's whole past. */
 const longestWindowMs = 400 * 24 * 3_600_000
@@ -82,7 +88,7 @@ export function beginRun(deps: ReconcileDeps, request: RunRequest): Promise<Begu
              started_at > clock_timestamp() - interval '1 day' AS is_of_today
         FROM reconciliation_runs WHERE finished_at IS NULL FOR UPDATE`)
     if (open?.isAlive) return { kind: 'busy', by: open.by }
-    if (open && isAskedFor(open, request)) return { kind: 'begun', run: await takeOver(tx, open.id, by) }
+    if (open && isAskedFor(open, request)) return { kind: 'begun', run: await takeOver(tx, deps, open.id) }
     if (open)
       tx.write(sql`
         UPDATE reconciliation_runs SET finished_at = clock_timestamp(), leased_until = NULL WHERE id = ${open.id}::uuid`)
@@ -91,14 +97,16 @@ export function beginRun(deps: ReconcileDeps, request: RunRequest): Promise<Begu
     if (!window) return { kind: 'empty-window' }
     const [run] = await tx.writeReturning<Run>(sql`
       INSERT INTO reconciliation_runs (id, mode, window_from, window_to, by, leased_until)
-      VALUES (${runtime.newId()}::uuid, ${request.mode}, ${window.from}, ${window.to}, ${by}, ${leaseEnd})
+      VALUES (${runtime.newId()}::uuid, ${request.mode}, ${window.from}, ${window.to}, ${by}, ${leaseEnd(deps)})
       ON CONFLICT DO NOTHING RETURNING *`)
     return run ? { kind: 'begun', run } : { kind: 'busy', by: 'another process' }
   })
 }
 
-/** Each committed step renews the lease. */
-export const leaseEnd = sql`clock_timestamp() + make_interval(secs => ${runLeaseMs / 1000}::float8)`
+/** As it is from now on. */
+export function leaseEnd({ payments }: Pick<ReconcileDeps, 'payments'>): Sql {
+  return sql`clock_timestamp() + make_interval(secs => ${runLeaseMs(payments.policy) / 1000}::float8)`
+}
 
 type OpenRun = Run & { readonly isOfToday: boolean }
 
@@ -109,9 +117,9 @@ function isAskedFor(open: OpenRun, { mode, from, to }: RunRequest): boolean {
   return open.mode === mode && begins && ends
 }
 
-async function takeOver(tx: Tx, runId: string, by: string): Promise<Run> {
+async function takeOver(tx: Tx, deps: ReconcileDeps, runId: string): Promise<Run> {
   const [run] = await tx.writeReturning<Run>(sql`
-    UPDATE reconciliation_runs SET generation = generation + 1, by = ${by}, leased_until = ${leaseEnd}
+    UPDATE reconciliation_runs SET generation = generation + 1, by = ${deps.payments.by}, leased_until = ${leaseEnd(deps)}
      WHERE id = ${runId}::uuid RETURNING *`)
   if (!run) throw new Error(`the run ${runId} was locked and is gone`)
   return run
@@ -153,7 +161,7 @@ export function commitPage(deps: ReconcileDeps, run: Run, page: StagePage): Prom
     const [committed] = await tx.writeReturning<Run>(sql`
       UPDATE reconciliation_runs
          SET stage = ${stage}, cursor = ${next}, ${counter} = ${counter} + ${counted}, left_open = left_open + ${leftOpen},
-             leased_until = ${leaseEnd}
+             leased_until = ${leaseEnd(deps)}
        WHERE ${stillOurs(run)} RETURNING *`)
     if (!committed) return null
     tx.write(sql`
@@ -177,6 +185,15 @@ function insertFinding(tx: Tx, { payments }: ReconcileDeps, { id: runId }: Run, 
     VALUES (${payments.runtime.newId()}::uuid, ${runId}::uuid, ${kind}, ${action}, ${detail}, ${finding.accountId}::uuid,
             ${finding.orderId}::uuid, ${finding.paymentId}::uuid, ${finding.refundId}::uuid, ${finding.gatewayIntentId},
             ${finding.gatewayChargeId}, ${finding.gatewayRefundId}, ${finding.currency}, ${gatewayMinor}, ${booksMinor})`)
+}
+
+/** Another process has the run. */
+export class RunLost extends Error {}
+
+export async function renewLease(deps: ReconcileDeps, run: Run): Promise<void> {
+  const renewed = await deps.payments.database.query(sql`
+    UPDATE reconciliation_runs SET leased_until = ${leaseEnd(deps)} WHERE ${stillOurs(run)} RETURNING 1`)
+  if (renewed.length === 0) throw new RunLost(`another process goes on with the run ${run.id}`)
 }
 
 /** Ends the lease of a run that cannot continue now, so that the next process need not wait for it. */
