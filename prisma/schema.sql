@@ -457,6 +457,8 @@ CREATE TABLE payments (
   owner uuid,
   -- First part of the gateway's idempotency keys. Null: the id of the payment.
   gateway_key text,
+  -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
+  gateway_account text,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -512,6 +514,8 @@ CREATE INDEX payments_to_recover ON public.payments USING btree (next_attempt_at
 CREATE INDEX payments_to_void ON public.payments USING btree (void_at) WHERE (state = 'authorized'::payment_state);
 -- A settled payment never changes. Neither do the stored intent, the amount and the gateway's key of any payment, and a generation only grows.
 CREATE TRIGGER payments_final_stays_final BEFORE UPDATE ON public.payments FOR EACH ROW EXECUTE FUNCTION payments_final_stays_final();
+-- An intent stays in the account that created it.
+CREATE TRIGGER payments_gateway_account_stays BEFORE UPDATE OF gateway_account ON public.payments FOR EACH ROW WHEN (((old.gateway_intent_id IS NOT NULL) AND (old.gateway_account IS DISTINCT FROM new.gateway_account))) EXECUTE FUNCTION payments_gateway_account_stays();
 -- A payment is for exactly what its order costs.
 CREATE TRIGGER payments_take_the_orders_amount BEFORE INSERT ON public.payments FOR EACH ROW EXECUTE FUNCTION payments_take_the_orders_amount();
 
@@ -943,6 +947,15 @@ BEGIN
       USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
   END IF;
   RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.payments_gateway_account_stays()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'the gateway account of payment % cannot change', OLD.id
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_gateway_account_stays';
 END $function$;
 
 CREATE OR REPLACE FUNCTION public.payments_take_the_orders_amount()

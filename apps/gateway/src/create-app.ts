@@ -15,6 +15,7 @@ import { listCustomerPaymentMethods } from './endpoints/list-customer-payment-me
 import { listEvents } from './endpoints/list-events.ts'
 import { listPaymentIntents } from './endpoints/list-payment-intents.ts'
 import { listRefunds } from './endpoints/list-refunds.ts'
+import { retrieveAccount } from './endpoints/retrieve-account.ts'
 import { retrieveCharge } from './endpoints/retrieve-charge.ts'
 import { retrieveCustomer } from './endpoints/retrieve-customer.ts'
 import { retrieveEvent } from './endpoints/retrieve-event.ts'
@@ -80,6 +81,7 @@ function stripeEndpoints(simulator: Simulator): Router {
   v1.get('/customers/:id', performReading(simulator, retrieveCustomer))
   v1.get('/customers/:id/payment_methods', performReading(simulator, listCustomerPaymentMethods))
   v1.post('/payment_methods/:id/attach', performChange(simulator, attachPaymentMethod))
+  v1.get('/account', performReading(simulator, retrieveAccount(simulator.accountId)))
   v1.get('/events', performReading(simulator, listEvents))
   v1.get('/events/:id', performReading(simulator, retrieveEvent))
   return v1

@@ -68,6 +68,7 @@ export const requestOperations = [
   'list-payment-methods',
   'retrieve-event',
   'list-events',
+  'retrieve-account',
 ] as const
 
 export type RequestOperation = (typeof requestOperations)[number]

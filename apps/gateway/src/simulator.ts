@@ -1,4 +1,5 @@
-import { extname, join } from 'node:path'
+import { createHash } from 'node:crypto'
+import { extname, join, resolve } from 'node:path'
 import { type Books, defaultMaxFacts, openBooks } from './books.ts'
 import type { FactDraft, WebhookEndpoint } from './facts.ts'
 import { createFaults, type Faults } from './faults.ts'
@@ -12,6 +13,8 @@ export interface SimulatorOptions {
   readonly ledgerPath: string
   /** Default: `developmentApiKey`. */
   readonly apiKey?: string | undefined
+  /** Of the account that the key opens. Default: each ledger is an account of its own. */
+  readonly accountId?: string | undefined
   /**
    * Mean time of a request under /v1, and of an event on its way, with jitter. Default 50 ms, what a card payment takes
    * when all is well.
@@ -44,6 +47,7 @@ export const defaultKeyTtlMs = 24 * 3_600_000
 /** What the endpoints share. */
 export interface Simulator {
   readonly apiKey: string
+  readonly accountId: string
   readonly ledgerFile: string
   readonly books: Books
   readonly faults: Faults
@@ -91,6 +95,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 
   return {
     apiKey: options.apiKey ?? developmentApiKey,
+    accountId: options.accountId ?? accountOf(ledgerFile),
     ledgerFile,
     books,
     faults,
@@ -111,6 +116,11 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 /** A path without an extension is a folder. */
 function ledgerFileIn(path: string): string {
   return extname(path) === '' ? join(path, 'ledger.jsonl') : path
+}
+
+/** The same after a restart, because what was charged is still in the ledger. */
+function accountOf(ledgerFile: string): string {
+  return `acct_${createHash('sha256').update(resolve(ledgerFile)).digest('hex').slice(0, 16)}`
 }
 
 /** A restart with the same configuration changes nothing, so that what was set by control outlives a kill. */

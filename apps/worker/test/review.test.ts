@@ -1,7 +1,10 @@
 import {
   cancelMissingPayment,
   createPaymentOperations,
+  createStripeGateway,
   failMissingRefund,
+  knownAccount,
+  LearnedAccount,
   listInReview,
   recoverPayment,
   recoverRefund,
@@ -28,7 +31,11 @@ beforeAll(async () => {
   replica = await shop.replica('worker-1')
 })
 beforeEach(() => shop.faults())
-afterAll(() => shop?.close())
+const others: (() => Promise<void>)[] = []
+afterAll(async () => {
+  for (const close of others) await close()
+  await shop?.close()
+})
 
 it('what waits for a person is listed over all accounts, with what is known and what to do, and is looked at on request', async () => {
   expect(describeInReview(await listInReview(replica), new Date())).toBe('Nothing waits for a person.\n')
@@ -180,6 +187,61 @@ describe('a payment whose intent the gateway does not have', () => {
     })
   })
 })
+
+describe('a key of another account at the gateway', () => {
+  it.each([
+    ['another account', 'sk_test_dev_only', false],
+    ['the other mode of the same account', 'sk_live_dev_only', true],
+  ])('is not believed that there is no intent, and no refund: %s', async (_, apiKey, isSameAccount) => {
+    const { orderId, paymentId } = await paymentInReview()
+    await shop.faults()
+    const { paid, refundId } = await refundInReview()
+    const [row] = await shop.sql<{ account: string }>('SELECT gateway_account AS account FROM payments WHERE id = $1', [
+      paymentId,
+    ])
+    expect(row?.account).toMatch(/^acct_\w+:test$/)
+    const other = await startOther(apiKey, isSameAccount ? row?.account.split(':')[0] : undefined)
+    const parts = { payments: { ...replica.deps, gatewayAccount: other.account }, gateway: other.gateway, command: '' }
+    const opened = await other.account.learn()
+    const end = await cancelMissingPayment(parts, paymentId)
+    expect(describeEnd('payment', paymentId, end)).toEqual({
+      exitCode: 1,
+      text: `Nothing was done: payment ${paymentId} is needs_review, and its intent was created in ${row?.account}, and the key opens ${opened}.\n`,
+    })
+    expect(await failMissingRefund(parts, refundId)).toMatchObject({
+      ...{ kind: 'not-looked', why: expect.stringContaining('the key does not see the payment intent') },
+    })
+    expect(brief(await replica.pay(orderId))).toBe('refused payment-in-progress')
+    expect(await booksOf(shop, paid)).toMatchObject({ pending: 1_000 })
+  })
+
+  it('nor where the account is not known', async () => {
+    const { paymentId } = await paymentInReview()
+    await shop.faults()
+    const { payments, gateway, command } = await operatorWith(() => ({
+      retrieveIntent: async () => rejected(404, 'resource_missing'),
+    }))
+    const silent = { ...payments, gatewayAccount: knownAccount(null) }
+    expect(await cancelMissingPayment({ payments: silent, gateway, command }, paymentId)).toMatchObject({
+      why: 'the gateway does not tell which account the key opens',
+    })
+    await shop.sql('ALTER TABLE payments DISABLE TRIGGER USER')
+    await shop.sql('UPDATE payments SET gateway_account = NULL WHERE id = $1', [paymentId])
+    await shop.sql('ALTER TABLE payments ENABLE TRIGGER USER')
+    expect(await cancelMissingPayment({ payments, gateway, command }, paymentId)).toMatchObject({
+      ...{ kind: 'not-looked', why: expect.stringMatching(/^it is not known in which account/) },
+    })
+  })
+})
+
+/** A second gateway, with an account of its own unless one is given. It has none of our intents. */
+async function startOther(apiKey: string, accountId?: string) {
+  const other = await openShop({ apiKey, accountId })
+  const gateway = createStripeGateway({ url: other.gatewayUrl, apiKey, deadlineMs: 8_000, maxConnections: 2 })
+  others.push(gateway.close, other.close)
+  const account = new LearnedAccount({ ask: gateway.retrieveAccount, onKnown: () => {}, onUnknown: () => {} })
+  return { gateway, account }
+}
 
 function rejected(status: number, errorCode: string) {
   return { kind: 'rejected', status, errorCode, requestId: null } as const

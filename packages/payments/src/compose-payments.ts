@@ -27,19 +27,23 @@ export const processRuntime: Runtime = {
 /** The parts of the layers. A test or the lab hands in its own. */
 export type LayerParts = Pick<
   Connections,
-  'database' | 'lock' | 'lockTtlMs' | 'lockMetrics' | 'gateway' | 'gatewayGate'
+  'database' | 'lock' | 'lockTtlMs' | 'lockMetrics' | 'gateway' | 'gatewayGate' | 'gatewayAccount'
 > & { readonly by: string; readonly runtime: Runtime; readonly reportFault: PaymentLayers['reportFault'] }
 
 /** All layers, as they run in production. */
 export function composeLayers(parts: LayerParts): PaymentLayers {
-  const { database, gateway, runtime, by, lock, lockTtlMs: ttlMs, lockMetrics: metrics } = parts
+  const { database, gateway, gatewayAccount, runtime, by, lock, lockTtlMs: ttlMs, lockMetrics: metrics } = parts
   return {
     idempotencyKey: createIdempotencyKeyLayer(database),
     redisLock: createRedisLockLayer({ lock, ttlMs, metrics }),
     gatewayGate: parts.gatewayGate,
     transaction: database.transaction,
     advisoryLock: createAdvisoryLockLayer(metrics),
-    gatewayIntent: createGatewayIntentLayer({ gateway, runtime, store: createIntentStore(database, by) }),
+    gatewayIntent: createGatewayIntentLayer({
+      gateway,
+      runtime,
+      store: createIntentStore({ database, gatewayAccount, by }),
+    }),
     gatewayRefund: createGatewayRefundLayer({ gateway, runtime, store: createRefundStore(database) }),
     runtime,
     reportFault: parts.reportFault,
@@ -65,6 +69,7 @@ export function composePayments(
     renderings,
     purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: checkoutPurpose },
     policy: { gatewayDeadlineMs, leaseMs },
+    gatewayAccount: connections.gatewayAccount,
     runtime: processRuntime,
     by,
   }

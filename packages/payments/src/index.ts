@@ -1,5 +1,6 @@
 export * from './compose-payments.ts'
 export * from './create-payment-operations.ts'
+export * from './gateway/gateway-account.ts'
 export * from './gateway/stripe-events.ts'
 export * from './gateway/stripe-gateway.ts'
 export * from './gateway-events/apply-gateway-event.ts'

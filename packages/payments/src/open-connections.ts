@@ -10,8 +10,9 @@ import {
 } from '@seatbelt/locks'
 import { createGatewayGate, type Gateway, type GatewayAdmission } from '@seatbelt/safety'
 import { Redis } from 'ioredis'
-import type { Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
+import { type GatewayAccount, LearnedAccount } from './gateway/gateway-account.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
 import { leaseProblem, type PaymentPolicy } from './shared/payment-deps.ts'
 import { retryPostponedNow } from './shared/retry-postponed-now.ts'
@@ -50,6 +51,7 @@ export interface Connections {
   /** The gateway behind its gate: for reconciliation, which asks it for what no operation does. */
   readonly gateway: Gateway
   readonly gatewayGate: GatewayAdmission
+  readonly gatewayAccount: GatewayAccount
   /** The gateway was away and answers again, and what was postponed is due: recovery need not wait. */
   onGatewayBack(listener: () => void): void
   close(): Promise<void>
@@ -100,6 +102,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     lockMetrics,
     gateway: gateway.gate.gateway,
     gatewayGate: gateway.gate,
+    gatewayAccount: gateway.account,
     onGatewayBack: gateway.onBack,
     close: async () => {
       redis.disconnect()
@@ -122,6 +125,17 @@ function openGateway(
     deadlineMs: gatewayDeadlineMs,
     maxConnections: gatewayConnections,
   })
+  const account = new LearnedAccount({
+    ask: client.retrieveAccount,
+    onKnown: (id) => log.info(`the gateway's account is ${id}`),
+    onUnknown: () =>
+      log.warn(
+        { err: { reason: 'GET /v1/account' } },
+        'the gateway does not tell its account: its 404 is not believed until it does (may our key read the account?)',
+      ),
+  })
+  void account.start()
+  measureAccount(account, registry)
   const listeners: (() => void)[] = []
   let wakingUp = Promise.resolve()
   const wakeUp = async () => {
@@ -143,13 +157,26 @@ function openGateway(
   })
   return {
     gate,
+    account,
     onBack: (listener: () => void) => void listeners.push(listener),
     close: async () => {
+      account.close()
       gate.close()
       await client.close()
       await wakingUp
     },
   }
+}
+
+function measureAccount(account: GatewayAccount, registry: Registry): void {
+  new Gauge({
+    name: 'gateway_account_known',
+    help: '1: the gateway has told which account our key opens. 0: it has not, and its 404 is not believed.',
+    registers: [registry],
+    collect() {
+      this.set(account.id === null ? 0 : 1)
+    },
+  })
 }
 
 /** Either form keeps the same contract, so that nothing above knows which one it has. */

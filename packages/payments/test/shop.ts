@@ -16,6 +16,7 @@ import {
   createPaymentOperations,
   createStripeGateway,
   invoicePurpose,
+  knownAccount,
   merchantPurpose,
   type NewOrder,
   type NewPaymentRequest,
@@ -153,12 +154,14 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     deadlineMs: gatewayDeadlineMs,
     maxConnections: 20,
   })
+  const gatewayAccount = knownAccount(await stripe.retrieveAccount())
   const faults: unknown[] = []
   const runtime = parts.runtime ?? processRuntime
   const real = composeLayers({
     database,
     runtime,
     gateway: parts.gateway?.(stripe) ?? stripe,
+    gatewayAccount,
     // Tests that let the gateway fail for long are about other layers; those of the gate put one in.
     gatewayGate: { forRequests: (work) => work(), forRecovery: (work) => work() },
     lock: createRedisLock({ client: redis, commandBudgetMs: 500, keyPrefix }),
@@ -173,6 +176,7 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     renderings,
     purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: parts.checkout ?? noCheckouts },
     policy: { gatewayDeadlineMs, leaseMs: parts.leaseMs ?? 60_000 },
+    gatewayAccount,
     runtime,
     by,
   }

@@ -8,6 +8,7 @@ import {
   createIntentStore,
   createStripeGateway,
   invoicePurpose,
+  knownAccount,
   merchantPurpose,
   type PaymentDeps,
 } from '@seatbelt/payments'
@@ -69,10 +70,12 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
   })
   const lock = createRedisLock({ client: redis, commandBudgetMs: foreverMs / 4, random: clock.random })
   await warmUp(lock)
+  const gatewayAccount = knownAccount('acct_explore:test')
   const real = composeLayers({
     database,
     runtime: clock,
     gateway,
+    gatewayAccount,
     gatewayGate: { forRequests: (work) => work(), forRecovery: (work) => work() },
     lock,
     lockTtlMs: foreverMs,
@@ -83,7 +86,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
   const publishSeatChange = createSeatChangePublisher(() => undefined, noPreCheck)
   const payments: PaymentDeps = {
     database,
-    layers: withoutLayers(real, { gateway, store: createIntentStore(database, name) }, off),
+    layers: withoutLayers(real, { gateway, store: createIntentStore({ database, gatewayAccount, by: name }) }, off),
     renderings,
     purposes: {
       merchant: merchantPurpose,
@@ -91,6 +94,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
       checkout: createCheckoutPurpose({ renderings: bookingRenderings, publishSeatChange }),
     },
     policy,
+    gatewayAccount,
     runtime: clock,
     by: name,
   }

@@ -24,6 +24,12 @@ export interface StripeGatewayOptions {
   readonly maxConnections: number
 }
 
+export interface StripeGateway extends Gateway {
+  /** The account that the key opens, with the key's mode: `acct_1:test`. Null: there was no usable answer. */
+  retrieveAccount(): Promise<string | null>
+  close(): Promise<void>
+}
+
 /**
  * The gateway port over Stripe's protocol.
  *
@@ -33,10 +39,10 @@ export interface StripeGatewayOptions {
  *
  * Source: https://docs.stripe.com/api/payment_intents, https://docs.stripe.com/error-low-level
  */
-export function createStripeGateway(options: StripeGatewayOptions): Gateway & { close(): Promise<void> } {
+export function createStripeGateway(options: StripeGatewayOptions): StripeGateway {
   const url = new URL(options.url)
   const transport = createStripeHttpClient({ ...options, origin: url.origin })
-  const { paymentIntents, refunds, charges } = new Stripe(options.apiKey, {
+  const { accounts, paymentIntents, refunds, charges } = new Stripe(options.apiKey, {
     host: url.hostname,
     port: url.port || defaultPort(url),
     protocol: url.protocol === 'http:' ? 'http' : 'https',
@@ -67,8 +73,21 @@ export function createStripeGateway(options: StripeGatewayOptions): Gateway & { 
 
     listCharges: (page) => askForList(() => charges.list(pageOf(page)), readCharge),
     listRefunds: (page) => askForList(() => refunds.list(pageOf(page)), readRefund),
+    retrieveAccount: () => retrieveAccount(() => accounts.retrieveCurrent(), options.apiKey),
     close: () => transport.close(),
   }
+}
+
+/** A live key and a test key can open one account, and neither sees the objects of the other. */
+async function retrieveAccount(
+  ask: () => Promise<Stripe.Response<Stripe.Account>>,
+  apiKey: string,
+): Promise<string | null> {
+  const mode = /^[a-z]+_live_/.test(apiKey) ? 'live' : 'test'
+  const answer = await sortAnswer(ask, ({ object, id }) =>
+    object === 'account' && typeof id === 'string' ? { kind: 'account', id: `${id}:${mode}` } : null,
+  )
+  return answer.kind === 'account' ? answer.id : null
 }
 
 /** The longest page that the gateway sends. */

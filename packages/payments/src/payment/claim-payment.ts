@@ -33,7 +33,7 @@ export function claimPayment(
 }
 
 function insertPayment(
-  { policy, by }: PaymentDeps,
+  { policy, gatewayAccount, by }: PaymentDeps,
   tx: Tx,
   payment: Payment,
   { owner, goal, intentParameters }: PaymentAttempt,
@@ -42,10 +42,10 @@ function insertPayment(
   tx.write(sql`
     WITH inserted AS (
       INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, intent_parameters, goal,
-                            owner, leased_until, next_attempt_at, abandon_after, created_at, step_started_at)
+                            gateway_account, owner, leased_until, next_attempt_at, abandon_after, created_at, step_started_at)
       VALUES (${payment.id}::uuid, ${payment.accountId}::uuid, ${payment.orderId}::uuid, ${payment.amountMinor},
               ${payment.currency}, ${payment.paymentMethod}, ${JSON.stringify(intentParameters)}::jsonb, ${goal},
-              ${owner}::uuid, clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8),
+              ${gatewayAccount.id}, ${owner}::uuid, clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8),
               clock_timestamp(), clock_timestamp() + make_interval(secs => ${wantedForMs / 1000}::float8),
               ${payment.createdAt}::timestamptz, clock_timestamp())
       RETURNING account_id, id, generation)

@@ -85,13 +85,17 @@ export function toNextStep(
  * The writes of an owner between two requests to the gateway. Each names the attempt's generation and is one statement,
  * so it costs one round trip. False: another owner took over.
  */
-export function createIntentStore(database: Pick<Database, 'query'>, by: string): IntentStore {
+export function createIntentStore({
+  database,
+  gatewayAccount,
+  by,
+}: Pick<PaymentDeps, 'gatewayAccount' | 'by'> & { readonly database: Pick<Database, 'query'> }): IntentStore {
   const hasChanged = async (statement: Sql) => (await database.query(statement)).length === 1
   return {
     storeIntent: (attempt, gatewayIntentId, gatewayRequestId) =>
       hasChanged(sql`
         WITH stored AS (
-          UPDATE payments SET gateway_intent_id = ${gatewayIntentId}
+          UPDATE payments SET gateway_intent_id = ${gatewayIntentId}, gateway_account = ${gatewayAccount.id}
            WHERE ${isOwnedBy(leasedPayments, attempt)} AND gateway_intent_id IS NULL
           RETURNING account_id, id, generation)
         INSERT INTO payment_events (account_id, payment_id, event, by, generation, gateway_request_id, detail)

@@ -15,6 +15,8 @@ export function readOurPayments(deps: ReconcileDeps, run: Run): Promise<StagePag
     gatewayId: sql`gateway_charge_id`,
     from: run.windowFrom,
     compare: async (payment) => {
+      const elsewhere = await whyElsewhere(deps, payment)
+      if (elsewhere !== null) return { ...missing('missing', payment.amountMinor), detail: elsewhere }
       const charge = await askForTaken(deps, payment.gatewayIntentId)
       if (charge?.status !== 'succeeded') return missing('missing', payment.amountMinor)
       const verdict = decideCharge(charge, { owner: payment, order: null })
@@ -22,4 +24,11 @@ export function readOurPayments(deps: ReconcileDeps, run: Run): Promise<StagePag
     },
     subject: ({ id: paymentId }) => ({ paymentId, refundId: null, gatewayRefundId: null }),
   })
+}
+
+/** A key of another account sees none of its intents, so that a 404 would prove nothing. A person takes the right key. */
+async function whyElsewhere({ payments }: ReconcileDeps, { gatewayAccount }: OurPayment): Promise<string | null> {
+  const opened = gatewayAccount === null ? null : await payments.gatewayAccount.learn()
+  if (opened === null || opened === gatewayAccount) return null
+  return `it was not looked for: it was taken in ${gatewayAccount}, and the key opens ${opened}`
 }

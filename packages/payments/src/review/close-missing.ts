@@ -1,5 +1,5 @@
 import { empty, type Sql, sql } from '@seatbelt/database'
-import { createMissingIntentLayer, createMissingRefundLayer, type Gateway } from '@seatbelt/safety'
+import { createMissingIntentLayer, createMissingRefundLayer, type Gateway, readNoAnswer } from '@seatbelt/safety'
 import { createIntentStore } from '../payment/owned-payment.ts'
 import { recoverPayment } from '../payment/recover-payment.ts'
 import { recoverRefund } from '../refund/recover-refund.ts'
@@ -34,7 +34,7 @@ const quietHours = 24
  * Closes a refund that waits for a person as failed, and frees its reservation, if the gateway does not have it.
  *
  * Guarantees: it takes the refund over as recovery does, so that no other owner asks for it meanwhile. It reads the
- * whole list of the payment's refunds. Only a refund that is not in the list fails, under the order's lock and if no
+ * whole list of the payment's refunds, with a key that sees the payment's intent. Only a refund that is not in the list fails, under the order's lock and if no
  * evidence came in between. Its key must have been out of use for an hour, so that no request for it can be on its way.
  */
 export function failMissingRefund({ payments, gateway, command }: Parts, refundId: string): Promise<EndedByOperator> {
@@ -42,7 +42,8 @@ export function failMissingRefund({ payments, gateway, command }: Parts, refundI
   const look = createMissingRefundLayer({ gateway, runtime, store: createRefundStore(database) }, command)
   return closeMissing(payments, refundId, {
     table: leasedRefunds,
-    columns: sql`failure_code AS code, attempt_since`,
+    columns: sql`failure_code AS code, attempt_since, gateway_intent_id`,
+    whyUnproven: ({ gatewayIntentId }) => whyIntentUnseen(gateway, gatewayIntentId),
     isQuiet: sql`AND attempt_since < now() - make_interval(hours => ${quietHours}::int)`,
     whyBusy: ({ attemptSince }) =>
       `somebody is looking at it, or it was asked for less than a day ago: its key is in use since ${attemptSince?.toISOString()}`,
@@ -52,17 +53,18 @@ export function failMissingRefund({ payments, gateway, command }: Parts, refundI
 
 /**
  * Closes a payment that waits for a person as cancelled, if the gateway answers 404 for its intent. Guarantees as for a
- * refund.
+ * refund; the key must open the account in which the intent was created.
  */
 export function cancelMissingPayment(
   { payments, gateway, command }: Parts,
   paymentId: string,
 ): Promise<EndedByOperator> {
-  const { database, runtime, by } = payments
-  const look = createMissingIntentLayer({ gateway, runtime, store: createIntentStore(database, by) }, command)
+  const { runtime } = payments
+  const look = createMissingIntentLayer({ gateway, runtime, store: createIntentStore(payments) }, command)
   return closeMissing(payments, paymentId, {
     table: leasedPayments,
-    columns: sql`decline_code AS code`,
+    columns: sql`decline_code AS code, gateway_account`,
+    whyUnproven: ({ gatewayAccount }) => whyOtherAccount(payments, gatewayAccount),
     isQuiet: empty,
     whyBusy: () => 'somebody is looking at it',
     recover: () =>
@@ -73,10 +75,30 @@ export function cancelMissingPayment(
   })
 }
 
+/** A key of another account, or of the other mode, sees none of our intents. */
+async function whyOtherAccount(
+  { gatewayAccount }: PaymentDeps,
+  claimedIn: string | null | undefined,
+): Promise<string | null> {
+  const opened = await gatewayAccount.learn()
+  if (opened === null) return 'the gateway does not tell which account the key opens'
+  if (!claimedIn) return `it is not known in which account its intent was created, and the key opens ${opened}`
+  return opened === claimedIn ? null : `its intent was created in ${claimedIn}, and the key opens ${opened}`
+}
+
+/** The list of an intent's refunds is evidence only from a key that sees the intent. */
+async function whyIntentUnseen(gateway: Gateway, intentId = ''): Promise<string | null> {
+  const answer = await gateway.retrieveIntent(intentId)
+  if (answer.kind === 'intent') return null
+  return `the key does not see the payment intent ${intentId} (${readNoAnswer(answer).detail}): it may open another account`
+}
+
 interface Closing {
   readonly table: LeasedTable
   /** What is read of the row, beside its state. */
   readonly columns: Sql
+  /** Why a 404 of the gateway proves nothing with our key, or null. */
+  readonly whyUnproven: (row: ClosingRow) => Promise<string | null>
   /** No request that was sent before can still arrive at the gateway. */
   readonly isQuiet: Sql
   readonly whyBusy: (row: ClosingRow) => string
@@ -89,11 +111,16 @@ interface ClosingRow {
   readonly code: string | null
   /** Of a refund. */
   readonly attemptSince?: Date
+  readonly gatewayIntentId?: string
+  /** Of a payment. */
+  readonly gatewayAccount?: string | null
 }
 
 async function closeMissing(deps: PaymentDeps, id: string, closing: Closing): Promise<EndedByOperator> {
   const row = await readRow(deps, id, closing)
   if (!row) return { kind: 'not-found' }
+  const unproven = await closing.whyUnproven(row)
+  if (unproven !== null) return { kind: 'not-looked', state: row.state, why: unproven }
   if (!(await bringForward(deps, closing.table, id, closing.isQuiet))) {
     const why = row.state === 'needs_review' ? closing.whyBusy(row) : 'it does not wait for a person'
     return { kind: 'not-looked', state: row.state, why }

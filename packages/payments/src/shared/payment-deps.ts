@@ -16,6 +16,7 @@ import {
   maxGatewayRequests,
   maxRefundRequests,
 } from '@seatbelt/safety'
+import type { GatewayAccount } from '../gateway/gateway-account.ts'
 import type { PaymentStep, Renderings } from './operations.ts'
 
 /** The parts of the operations. */
@@ -25,6 +26,8 @@ export interface PaymentDeps {
   readonly renderings: Renderings
   readonly purposes: Purposes
   readonly policy: PaymentPolicy
+  /** Stored with each claim: a 404 is believed only from a key of the same account. */
+  readonly gatewayAccount: GatewayAccount
   /** Time, timers, ids and randomness. */
   readonly runtime: Runtime
   /** The instance name that this process writes into histories. */
