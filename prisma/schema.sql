@@ -305,6 +305,28 @@ CREATE TABLE lock_fences (
   CONSTRAINT lock_fences_token_grows CHECK ((token > 0))
 );
 
+-- Each action of an operator, written before it is done. What a merchant may see of it stands in the history.
+CREATE TABLE operator_actions (
+  id uuid NOT NULL,
+  at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  actor text NOT NULL,
+  reason text NOT NULL,
+  action text NOT NULL,
+  -- The payment, refund, message or run that the action is about. Null: it is about several.
+  subject_id uuid,
+  -- What came of it. Null: the command did not end.
+  outcome text,
+  CONSTRAINT operator_actions_pkey PRIMARY KEY (id),
+  -- An action names the person and the reason.
+  CONSTRAINT operator_actions_says_who_and_why CHECK (((btrim(actor) <> ''::text) AND (btrim(reason) <> ''::text)))
+);
+-- Lists what operators did about one payment, refund or message.
+CREATE INDEX operator_actions_subject_id_idx ON public.operator_actions USING btree (subject_id, id);
+-- An action is never rewritten, and ends once.
+CREATE TRIGGER operator_actions_are_kept BEFORE DELETE OR UPDATE ON public.operator_actions FOR EACH ROW EXECUTE FUNCTION operator_actions_are_kept();
+-- No action is ever lost.
+CREATE TRIGGER operator_actions_never_emptied BEFORE TRUNCATE ON public.operator_actions FOR EACH STATEMENT EXECUTE FUNCTION append_only();
+
 -- What a customer owes, once.
 CREATE TABLE orders (
   id uuid NOT NULL,
@@ -903,6 +925,21 @@ BEGIN
     RAISE EXCEPTION 'idempotency key was answered' USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_keys_answer_stays';
   END IF;
   RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.operator_actions_are_kept()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  -- Only the outcome is written later, once.
+  IF TG_OP = 'UPDATE' AND OLD.outcome IS NULL
+     AND (NEW.id, NEW.at, NEW.actor, NEW.reason, NEW.action, NEW.subject_id)
+         IS NOT DISTINCT FROM (OLD.id, OLD.at, OLD.actor, OLD.reason, OLD.action, OLD.subject_id) THEN
+    RETURN NEW;
+  END IF;
+  RAISE EXCEPTION 'an operator''s action is never rewritten'
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'operator_actions_are_kept';
 END $function$;
 
 CREATE OR REPLACE FUNCTION public.orders_gateway_reference_stays()

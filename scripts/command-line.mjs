@@ -6,6 +6,9 @@ const wholeNumber = (least, most) => ({ type: 'string', least, most })
 
 const oneOf = (...choices) => ({ type: 'string', choices })
 
+/** Of commands that act: the person, and why. The program records both. */
+const operator = { as: { type: 'string' }, reason: { type: 'string' } }
+
 const COMMANDS = {
   demo: {
     usage: 'demo [--keep] [--orders N]',
@@ -28,16 +31,26 @@ const COMMANDS = {
     operand: 'name',
   },
   review: {
-    usage: 'review [ID] [--fail | --cancel]',
+    usage: 'review [ID [--fail | --cancel]] | receipts [ID] [--send-again | --dismiss]',
     explains:
-      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have',
-    options: { fail: { type: 'boolean' }, cancel: { type: 'boolean' } },
+      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; receipts: that were given up; what acts needs --as NAME --reason TEXT',
+    options: {
+      fail: { type: 'boolean' },
+      cancel: { type: 'boolean' },
+      'send-again': { type: 'boolean' },
+      dismiss: { type: 'boolean' },
+      ...operator,
+    },
+    topics: ['receipts'],
     operand: 'id',
+    acts: ({ values, operands }) => operands.length > 0 || values['send-again'] || values.dismiss,
   },
   reconcile: {
-    usage: 'reconcile [--act] [--from TIME] [--to TIME] [--json]',
+    usage: 'reconcile [--act --as NAME --reason TEXT] [--from TIME] [--to TIME] [--json]',
     explains: "holds the gateway's lists against our books, and reports; --act: puts right what a program may",
+    acts: ({ values }) => values.act,
     options: {
+      ...operator,
       act: { type: 'boolean' },
       from: { type: 'string' },
       to: { type: 'string' },
@@ -78,7 +91,7 @@ const COMMANDS = {
 export const usage = [
   'Usage: npm run COMMAND [-- OPTIONS]',
   '',
-  ...Object.values(COMMANDS).map(({ usage, explains }) => `  ${usage.padEnd(70)}${explains}`),
+  ...Object.values(COMMANDS).map(({ usage, explains }) => `  ${usage.padEnd(78)}${explains}`),
   '',
 ].join('\n')
 
@@ -92,15 +105,19 @@ export function readCommandLine(argv) {
 }
 
 function readOptions(command, args) {
-  const { options, operand } = COMMANDS[command]
+  const { options, operand, topics = [], acts = () => false } = COMMANDS[command]
   const types = Object.fromEntries(Object.entries(options).map(([name, { type }]) => [name, { type }]))
   try {
     const { values, positionals } = parseArgs({ args, options: types, allowPositionals: operand !== undefined })
-    if (positionals.length > 1) return mistake(`One ${operand} at a time, please: ${positionals.join(', ')}.`)
+    const topic = topics.find((known) => known === positionals[0])
+    const operands = topic === undefined ? positionals : positionals.slice(1)
+    if (operands.length > 1) return mistake(`One ${operand} at a time, please: ${operands.join(', ')}.`)
     const read = Object.entries(values).map(([name, value]) => [name, readValue(name, value, options[name])])
-    if ((values.fail || values.cancel) && (values.fail === values.cancel || positionals.length === 0))
+    if ((values.fail || values.cancel) && (values.fail === values.cancel || operands.length === 0))
       return mistake('--fail and --cancel end one refund, or one payment: name it, and use one of them.')
-    const given = positionals.length === 1 ? { [operand]: positionals[0] } : {}
+    if (acts({ values, operands }) && !(values.as?.trim() && values.reason?.trim()))
+      return mistake('Say who acts, and why: --as NAME --reason TEXT. Both are recorded.')
+    const given = { ...(topic && { topic }), ...(operands.length === 1 && { [operand]: operands[0] }) }
     return { kind: 'command', command, options: { ...Object.fromEntries(read), ...given } }
   } catch (error) {
     return mistake(error.message)

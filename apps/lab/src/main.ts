@@ -33,6 +33,11 @@ export interface CommandOptions {
   readonly id?: string
   readonly fail?: boolean
   readonly cancel?: boolean
+  readonly topic?: string
+  readonly 'send-again'?: boolean
+  readonly dismiss?: boolean
+  readonly as?: string
+  readonly reason?: string
   readonly orders?: number
   readonly copies?: number
   readonly concurrency?: number
@@ -58,7 +63,7 @@ export async function main({ command, options, root, signal }: Command): Promise
     case 'reconcile':
       return reconcile({ ...options, root, signal, say })
     case 'review':
-      return review({ ...options, root, signal, say })
+      return review({ ...options, sendAgain: options['send-again'] === true, root, signal, say })
     case 'test':
       return test({ root, signal, say })
     case 'explore':

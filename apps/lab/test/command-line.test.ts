@@ -22,6 +22,10 @@ describe('words that are not understood', () => {
     [['review', 'one', 'two'], 'One id at a time'],
     [['review', '--fail'], 'name it'],
     [['review', 'one', '--fail', '--cancel'], 'use one of them'],
+    [['review', 'one'], '--as NAME --reason TEXT'],
+    [['review', 'one', '--fail', '--as', 'Ada'], '--as NAME --reason TEXT'],
+    [['review', 'receipts', '--send-again', '--as', 'Ada', '--reason', ' '], '--as NAME --reason TEXT'],
+    [['reconcile', '--act'], '--as NAME --reason TEXT'],
     [['reconcile', 'now'], 'now'],
     [['clean', '--everything'], '--everything'],
   ])('%j: says which, shows what there is, and ends with exit code 2', (words, complaint) => {

@@ -115,7 +115,8 @@ describe('the words', () => {
       from: new Date('2026-11-01T00:00:00Z'),
       to: new Date('2026-11-02T07:00:00Z'),
     })
-    expect(readArguments(['--act']).request.mode).toBe('act')
+    const acting = readArguments(['--act', '--as', 'Ada', '--reason', 'ticket 7'])
+    expect(acting).toMatchObject({ request: { mode: 'act' }, operator: { name: 'Ada', reason: 'ticket 7' } })
   })
 
   it.each(['yesterday', '11/01/2026', '2026-11-01T08:00:00', '2026-13-01', '1'])('do not take %s', (text) => {

@@ -39,6 +39,7 @@ describe('the schema', () => {
       client.reconciliationRun,
       client.reconciliationSighting,
       client.reconciliationFinding,
+      client.operatorAction,
       client.event,
       client.eventSection,
       client.seat,

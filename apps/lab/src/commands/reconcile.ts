@@ -6,6 +6,7 @@ import { type ReconciliationReport, unknownReport } from '@seatbelt/worker'
 import { runTool } from '../../../../scripts/run-tool.mjs'
 import { writeReport } from '../reconcile/write-report.ts'
 import { environmentOfOperator } from '../stack/environment-of-operator.ts'
+import { operatorArguments } from './review.ts'
 
 export interface ReconcileOptions {
   readonly root: string
@@ -13,6 +14,9 @@ export interface ReconcileOptions {
   readonly say: (text: string) => void
   /** Puts right what a program may; otherwise nothing is changed. */
   readonly act?: boolean
+  /** The person who acts, and why. */
+  readonly as?: string | undefined
+  readonly reason?: string | undefined
   readonly from?: string
   readonly to?: string
   /** Prints the report itself. */
@@ -68,8 +72,9 @@ function keep(root: string, report: ReconciliationReport | null, startedAt: Date
   return writeReport(folder, report ?? unknownReport('the comparison broke off: see what it said', startedAt))
 }
 
-function asArguments({ act, from, to, json }: ReconcileOptions): string[] {
+function asArguments({ act, from, to, json, as: name, reason }: ReconcileOptions): string[] {
   return [
+    ...operatorArguments({ as: name, reason }),
     ...(act === true ? ['--act'] : []),
     ...(from === undefined ? [] : ['--from', from]),
     ...(to === undefined ? [] : ['--to', to]),

@@ -11,20 +11,43 @@ export interface ReviewOptions {
   /** Ends that refund, or that payment, if the gateway does not have it. */
   readonly fail?: boolean
   readonly cancel?: boolean
+  /** The messages that were given up, instead of payments and refunds. */
+  readonly topic?: string | undefined
+  readonly sendAgain?: boolean
+  readonly dismiss?: boolean
+  /** The person who acts, and why. */
+  readonly as?: string | undefined
+  readonly reason?: string | undefined
 }
 
 /**
  * The operator's command, against what the environment names (GATEWAY_URL tells that it does), else against the stack that
  * `npm start` keeps. Its exit code is the program's: apps/worker/src/review.
  */
-export async function review({ root, signal, say, id, fail, cancel }: ReviewOptions): Promise<number> {
+export async function review(options: ReviewOptions): Promise<number> {
+  const { root, signal, say } = options
   const environment = environmentOfOperator(root)
   if (environment === null) {
     say('No stack is running here (npm start keeps one). For another one, set what its worker reads: DATABASE_URL, ...')
     return 2
   }
-  const asked = [...(id === undefined ? [] : [id]), ...(fail ? ['--fail'] : []), ...(cancel ? ['--cancel'] : [])]
-  const args = ['--enable-source-maps', join(root, 'apps/worker/dist/review.js'), ...asked]
+  const args = ['--enable-source-maps', join(root, 'apps/worker/dist/review.js'), ...asArguments(options)]
   const { exitCode } = await runTool(process.execPath, args, { folder: root, log: null, environment, signal })
   return exitCode ?? 1
+}
+
+function asArguments({ topic, id, fail, cancel, sendAgain, dismiss, as: name, reason }: ReviewOptions): string[] {
+  return [
+    ...[topic, id].filter((word) => word !== undefined),
+    ...(fail === true ? ['--fail'] : []),
+    ...(cancel === true ? ['--cancel'] : []),
+    ...(sendAgain === true ? ['--send-again'] : []),
+    ...(dismiss === true ? ['--dismiss'] : []),
+    ...operatorArguments({ as: name, reason }),
+  ]
+}
+
+/** As the programs read them. */
+export function operatorArguments({ as: name, reason }: Pick<ReviewOptions, 'as' | 'reason'>): string[] {
+  return [...(name === undefined ? [] : ['--as', name]), ...(reason === undefined ? [] : ['--reason', reason])]
 }

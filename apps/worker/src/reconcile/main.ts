@@ -10,7 +10,16 @@ import {
   readConfig,
   renderings,
 } from '@seatbelt/http'
-import { defaultPageSize, judgedAfterMs, type Reconciled, readRun, reconcile, runLeaseMs } from '@seatbelt/payments'
+import {
+  type CommandResult,
+  defaultPageSize,
+  judgedAfterMs,
+  type Reconciled,
+  readRun,
+  reconcile,
+  recordAction,
+  runLeaseMs,
+} from '@seatbelt/payments'
 import { operatorConfigSchema } from '../operator-config.ts'
 import { describeReport } from './describe-report.ts'
 import { readArguments } from './read-arguments.ts'
@@ -19,7 +28,7 @@ import { type ReconciliationReport, toReport, unknownReport } from './reconcilia
 // For the operator: holds the gateway's lists against our books. Only --act changes anything. Exit code 0: nothing
 // differs. 1: differences stand. 2: it is not known.
 
-const { request, asJson, reportPath } = readArgumentsOrExit()
+const { request, operator, asJson, reportPath } = readArgumentsOrExit()
 const config = readConfig(operatorConfigSchema('reconcile'))
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
@@ -36,15 +45,26 @@ const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())
 
 try {
-  const report = await compare()
-  if (reportPath !== null) writeFileSync(reportPath, `${JSON.stringify(report, null, 2)}\n`)
-  process.stdout.write(asJson ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report))
-  process.exitCode = { valid: 0, invalid: 1, unknown: 2 }[report.verdict]
+  const { text, exitCode } = await run()
+  process.stdout.write(text)
+  process.exitCode = exitCode
 } catch (fault) {
   logger.error({ err: fault }, 'reconciliation broke off; it is gone on with when its lease is over')
   process.exitCode = 2
 } finally {
   await close()
+}
+
+function run(): Promise<CommandResult> {
+  if (operator === null) return compareAndDescribe()
+  return recordAction(payments, { operator, action: 'reconcile --act', subjectId: null }, compareAndDescribe)
+}
+
+async function compareAndDescribe(): Promise<CommandResult> {
+  const report = await compare()
+  if (reportPath !== null) writeFileSync(reportPath, `${JSON.stringify(report, null, 2)}\n`)
+  const text = asJson ? `${JSON.stringify(report, null, 2)}\n` : describeReport(report)
+  return { text, exitCode: { valid: 0, invalid: 1, unknown: 2 }[report.verdict] }
 }
 
 async function compare(): Promise<ReconciliationReport> {

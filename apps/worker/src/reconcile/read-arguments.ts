@@ -1,8 +1,11 @@
 import { parseArgs } from 'node:util'
-import type { RunRequest } from '@seatbelt/payments'
+import type { Operator, RunRequest } from '@seatbelt/payments'
+import { operatorOptions, readOperator } from '../operator-arguments.ts'
 
 export interface Arguments {
   readonly request: RunRequest
+  /** Who acts. Null: the run only reports. */
+  readonly operator: Operator | null
   /** Print the report and not what it says. */
   readonly asJson: boolean
   /** Where the report is written to; null: nowhere. */
@@ -14,6 +17,7 @@ export function readArguments(argv: readonly string[]): Arguments {
   const { values } = parseArgs({
     args: [...argv],
     options: {
+      ...operatorOptions,
       act: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       from: { type: 'string' },
@@ -26,7 +30,8 @@ export function readArguments(argv: readonly string[]): Arguments {
     from: readTime('from', values.from),
     to: readTime('to', values.to),
   }
-  return { request: request as RunRequest, asJson: values.json, reportPath: values.report ?? null }
+  const operator = values.act ? readOperator(values) : null
+  return { request: request as RunRequest, operator, asJson: values.json, reportPath: values.report ?? null }
 }
 
 const isoTime = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/

@@ -1,0 +1,34 @@
+import type { CommandResult, listDeadReceipts } from '@seatbelt/payments'
+
+/** What `review receipts` prints. */
+export function describeReceipts({ receipts, inAll }: Awaited<ReturnType<typeof listDeadReceipts>>): string {
+  if (inAll === 0) return 'No receipt was given up.\n'
+  const shown = receipts.length < inAll ? `, of which the oldest ${receipts.length} are` : ''
+  const blocks = receipts.map(({ id, accountId, topic, recipient, createdAt, deadAt, attempts, lastError }) =>
+    [
+      `receipt ${id}`,
+      `  to         ${recipient}, about ${topic}, account ${accountId}`,
+      `  given up   ${deadAt.toISOString()}, after ${attempts} tries since ${createdAt.toISOString()}`,
+      `  because    ${lastError ?? 'no reason is known'}`,
+    ].join('\n'),
+  )
+  const commands = 'npm run review -- receipts [ID] --send-again, or npm run review -- receipts ID --dismiss'
+  return `${[`${count(inAll)} given up${shown}:`, ...blocks, `To do: ${commands}`].join('\n\n')}\n`
+}
+
+/** What came of `--send-again`. */
+export function describeSentAgain(id: string | null, sent: number): CommandResult {
+  if (sent > 0) return { text: `Done: ${count(sent)} made due again.\n`, exitCode: 0 }
+  if (id === null) return { text: 'Nothing was done: no receipt was given up.\n', exitCode: 1 }
+  return { text: `Nothing was done: no receipt ${id} was given up.\n`, exitCode: 2 }
+}
+
+/** What came of `--dismiss`. */
+export function describeDismissed(id: string, isDismissed: boolean): CommandResult {
+  if (isDismissed) return { text: `Done: receipt ${id} is deleted, and is not sent.\n`, exitCode: 0 }
+  return { text: `Nothing was done: no receipt ${id} was given up.\n`, exitCode: 2 }
+}
+
+function count(number: number): string {
+  return number === 1 ? '1 receipt was' : `${number} receipts were`
+}

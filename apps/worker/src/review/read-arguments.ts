@@ -1,0 +1,44 @@
+import { parseArgs } from 'node:util'
+import type { Operator } from '@seatbelt/payments'
+import { operatorOptions, readOperator } from '../operator-arguments.ts'
+
+export type ReviewCommand = { readonly kind: 'list' } | { readonly kind: 'list-receipts' } | ActCommand
+
+export interface ActCommand {
+  readonly kind: 'look' | 'fail' | 'cancel' | 'send-again' | 'dismiss'
+  /** Null: all dead receipts. */
+  readonly id: string | null
+  readonly operator: Operator
+}
+
+export const usage = `Usage: review [ID of a payment or a refund], review REFUND-ID --fail, review PAYMENT-ID --cancel,
+review receipts, review receipts [ID] --send-again, review receipts ID --dismiss. Without more words, it lists what
+waits. Everything else needs --as NAME and --reason TEXT.`
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** Fails with an Error that says what was wrong. */
+export function readArguments(argv: readonly string[]): ReviewCommand {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      ...operatorOptions,
+      fail: { type: 'boolean' },
+      cancel: { type: 'boolean' },
+      'send-again': { type: 'boolean' },
+      dismiss: { type: 'boolean' },
+    },
+  })
+  const isAboutReceipts = positionals[0] === 'receipts'
+  const [id = null, ...further] = isAboutReceipts ? positionals.slice(1) : positionals
+  const flags = (['fail', 'cancel', 'send-again', 'dismiss'] as const).filter((flag) => values[flag])
+  if (further.length > 0 || flags.length > 1 || (id !== null && !uuid.test(id))) throw new Error(usage)
+  const [flag] = flags
+  if (flag === undefined && isAboutReceipts && id === null) return { kind: 'list-receipts' }
+  if (flag === undefined && id === null) return { kind: 'list' }
+  const kind = flag ?? 'look'
+  const isReceiptAction = kind === 'send-again' || kind === 'dismiss'
+  if (isReceiptAction !== isAboutReceipts || (id === null && kind !== 'send-again')) throw new Error(usage)
+  return { kind, id, operator: readOperator(values) }
+}

@@ -1,0 +1,54 @@
+import {
+  type CommandResult,
+  type Connections,
+  cancelMissingPayment,
+  dismissReceipt,
+  failMissingRefund,
+  listDeadReceipts,
+  listInReview,
+  type PaymentDeps,
+  recordAction,
+  reviewAsOperator,
+  sendReceiptsAgain,
+} from '@seatbelt/payments'
+import { describeInReview } from './describe-in-review.ts'
+import { describeDismissed, describeReceipts, describeSentAgain } from './describe-receipts.ts'
+import { describeEnd, describeReview } from './describe-review.ts'
+import type { ActCommand, ReviewCommand } from './read-arguments.ts'
+
+interface Parts {
+  readonly payments: PaymentDeps
+  readonly gateway: Connections['gateway']
+}
+
+/** Does what an operator asked for. What acts is recorded with the name and the reason. */
+export async function runReview(parts: Parts, asked: ReviewCommand): Promise<CommandResult> {
+  const { payments } = parts
+  if (asked.kind === 'list') return { text: describeInReview(await listInReview(payments), new Date()), exitCode: 0 }
+  if (asked.kind === 'list-receipts') return { text: describeReceipts(await listDeadReceipts(payments)), exitCode: 0 }
+  const { operator, id } = asked
+  return recordAction(payments, { operator, action: nameOf(asked), subjectId: id }, () => act(parts, asked, id ?? ''))
+}
+
+function nameOf({ kind }: ActCommand): string {
+  if (kind === 'look') return 'review'
+  return kind === 'send-again' || kind === 'dismiss' ? `review receipts --${kind}` : `review --${kind}`
+}
+
+async function act({ payments, gateway }: Parts, { kind, id: given }: ActCommand, id: string): Promise<CommandResult> {
+  const parts = { payments, gateway, command: `npm run review -- ${id} --${kind}` }
+  switch (kind) {
+    case 'look':
+      return describeReview(id, await reviewAsOperator(payments, id))
+    case 'fail':
+      return describeEnd('refund', id, await failMissingRefund(parts, id))
+    case 'cancel':
+      return describeEnd('payment', id, await cancelMissingPayment(parts, id))
+    case 'send-again':
+      return describeSentAgain(given, await sendReceiptsAgain(payments, given))
+    case 'dismiss':
+      return describeDismissed(id, await dismissReceipt(payments, id))
+    default:
+      return kind satisfies never
+  }
+}

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import { processRuntime, recordAction } from '@seatbelt/payments'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  accountId,
+  openShop,
+  type Replica,
+  type ReplicaParts,
+  type Shop,
+} from '../../../packages/payments/test/shop.ts'
+import { readOperator } from '../src/operator-arguments.ts'
+import { readArguments } from '../src/review/read-arguments.ts'
+import { runReview } from '../src/review/run-review.ts'
+
+let shop: Shop
+let replica: Replica
+let gateway: Gateway
+type Gateway = Parameters<NonNullable<ReplicaParts['gateway']>>[0]
+beforeAll(async () => {
+  shop = await openShop()
+  replica = await shop.replica('api-1', { gateway: (real) => (gateway = real) })
+})
+afterAll(() => shop?.close())
+
+const run = (...args: readonly string[]) => runReview({ payments: replica.deps, gateway }, readArguments(args))
+
+async function deadReceipt(): Promise<string> {
+  const id = processRuntime.newId()
+  await shop.sql(
+    `INSERT INTO outbox (id, account_id, channel, topic, subject_id, recipient, payload, attempts, dead_at, last_error)
+     VALUES ($1, $2, 'receipt', 'payment.succeeded', $3, 'ada@example.com', '{}', 1, now(), '550 greylisted')`,
+    [id, accountId, randomUUID()],
+  )
+  return id
+}
+
+const actions = () =>
+  shop.sql<{ actor: string; action: string; outcome: string | null }>(
+    'SELECT actor, reason, action, subject_id AS "subjectId", outcome FROM operator_actions ORDER BY id',
+  )
+const byAda = ['--as', 'Ada', '--reason', 'ticket 7']
+
+describe('npm run review', () => {
+  it('lists receipts that were given up, and sends one or all of them again, with a record', async () => {
+    const ids = [await deadReceipt(), await deadReceipt(), await deadReceipt()] as const
+    const listed = await run('receipts')
+    expect(listed.exitCode).toBe(0)
+    expect(listed.text).toMatch(/^3 receipts were given up:\n/)
+    for (const id of ids) expect(listed.text).toContain(`receipt ${id}\n  to         ada@example.com`)
+    expect(listed.text).toContain('550 greylisted')
+
+    expect(() => run('receipts', '--send-again')).toThrow('--as NAME --reason TEXT')
+    expect(await shop.sql('SELECT 1 FROM outbox WHERE dead_at IS NOT NULL')).toHaveLength(3)
+    expect(await actions()).toEqual([])
+
+    expect(await run('receipts', ids[0], '--send-again', ...byAda)).toMatchObject({
+      exitCode: 0,
+      text: 'Done: 1 receipt was made due again.\n',
+    })
+    expect(await shop.sql('SELECT id FROM outbox WHERE dead_at IS NULL AND attempts = 0')).toEqual([{ id: ids[0] }])
+    await run('receipts', ids[1], '--dismiss', ...byAda)
+    await run('receipts', '--send-again', ...byAda)
+    const due = await shop.sql<{ id: string }>(
+      `SELECT id FROM outbox WHERE dead_at IS NULL AND next_attempt_at <= now() AND generation = 1 ORDER BY id`,
+    )
+    expect(due).toEqual([{ id: ids[0] }, { id: ids[2] }])
+    expect(await run('receipts')).toMatchObject({ text: 'No receipt was given up.\n' })
+    const ada = { actor: 'Ada', reason: 'ticket 7' }
+    const sent = 'Done: 1 receipt was made due again.'
+    expect(await actions()).toEqual([
+      { ...ada, action: 'review receipts --send-again', subjectId: ids[0], outcome: sent },
+      {
+        ...{ ...ada, action: 'review receipts --dismiss', subjectId: ids[1] },
+        outcome: `Done: receipt ${ids[1]} is deleted, and is not sent.`,
+      },
+      { ...ada, action: 'review receipts --send-again', subjectId: null, outcome: sent },
+    ])
+  })
+
+  it('records a look at a payment with what came of it', async () => {
+    const nobodys = processRuntime.newId()
+    expect(await run(nobodys, ...byAda)).toMatchObject({ exitCode: 2 })
+    expect((await actions()).at(-1)).toMatchObject({
+      ...{ actor: 'Ada', action: 'review', subjectId: nobodys },
+      outcome: `There is no payment and no refund ${nobodys}.`,
+    })
+  })
+})
+
+describe("an operator's action", () => {
+  const action = { operator: { name: 'Ada', reason: 'ticket 8' }, action: 'review --cancel', subjectId: null }
+
+  it('is on record before it begins, and also if it fails', async () => {
+    const act = async () => {
+      expect((await actions()).at(-1)).toMatchObject({ reason: 'ticket 8', outcome: null })
+      throw new Error('the database is away')
+    }
+    await expect(recordAction(replica.deps, action, act)).rejects.toThrow('away')
+    expect((await actions()).at(-1)).toMatchObject({ outcome: 'it failed: the database is away' })
+  })
+
+  it('is never rewritten', async () => {
+    await recordAction(replica.deps, action, async () => ({ text: 'Done.', exitCode: 0 }))
+    await expect(shop.sql(`UPDATE operator_actions SET actor = 'Eve'`)).rejects.toThrow('never rewritten')
+    await expect(shop.sql(`UPDATE operator_actions SET outcome = 'nothing'`)).rejects.toThrow('never rewritten')
+    await expect(shop.sql('DELETE FROM operator_actions')).rejects.toThrow('never rewritten')
+    await expect(shop.sql('TRUNCATE operator_actions')).rejects.toThrow('append only')
+  })
+})
+
+describe('the words', () => {
+  const id = '0192f000-0000-7000-8000-000000000000'
+
+  it.each([
+    [[id], 'look'],
+    [[id, '--fail'], 'fail'],
+    [[id, '--cancel'], 'cancel'],
+    [['receipts', id, '--dismiss'], 'dismiss'],
+  ])('%j name a person and a reason', (words, kind) => {
+    expect(readArguments([...words, '--as', ' Ada ', '--reason', 'ticket 7'])).toEqual({
+      ...{ kind, id, operator: { name: 'Ada', reason: 'ticket 7' } },
+    })
+    expect(() => readArguments(words)).toThrow('Say who acts')
+    expect(() => readArguments([...words, '--as', 'Ada', '--reason', ' '])).toThrow('Say who acts')
+  })
+
+  it.each([[['one']], [[id, id]], [[id, '--fail', '--cancel']], [['--fail']], [[id, '--dismiss']], [['receipts', id]]])(
+    '%j are not understood',
+    (words) => {
+      expect(() => readArguments([...words, ...byAda])).toThrow('Usage')
+    },
+  )
+
+  it('have a bound', () => {
+    expect(() => readOperator({ as: 'a'.repeat(101), reason: 'ticket 7' })).toThrow('--as is longer than 100')
+    expect(() => readOperator({ as: 'Ada', reason: 'a'.repeat(501) })).toThrow('--reason is longer than 500')
+  })
+})
