@@ -314,7 +314,7 @@ CREATE TABLE operator_actions (
   action text NOT NULL,
   -- The payment, refund, message or run that the action is about. Null: it is about several.
   subject_id uuid,
-  -- What came of it. Null: the command did not end.
+  -- The output of the command. Null: the command did not end.
   outcome text,
   CONSTRAINT operator_actions_pkey PRIMARY KEY (id),
   -- An action names the person and the reason.

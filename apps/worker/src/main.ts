@@ -27,6 +27,7 @@ import {
 } from '@seatbelt/payments'
 import { configSchema } from './config.ts'
 import { inTurn } from './in-turn.ts'
+import { measureOpenWork } from './measure-open-work.ts'
 import { runBilling } from './run-billing.ts'
 import { runHoldExpiry } from './run-hold-expiry.ts'
 import { runPurge } from './run-purge.ts'
@@ -52,6 +53,7 @@ const { connections, payments, booking, close } = openBooking({
 /** Each transaction locks expired rows for a few milliseconds. Only a new buyer could contend for them. */
 const holdsAtOnce = 100
 
+measureOpenWork(connections.database, registry)
 const stop = new AbortController()
 const recovery = runRecovery({
   recover: inTurn(

@@ -10,6 +10,7 @@ import {
   recoverRefund,
   reviewAsOperator,
 } from '@seatbelt/payments'
+import { Registry } from 'prom-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { booksOf, letRefundsAge, openPaid, type Paid, refund } from '../../../packages/payments/test/refund-support.ts'
 import {
@@ -21,6 +22,7 @@ import {
   type ReplicaParts,
   type Shop,
 } from '../../../packages/payments/test/shop.ts'
+import { measureOpenWork } from '../src/measure-open-work.ts'
 import { describeInReview } from '../src/review/describe-in-review.ts'
 import { describeEnd, describeReview } from '../src/review/describe-review.ts'
 
@@ -154,6 +156,45 @@ function withoutList(): Partial<Gateway> {
     }),
   }
 }
+
+it('a refund that the gateway has lost while its bank took five weeks waits for a person', async () => {
+  const paid = await openPaid(replica, 'pm_card_pendingRefund')
+  await refund(replica, paid.paymentId, 1_000)
+  const [row] = await shop.sql<{ id: string; state: string }>(
+    'SELECT id, state::text FROM refunds WHERE payment_id = $1',
+    [paid.paymentId],
+  )
+  expect(row?.state).toBe('pending')
+  const refundId = row?.id ?? ''
+  const forgetful = await operatorWith(() => ({ retrieveRefund: async () => rejected(404, 'resource_missing') }))
+  await letRefundsAge(shop, paid, '34 days')
+  await recoverRefund(forgetful.payments, refundId)
+  expect(await booksOf(shop, paid)).toMatchObject({ refunds: [{ state: 'pending' }] })
+  await letRefundsAge(shop, paid, '2 days')
+  await recoverRefund(forgetful.payments, refundId)
+  expect(await booksOf(shop, paid)).toMatchObject({ pending: 1_000, refunds: [{ state: 'needs_review' }] })
+  expect(await failMissingRefund(forgetful, refundId)).toEqual({ kind: 'ended', state: 'failed', code: 'given-up' })
+  expect(await booksOf(shop, paid)).toMatchObject({ order: 'paid', refunded: 0, pending: 0 })
+})
+
+it('the metrics show the oldest open payment and refund, and how many wait for a person', async () => {
+  const registry = new Registry()
+  measureOpenWork(replica.database, registry)
+  const values = async (name: string) => (await registry.getSingleMetric(name)?.get())?.values ?? []
+  const before = await values('payments_in_review')
+  await paymentInReview()
+  await refundInReview()
+  const countOf = (found: typeof before, kind: string) => found.find(({ labels }) => labels.kind === kind)?.value ?? -1
+  const after = await values('payments_in_review')
+  for (const kind of ['payment', 'refund']) expect(countOf(after, kind)).toBe(countOf(before, kind) + 1)
+  const oldest = await values('payments_oldest_open_seconds')
+  const ageOf = (kind: string, state: string) =>
+    oldest.find(({ labels }) => labels.kind === kind && labels.state === state)?.value
+  expect(ageOf('payment', 'needs_review')).toBeGreaterThanOrEqual(25 * 3_600)
+  expect(ageOf('refund', 'needs_review')).toBeGreaterThanOrEqual(25 * 3_600)
+  expect(ageOf('payment', 'capturing')).toBe(0)
+  expect(oldest).toHaveLength(7)
+})
 
 describe('a payment whose intent the gateway does not have', () => {
   const missing = () => operatorWith(() => ({ retrieveIntent: async () => rejected(404, 'resource_missing') }))

@@ -302,3 +302,40 @@ describe('a payment that no answer ever settles', () => {
     expect(await shop.charges(orderId)).toHaveLength(0)
   })
 })
+
+describe('a payment that cannot be settled', () => {
+  it('waits for a person after a day, and is settled once the cause is repaired', async () => {
+    const orderId = await api.createOrder()
+    await shop.faults({ on: 'confirm', kind: 'drop-after', rate: 1, metadata: { orderId } })
+    expect(brief(await api.pay(orderId))).toBe('unsettled')
+    const setOrder = (state: string) =>
+      shop.sql(`UPDATE orders SET state = $1::order_state, version = version + 1 WHERE id = $2`, [state, orderId])
+    const [payment] = await shop.sql<{ id: string }>('SELECT id FROM payments WHERE order_id = $1', [orderId])
+    await setOrder('pending')
+
+    await letLeasesRunOut(shop)
+    await expect(recoverPayment(worker.deps, payment?.id)).rejects.toThrow('is pending while its payment is settled')
+    await letTimePass(shop, '25 hours')
+    const recovered = await recoverPayment(worker.deps, payment?.id)
+    expect(recovered?.result).toMatchObject({ kind: 'unsettled', subject: { state: 'needs_review' } })
+    const detail = 'succeeded could not be recorded, which the log explains'
+    expect(await lastLine(payment?.id)).toEqual({ event: 'unknown', detail })
+    expect(worker.faults.map(String)).toContain(`Error: payment ${payment?.id} waits for a person: npm run review`)
+
+    await letLeasesRunOut(shop)
+    expect((await recoverPayment(worker.deps, payment?.id))?.result.kind).toBe('unsettled')
+    await setOrder('processing')
+    await letLeasesRunOut(shop)
+    expect((await recoverPayment(worker.deps, payment?.id))?.result).toMatchObject({ kind: 'answered' })
+    expect(await lastLine(payment?.id)).toEqual({ event: 'settled', detail: 'succeeded' })
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+})
+
+async function lastLine(paymentId = '') {
+  const [line] = await shop.sql<{ event: string; detail: string }>(
+    'SELECT event, detail FROM payment_events WHERE payment_id = $1 ORDER BY id DESC LIMIT 1',
+    [paymentId],
+  )
+  return line
+}

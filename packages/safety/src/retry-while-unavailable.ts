@@ -45,7 +45,7 @@ export const longestPauseMs = Math.max(...pausesMs)
  *
  * Not a guard: each run read the row anew and failed, so the row does not fit, and time does not heal it.
  */
-function mayPass(fault: unknown): boolean {
+export function mayPass(fault: unknown): boolean {
   if (fault instanceof GuardFailed) return false
   return fault instanceof DatabaseUnavailable || fault instanceof CommitUnknown || isContention(fault)
 }

@@ -1,4 +1,4 @@
--- What operators did by command: who, why, and what came of it.
+-- The actions of operators: who, why, and with which outcome.
 CREATE TABLE operator_actions (
   id uuid NOT NULL,
   at timestamptz(3) NOT NULL DEFAULT clock_timestamp(),
@@ -14,7 +14,7 @@ COMMENT ON TABLE operator_actions IS
   'Each action of an operator, written before it is done. What a merchant may see of it stands in the history.';
 COMMENT ON COLUMN operator_actions.subject_id IS
   'The payment, refund, message or run that the action is about. Null: it is about several.';
-COMMENT ON COLUMN operator_actions.outcome IS 'What came of it. Null: the command did not end.';
+COMMENT ON COLUMN operator_actions.outcome IS 'The output of the command. Null: the command did not end.';
 COMMENT ON CONSTRAINT operator_actions_says_who_and_why ON operator_actions IS
   'An action names the person and the reason.';
 

@@ -30,7 +30,7 @@ function describe(item: InReview, now: Date): string[] {
         `    ${at.toISOString()}  ${event}${detail === null ? '' : `: ${detail}`}  (${[by, gatewayRequestId].filter(Boolean).join(', ')})`,
     ),
     `  to do      ${advice(item)}`,
-    `             npm run review -- ${id}`,
+    `             npm run review -- ${id} --as NAME --reason TEXT`,
   ]
   return lines
 }

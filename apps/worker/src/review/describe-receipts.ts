@@ -16,14 +16,14 @@ export function describeReceipts({ receipts, inAll }: Awaited<ReturnType<typeof 
   return `${[`${count(inAll)} given up${shown}:`, ...blocks, `To do: ${commands}`].join('\n\n')}\n`
 }
 
-/** What came of `--send-again`. */
+/** The result of `--send-again`. */
 export function describeSentAgain(id: string | null, sent: number): CommandResult {
   if (sent > 0) return { text: `Done: ${count(sent)} made due again.\n`, exitCode: 0 }
   if (id === null) return { text: 'Nothing was done: no receipt was given up.\n', exitCode: 1 }
   return { text: `Nothing was done: no receipt ${id} was given up.\n`, exitCode: 2 }
 }
 
-/** What came of `--dismiss`. */
+/** The result of `--dismiss`. */
 export function describeDismissed(id: string, isDismissed: boolean): CommandResult {
   if (isDismissed) return { text: `Done: receipt ${id} is deleted, and is not sent.\n`, exitCode: 0 }
   return { text: `Nothing was done: no receipt ${id} was given up.\n`, exitCode: 2 }

@@ -21,7 +21,7 @@ interface Parts {
   readonly gateway: Connections['gateway']
 }
 
-/** Does what an operator asked for. What acts is recorded with the name and the reason. */
+/** Carries an operator's command out. An action is recorded with the operator's name and reason. */
 export async function runReview(parts: Parts, asked: ReviewCommand): Promise<CommandResult> {
   const { payments } = parts
   if (asked.kind === 'list') return { text: describeInReview(await listInReview(payments), new Date()), exitCode: 0 }

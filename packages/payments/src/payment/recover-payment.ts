@@ -1,13 +1,14 @@
 import { type Payment as PaymentRow, type Sql, sql, type Tx } from '@seatbelt/database'
 import type { OrderPurpose, Payment } from '@seatbelt/domain'
-import { finishAttempt } from '@seatbelt/safety'
+import { finishAttempt, guardSettle, mayPass } from '@seatbelt/safety'
+import { LastEffect, unrecorded } from '../shared/last-effect.ts'
 import { isAbandoned, leasedPayments, startLease, takeOver } from '../shared/leased-work.ts'
 import type { Result } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toPayment } from '../shared/rows.ts'
 import { askGateway, type OwnedPayment, type PaymentFound, toAttempt } from './owned-payment.ts'
-import { settlePayment } from './settle-payment.ts'
+import { leavePaymentOpen, settlePayment } from './settle-payment.ts'
 
 export interface Recovered {
   readonly payment: Payment
@@ -53,11 +54,25 @@ async function recover(deps: PaymentDeps, which: Sql, ask: typeof askGateway): P
   return recovered && 'reason' in recovered ? null : recovered
 }
 
-/** The work of every owner of a payment that exists: the effect, and the settle under the order's lock. */
-function finishPayment(deps: PaymentDeps, owned: OwnedPayment, ask: typeof askGateway): Promise<Result> {
-  const effect = (next: OwnedPayment) => ask(deps, next)
+/**
+ * The work of every owner of a payment that exists: the effect, and the settle under the order's lock.
+ *
+ * If it still fails on our side after a day, the payment waits for a person, with what the gateway showed in its
+ * history. Recovery goes on hourly, and settles it once the cause is repaired.
+ */
+async function finishPayment(deps: PaymentDeps, owned: OwnedPayment, ask: typeof askGateway): Promise<Result> {
+  const { layers } = deps
+  const resource = orderLockName(owned.payment)
+  const effect = new LastEffect((next: OwnedPayment) => ask(deps, next))
   const settle = (tx: Tx, next: OwnedPayment, found: PaymentFound) => settlePayment(deps, tx, next, found)
-  return finishAttempt(deps.layers, orderLockName(owned.payment), { effect, settle }, owned)
+  try {
+    return await finishAttempt(layers, resource, { effect: effect.run, settle }, owned)
+  } catch (fault) {
+    if (!owned.isOverdue || mayPass(fault)) throw fault
+    layers.reportFault(fault, resource)
+    const evidence = unrecorded(effect.found?.evidence ?? null)
+    return guardSettle(layers, resource, async (tx) => leavePaymentOpen(deps, tx, owned, evidence))
+  }
 }
 
 type DueRow = PaymentRow & { readonly wanted: boolean; readonly overdue: boolean; readonly purpose: OrderPurpose }

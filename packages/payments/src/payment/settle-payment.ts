@@ -5,7 +5,14 @@ import { tellPayment } from '../messages/enqueue-messages.ts'
 import { moveOrder } from '../order/order-to-decide.ts'
 import { openRefund } from '../refund/open-refund.ts'
 import { appendHistory, type HistoryEntry } from '../shared/history.ts'
-import { answerAsRecorded, giveUp, isOwnedBy, leasedPayments, requestRecovery } from '../shared/leased-work.ts'
+import {
+  answerAsRecorded,
+  giveUp,
+  isOwnedBy,
+  leasedPayments,
+  reportReview,
+  requestRecovery,
+} from '../shared/leased-work.ts'
 import type { PaymentStep, Result } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps, PaymentEnd, SettlingPurpose } from '../shared/payment-deps.ts'
@@ -35,7 +42,7 @@ export async function settlePayment(
   ])
   if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found)
   const { evidence } = found
-  if (evidence.kind === 'unknown') return leaveOpen(deps, tx, owned, evidence)
+  if (evidence.kind === 'unknown') return leavePaymentOpen(deps, tx, owned, evidence)
   if (evidence.outcome.state === 'authorized') return authorize(deps, tx, row, purpose, owned, found)
   return end(deps, tx, row, purpose, owned, { evidence, outcome: evidence.outcome })
 }
@@ -177,7 +184,8 @@ function stepOf({ attempt: { goal } }: OwnedPayment): PaymentStep {
   return goal === 'capture' || goal === 'void' ? goal : 'pay'
 }
 
-function leaveOpen(
+/** Without evidence. After a day in which the gateway answered, the payment also waits for a person. */
+export function leavePaymentOpen(
   deps: PaymentDeps,
   tx: Tx,
   owned: OwnedPayment,
@@ -188,6 +196,8 @@ function leaveOpen(
   const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
   giveUp(deps, tx, leasedPayments, owned.attempt, { attempts, waitsFor, needsReview })
   note(deps, tx, owned, [...evidence.requestLog, { event: 'unknown', detail: evidence.reason }])
+  if (needsReview && payment.state !== 'needs_review')
+    reportReview(deps, tx, `payment ${payment.id}`, orderLockName(payment))
   return { kind: 'unsettled', subject: needsReview ? { ...payment, state: 'needs_review' } : payment }
 }
 

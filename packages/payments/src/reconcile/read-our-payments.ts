@@ -26,7 +26,7 @@ export function readOurPayments(deps: ReconcileDeps, run: Run): Promise<StagePag
   })
 }
 
-/** A key of another account sees none of its intents, so that a 404 would prove nothing. A person takes the right key. */
+/** With a key of another account a 404 would prove nothing. A person takes the right key. */
 async function whyElsewhere({ payments }: ReconcileDeps, { gatewayAccount }: OurPayment): Promise<string | null> {
   const opened = gatewayAccount === null ? null : await payments.gatewayAccount.learn()
   if (opened === null || opened === gatewayAccount) return null

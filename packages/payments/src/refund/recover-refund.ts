@@ -1,13 +1,14 @@
 import { type Refund as RefundRow, type Sql, sql, type Tx } from '@seatbelt/database'
 import type { OrderPurpose, Refund } from '@seatbelt/domain'
-import { finishAttempt, type GatewayRefundLayer, type RefundEvidence } from '@seatbelt/safety'
+import { finishAttempt, type GatewayRefundLayer, guardSettle, mayPass, type RefundEvidence } from '@seatbelt/safety'
+import { LastEffect, unrecorded } from '../shared/last-effect.ts'
 import { isAbandoned, leasedRefunds, startLease, takeOver } from '../shared/leased-work.ts'
 import type { RefundResult } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
 import { type OwnedRefund, toRefundAttempt } from './owned-refund.ts'
-import { settleRefund } from './settle-refund.ts'
+import { leaveRefundOpen, settleRefund } from './settle-refund.ts'
 
 export interface RecoveredRefund {
   readonly refund: Refund
@@ -35,11 +36,22 @@ export async function recoverRefund(
   return recovered && 'reason' in recovered ? null : recovered
 }
 
-/** The work of every owner of a refund that exists: the effect, and the settle under the order's lock. */
-function finishRefund(deps: PaymentDeps, owned: OwnedRefund, ask: GatewayRefundLayer): Promise<RefundResult> {
-  const effect = ({ attempt }: OwnedRefund) => ask(attempt)
+/**
+ * The work of every owner of a refund that exists: the effect, and the settle under the order's lock. If it still fails
+ * on our side after a day, the refund waits for a person, as a payment does.
+ */
+async function finishRefund(deps: PaymentDeps, owned: OwnedRefund, ask: GatewayRefundLayer): Promise<RefundResult> {
+  const { layers } = deps
+  const resource = orderLockName(owned.refund)
+  const effect = new LastEffect(({ attempt }: OwnedRefund) => ask(attempt))
   const settle = (tx: Tx, next: OwnedRefund, evidence: RefundEvidence) => settleRefund(deps, tx, next, evidence)
-  return finishAttempt(deps.layers, orderLockName(owned.refund), { effect, settle }, owned)
+  try {
+    return await finishAttempt(layers, resource, { effect: effect.run, settle }, owned)
+  } catch (fault) {
+    if (!owned.isOverdue || mayPass(fault)) throw fault
+    layers.reportFault(fault, resource)
+    return guardSettle(layers, resource, async (tx) => leaveRefundOpen(deps, tx, owned, unrecorded(effect.found)))
+  }
 }
 
 type DueRow = RefundRow & {

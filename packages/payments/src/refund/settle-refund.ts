@@ -9,9 +9,11 @@ import {
   isOwnedBy,
   leasedRefunds,
   nextAttemptAfter,
+  reportReview,
   requestRecovery,
 } from '../shared/leased-work.ts'
 import type { RefundResult } from '../shared/operations.ts'
+import { orderLockName } from '../shared/order-lock.ts'
 import { pauseBeforeLookMs } from '../shared/pause-before-look.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
@@ -36,7 +38,7 @@ export async function settleRefund(
 ): Promise<RefundResult> {
   const row = await readToSettle(tx, owned)
   if (!row.isOwned) return resolveLostRace(deps, tx, row, owned, evidence)
-  if (evidence.kind === 'unknown') return leaveOpen(deps, tx, owned, evidence)
+  if (evidence.kind === 'unknown') return leaveRefundOpen(deps, tx, owned, evidence)
   const { outcome } = evidence
   if (outcome.state === 'pending') return keepPending(deps, tx, owned, evidence, outcome)
 
@@ -127,7 +129,8 @@ async function answer(
   return { kind: 'answered', answer: recorded, replayed: false }
 }
 
-function leaveOpen(
+/** Without evidence. After a day in which the gateway answered, the refund also waits for a person. */
+export function leaveRefundOpen(
   deps: PaymentDeps,
   tx: Tx,
   owned: OwnedRefund,
@@ -138,6 +141,8 @@ function leaveOpen(
   const state = needsReview ? 'needs_review' : refund.state
   giveUp(deps, tx, leasedRefunds, owned.attempt, { attempts, needsReview, waitsFor: waitsFor(state) })
   note(deps, tx, owned, evidence, { event: 'unknown', detail: evidence.reason })
+  if (needsReview && refund.state !== 'needs_review')
+    reportReview(deps, tx, `refund ${refund.id}`, orderLockName(refund))
   return { kind: 'unsettled', subject: { ...refund, state } }
 }
 

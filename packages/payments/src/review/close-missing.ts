@@ -34,8 +34,9 @@ const quietHours = 24
  * Closes a refund that waits for a person as failed, and frees its reservation, if the gateway does not have it.
  *
  * Guarantees: it takes the refund over as recovery does, so that no other owner asks for it meanwhile. It reads the
- * whole list of the payment's refunds, with a key that sees the payment's intent. Only a refund that is not in the list fails, under the order's lock and if no
- * evidence came in between. Its key must have been out of use for an hour, so that no request for it can be on its way.
+ * whole list of the payment's refunds, with a key that sees the payment's intent. Only a refund that is not in the list
+ * fails, under the order's lock and if no evidence came in between. Its key must have been out of use for an hour, so
+ * that no request for it can be on its way.
  */
 export function failMissingRefund({ payments, gateway, command }: Parts, refundId: string): Promise<EndedByOperator> {
   const { database, runtime } = payments

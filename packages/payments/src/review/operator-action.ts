@@ -15,7 +15,7 @@ export interface OperatorAction {
   readonly subjectId: string | null
 }
 
-/** What a command prints, and its exit code. */
+/** The output of a command, and its exit code. */
 export interface CommandResult {
   readonly text: string
   readonly exitCode: number

@@ -1,3 +1,4 @@
+import { sql } from '@seatbelt/database'
 import {
   inProgressRetryAfterSeconds,
   type Payment,
@@ -90,12 +91,15 @@ export type InReview = {
 const maxInReview = 100
 const linesShown = 5
 
-/** The oldest of each kind first. */
+/** The oldest of each kind first. The literal of the state lets PostgreSQL use the index of what is open. */
 export async function listInReview({ database }: Queryable): Promise<readonly InReview[]> {
+  const ids = await database.query<{ id: string }>(sql`
+    (SELECT id FROM payments WHERE state = 'needs_review' ORDER BY step_started_at LIMIT ${maxInReview})
+    UNION ALL
+    (SELECT id FROM refunds WHERE state = 'needs_review' ORDER BY created_at LIMIT ${maxInReview})`)
   const query = {
-    where: { state: 'needs_review' },
+    where: { id: { in: ids.map(({ id }) => id) } },
     include: { events: { orderBy: { id: 'desc' }, take: linesShown } },
-    take: maxInReview,
   } as const
   const payments = await database.statement(({ payment }) =>
     payment.findMany({ ...query, orderBy: { stepStartedAt: 'asc' } }),

@@ -1,4 +1,5 @@
 import { type Sql, sql, type Tx } from '@seatbelt/database'
+import { lateFailureDays } from '@seatbelt/domain'
 import {
   type Attempt,
   type AttemptLease,
@@ -53,7 +54,9 @@ export const leasedRefunds: LeasedTable = {
   isOpen: sql`refunds.state IN ('processing', 'pending', 'needs_review')`,
   columns: sql`refunds.*, (SELECT purpose FROM orders WHERE orders.id = refunds.order_id) AS purpose,
            attempt_since > now() - make_interval(hours => ${keyRememberedHours}::int) AS key_is_remembered,
-           state = 'processing' AND created_at < now() - make_interval(secs => ${reviewAfterMs / 1000}::float8) AS overdue`,
+           (state = 'processing' AND created_at < now() - make_interval(secs => ${reviewAfterMs / 1000}::float8)
+            OR state = 'needs_review'
+            OR state = 'pending' AND created_at < now() - make_interval(days => ${lateFailureDays}::int)) AS overdue`,
   onTakeover: sql``,
   historyOf: sql`payment_id, id`,
   // The bank may take so many days that nothing else could be read in between.
@@ -142,6 +145,11 @@ export function giveUp(
              state = CASE WHEN ${needsReview} THEN 'needs_review' ELSE ${table.name}.state END
        WHERE ${isOwnedBy(table, attempt)} RETURNING id)
     SELECT ${changedOne[table.guard]}`)
+}
+
+/** An operator learns of it from the log; the gauges of the worker show it until it has ended. */
+export function reportReview({ layers }: PaymentDeps, tx: Tx, what: string, resource: string): void {
+  tx.afterCommit(() => layers.reportFault(new Error(`${what} waits for a person: npm run review`), resource))
 }
 
 /** The gateway sent an event while the owner was at work: then at once. */

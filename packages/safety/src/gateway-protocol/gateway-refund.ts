@@ -84,8 +84,9 @@ export function createGatewayRefundLayer(deps: GatewayRefundDeps): GatewayRefund
 /**
  * For an operator who believes that a refund was never made. The layer looks and asks for nothing.
  *
- * A refund that is absent from the whole list is called failed; one that is there counts as it is. Use it only for a
- * refund that no owner has requested lately, so that no request for it is on its way. `command` stands in the history.
+ * A refund that is absent from the whole list is called failed, and so is one whose id the gateway does not know (404).
+ * One that is there counts as it is. The key must see the intent. Use it only for a refund that no owner has requested
+ * lately, so that no request for it is on its way. `command` stands in the history.
  */
 export function createMissingRefundLayer(deps: GatewayRefundDeps, command: string): GatewayRefundLayer {
   return async (refund) => {
@@ -118,7 +119,7 @@ const protocol: Protocol<RefundFacts, AnyRefundAnswer> = {
   writes: {
     'next key': async ({ store, attempt }) => ((await store.useNextKey(attempt)) ? {} : null),
   },
-  read: (answer, _, { attempt }) => readRefundAnswer(answer, attempt),
+  read: (answer, request, { attempt }) => readRefundAnswer(answer, request, attempt),
 }
 
 const nothing = { conclusion: null, reason: null, readable: true }
@@ -129,11 +130,18 @@ function startOf({ gateway, store, runtime }: GatewayRefundDeps, attempt: Refund
   return { gateway, store, runtime, attempt, reading, earlier: reading, requestLog: [] }
 }
 
-function readRefundAnswer(answer: AnyRefundAnswer, refund: RefundAttempt): RefundReading {
+function readRefundAnswer(answer: AnyRefundAnswer, request: string, refund: RefundAttempt): RefundReading {
   if (answer.kind === 'refund') return readRefund(answer.refund, refund)
   if (answer.kind === 'list') return readList(answer, refund)
   const reading = { ...nothing, ...readNoAnswer(answer) }
   if (answer.kind === 'declined') return { ...reading, seen: 'refused', conclusion: neverMade(answer.declineCode) }
+  if (
+    answer.kind === 'rejected' &&
+    answer.status === 404 &&
+    request === 'refund-look' &&
+    refund.gatewayRefundId !== null
+  )
+    return { ...reading, seen: 'missing', conclusion: neverMade('given-up') }
   if (answer.kind === 'rejected') {
     // Any other status may be about us, and is no reason to give up the refund.
     const isAboutRefund = answer.status === 400 || answer.status === 402
