@@ -16,6 +16,12 @@ export const requestFaultKinds = [
   'error-before',
   /** 429, before anything else. Not recorded. */
   'rate-limit',
+  /** 401: the API key is wrong or was revoked. */
+  'unauthorized',
+  /** 403: the API key may not do this. */
+  'forbidden',
+  /** 400: a parameter is not known, as after a change of the API's version. */
+  'refuse',
   /**
    * The card's bank refuses, whatever the card: a confirm and an attach with 402, a capture for good (the authorization is
    * gone), a refund later (it succeeds, and then fails).
@@ -44,6 +50,12 @@ export const webhookFaultKinds = [
   /** Sign well, but as of an hour ago. */
   'old-timestamp',
 ] as const
+
+/**
+ * These refuse a request before it is read, also where it names nothing that exists, and are never recorded. If the
+ * request concerns nothing, a rule with `metadata` compares the metadata in the request itself.
+ */
+const refusalKinds: readonly FaultKind[] = ['unauthorized', 'forbidden', 'refuse']
 
 export const faultKinds = [...new Set([...requestFaultKinds, ...webhookFaultKinds])]
 
@@ -77,8 +89,13 @@ export const operations = [...requestOperations, 'webhook'] as const
 
 export type Operation = (typeof operations)[number]
 
+export function isRefusal(kind: FaultKind): boolean {
+  return refusalKinds.includes(kind)
+}
+
+/** A fault of a request that was read and concerns something. */
 export function isRequestFault(kind: FaultKind): boolean {
-  return (requestFaultKinds as readonly string[]).includes(kind)
+  return (requestFaultKinds as readonly string[]).includes(kind) && !isRefusal(kind)
 }
 
 export function isWebhookFault(kind: FaultKind): boolean {
@@ -123,6 +140,8 @@ export interface FaultTarget {
 
 export interface Faults {
   replace(rules: readonly FaultRule[], seed: number): void
+  /** Whether a rule refuses requests. Without one, nothing has to be looked up for them before they are read. */
+  mayRefuse(): boolean
   list(): readonly (FaultRule & { readonly fired: number })[]
   /** The first rule that hits, or the wish in the intent's own `metadata.fault`, which comes first. */
   choose(target: FaultTarget): Fault | null
@@ -163,6 +182,8 @@ export function createFaults(): Faults {
       rules = newRules.map((rule) => ({ rule, fired: 0 }))
       random = seededRandom(seed)
     },
+
+    mayRefuse: () => rules.some(({ rule }) => isRefusal(rule.kind)),
 
     list: () => rules.map(({ rule, fired }) => ({ ...rule, fired })),
 

@@ -2,10 +2,10 @@ import { hash } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { ChangingEndpoint, Concern, Execution } from './endpoint.ts'
 import type { FactDraft, KeyRecorded } from './facts.ts'
-import { type Fault, type FaultKind, isRequestFault } from './faults.ts'
+import { type Fault, type FaultKind, isRefusal, isRequestFault } from './faults.ts'
 import type { Simulator } from './simulator.ts'
-import { type Answer, booksAreFull, errorAnswer, invalidRequest, somethingWentWrong } from './wire/answer.ts'
-import { parseParameters } from './wire/parameters.ts'
+import { type Answer, booksAreFull, errorAnswer, invalidRequest, refusals, somethingWentWrong } from './wire/answer.ts'
+import { metadataParameter, parseParameters } from './wire/parameters.ts'
 import { headerOf, idIn, pathOf, type StripeHandler, type StripeRequest } from './wire/stripe-request.ts'
 import { readRequestId, type Transmittable, transmit } from './wire/transmit.ts'
 
@@ -24,6 +24,8 @@ import { readRequestId, type Transmittable, transmit } from './wire/transmit.ts'
  */
 export function performChange<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>): StripeHandler {
   return async (request, response) => {
+    const refusal = chooseRefusal(simulator, endpoint, request, response)
+    if (refusal) return transmit(response, refusal, null)
     const key = headerOf(request, 'idempotency-key') ?? null
     if (key !== null && (key === '' || key.length > maxKeyLength)) {
       return transmit(response, invalidRequest('Idempotency keys have 1 to 255 characters.'), null)
@@ -46,6 +48,24 @@ export function performChange<P>(simulator: Simulator, endpoint: ChangingEndpoin
       ? await execute(simulator, change, response)
       : await withKeyInUse(simulator, change.key, fingerprint, () => execute(simulator, change, response))
   }
+}
+
+function chooseRefusal<P>(
+  simulator: Simulator,
+  endpoint: ChangingEndpoint<P>,
+  request: StripeRequest,
+  response: ServerResponse,
+): Answer | undefined {
+  if (!simulator.faults.mayRefuse()) return undefined
+  const concern = concernOf(simulator, endpoint, request)
+  const given = metadataParameter.safeParse(request.body?.metadata)
+  const fault = simulator.faults.choose({
+    operation: endpoint.operation,
+    metadata: concern?.ok ? concern.metadata : (given.data ?? {}),
+    subject: (concern?.ok ? concern.subject : null) ?? readRequestId(response),
+    canShow: isRefusal,
+  })
+  return fault ? refusals[fault.kind] : undefined
 }
 
 /** As Stripe documents. */
@@ -172,7 +192,7 @@ async function replay<P>(
   transmit(response, record, fault)
 }
 
-/** Of a repetition: its parameters are the ones that passed the first time. */
+/** Null: the parameters do not pass. */
 function concernOf<P>(simulator: Simulator, endpoint: ChangingEndpoint<P>, request: StripeRequest): Concern | null {
   const parsed = parseParameters(endpoint.parameters, request.body ?? {})
   return parsed.ok ? endpoint.concerns(parsed.parameters, simulator.books, idIn(request)) : null

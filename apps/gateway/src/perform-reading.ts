@@ -1,7 +1,7 @@
 import type { ReadingEndpoint } from './endpoint.ts'
-import { isRequestFault } from './faults.ts'
+import { isRefusal, isRequestFault } from './faults.ts'
 import type { Simulator } from './simulator.ts'
-import { somethingWentWrong } from './wire/answer.ts'
+import { refusals, somethingWentWrong } from './wire/answer.ts'
 import { parseParameters } from './wire/parameters.ts'
 import { idIn, queryOf, type StripeHandler } from './wire/stripe-request.ts'
 import { readRequestId, transmit } from './wire/transmit.ts'
@@ -21,9 +21,11 @@ export function performReading<P>(simulator: Simulator, endpoint: ReadingEndpoin
       operation: endpoint.operation,
       metadata: concerned?.metadata ?? {},
       subject: concerned?.subject ?? readRequestId(response),
-      canShow: (kind) => isRequestFault(kind) && kind !== 'decline',
+      canShow: (kind) => isRefusal(kind) || (isRequestFault(kind) && kind !== 'decline'),
     })
     if (fault?.kind === 'rate-limit') return transmit(response, null, fault)
+    const refusal = fault && refusals[fault.kind]
+    if (refusal) return transmit(response, refusal, null)
 
     const latencyMs = simulator.drawLatencyMs()
     await simulator.sleep(latencyMs / 2 + (fault?.kind === 'delay-before' ? fault.delayMs : 0))

@@ -46,6 +46,34 @@ describe('each way to misbehave', () => {
     expect(types()).toEqual(['intent.created'])
   })
 
+  it.each([
+    ['unauthorized', 401, undefined],
+    ['forbidden', 403, undefined],
+    ['refuse', 400, 'parameter_unknown'],
+  ])('%s: answers %s without doing it, and the key stays free', async (kind, status, code) => {
+    const { post, createIntent, setFaults, types } = openSimulator()
+    const id = await createIntent()
+    await setFaults([{ on: 'confirm', kind, rate: 1, times: 1 }])
+    const { body } = await post(`/${id}/confirm`, {}, 'k1').expect(status)
+    expect([body.error.type, body.error.code]).toEqual(['invalid_request_error', code])
+    expect(types()).toEqual(['intent.created'])
+    await post(`/${id}/confirm`, {}, 'k1').expect(200)
+  })
+
+  it('refuses before the request is read, by the metadata that the request itself carries', async () => {
+    const { post, get, setFaults } = openSimulator()
+    const metadata = { accountId: 'a' }
+    await setFaults([
+      { on: 'create', kind: 'forbidden', rate: 1, metadata },
+      { on: 'cancel', kind: 'unauthorized', rate: 1 },
+      { on: 'retrieve', kind: 'forbidden', rate: 1 },
+    ])
+    await post('', { ...card, amount: '0', 'metadata[accountId]': 'a' }).expect(403)
+    await post('', { ...card, amount: '0', 'metadata[accountId]': 'b' }).expect(400)
+    await post('/pi_none/cancel').expect(401)
+    await get('/pi_none').expect(403)
+  })
+
   it('decline: the bank refuses a good card', async () => {
     const { post, createIntent, setFaults, types } = openSimulator()
     const id = await createIntent()

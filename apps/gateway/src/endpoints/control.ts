@@ -1,6 +1,6 @@
 import express, { Router } from 'express'
 import { z } from 'zod'
-import { faultKinds, isRequestFault, isWebhookFault, maxDelayMs, operations } from '../faults.ts'
+import { faultKinds, isRefusal, isRequestFault, isWebhookFault, maxDelayMs, operations } from '../faults.ts'
 import type { Simulator } from '../simulator.ts'
 import { controlRefunds } from './control-refunds.ts'
 import { controlWebhooks } from './control-webhooks.ts'
@@ -19,7 +19,7 @@ const faultsBody = z.strictObject({
           status: z.union([z.literal(200), z.literal(502)]).optional(),
           metadata: z.record(z.string(), z.string()).optional(),
         })
-        .refine(({ on, kind }) => (on === 'webhook' ? isWebhookFault(kind) : isRequestFault(kind)), {
+        .refine(({ on, kind }) => (on === 'webhook' ? isWebhookFault(kind) : isRequestFault(kind) || isRefusal(kind)), {
           error: 'this kind never befalls what it is on',
           path: ['kind'],
         }),

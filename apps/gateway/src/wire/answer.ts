@@ -50,6 +50,16 @@ export const tooManyRequests: Answer = errorAnswer(429, {
   message: 'Request rate limit exceeded.',
 })
 
+/** The answers of the faults that refuse a request. */
+export const refusals: Readonly<Record<string, Answer>> = {
+  unauthorized: errorAnswer(401, { type: 'invalid_request_error', message: 'Invalid API Key provided: sk_test_****' }),
+  forbidden: errorAnswer(403, {
+    type: 'invalid_request_error',
+    message: 'The provided key does not have the required permissions for this endpoint.',
+  }),
+  refuse: invalidRequest('Received unknown parameter: simulated', { code: 'parameter_unknown', param: 'simulated' }),
+}
+
 /** Not Stripe's: the bound on what a witness can hold. */
 export const booksAreFull: Answer = errorAnswer(503, {
   type: 'api_error',
