@@ -419,6 +419,8 @@ CREATE TABLE payment_events (
   account_id uuid NOT NULL,
   -- The person who decided this. Null: the system did.
   actor text,
+  -- Why the gateway rejected the request, in its own words. For operators: no answer carries it.
+  gateway_message text,
   CONSTRAINT payment_events_pkey PRIMARY KEY (payment_id, id),
   CONSTRAINT payment_events_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT payment_events_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT
@@ -473,7 +475,7 @@ CREATE TABLE payments (
   refunded_minor integer NOT NULL DEFAULT 0,
   -- What refunds under way have reserved, so that two of them cannot promise the same money.
   refund_pending_minor integer NOT NULL DEFAULT 0,
-  -- The bank, or the gateway where it refused our request, which says nothing about the card.
+  -- The bank; or the gateway, which then asked no card, because of the payment method or because of our own request.
   declined_by text,
   -- The attempt that acts under this generation. An owner whose COMMIT was not answered finds itself here.
   owner uuid,
@@ -493,7 +495,7 @@ CREATE TABLE payments (
   -- A refusal is noted while the intent is being cancelled, and stands only if it was.
   CONSTRAINT payments_decline_belongs_to_decline CHECK (((decline_code IS NULL) OR (state = ANY (ARRAY['processing'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'needs_review'::payment_state, 'declined'::payment_state, 'voided'::payment_state])))),
   -- Only a refusal records which side refused.
-  CONSTRAINT payments_declined_by_somebody CHECK (((declined_by IS NULL) OR ((declined_by = ANY (ARRAY['bank'::text, 'gateway'::text])) AND (decline_code IS NOT NULL)))),
+  CONSTRAINT payments_declined_by_somebody CHECK (((declined_by IS NULL) OR ((declined_by = ANY (ARRAY['bank'::text, 'payment-method'::text, 'gateway'::text])) AND (decline_code IS NOT NULL)))),
   -- A payment is declined on evidence, never because an answer is missing.
   CONSTRAINT payments_declined_has_code CHECK (((state <> 'declined'::payment_state) OR (decline_code IS NOT NULL))),
   -- A payment is on its way to one thing: capturing and voiding exclude each other.

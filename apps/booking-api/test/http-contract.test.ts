@@ -310,6 +310,16 @@ describe('checkouts', () => {
       'payment-declined',
       { ...members, declineCode: 'card_declined' },
     ],
+    [
+      { state: 'declined', declineCode: 'resource_missing', declinedBy: 'payment-method' },
+      'payment-method-refused',
+      { ...members, declineCode: 'resource_missing' },
+    ],
+    [
+      { state: 'declined', declineCode: 'parameter_unknown', declinedBy: 'gateway' },
+      'gateway-refused-request',
+      members,
+    ],
     [{ state: 'cancelled' }, 'payment-cancelled', members],
     [{ state: 'voided', declineCode: 'expired' }, 'checkout-voided', { ...members, declineCode: 'expired' }],
   ] as const)('what was not paid is told with the hold: %o', async (outcome, code, expected) => {

@@ -178,6 +178,12 @@ export const payment = z.strictObject({
   paymentMethod,
   state: z.enum(paymentStates),
   declineCode: z.string().nullable().describe('Why the gateway refused'),
+  declinedBy: z
+    .enum(['bank', 'payment-method', 'gateway'])
+    .nullable()
+    .describe(
+      "Who refused: the card's bank; or the gateway before it asked any card, because of the payment method or of our own request",
+    ),
   refundedMinor: z.int().describe('What was given back'),
   refundPendingMinor: z.int().describe('What refunds under way have reserved'),
   createdAt: moment,

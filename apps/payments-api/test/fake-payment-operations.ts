@@ -27,6 +27,7 @@ export const payment: Payment = {
   paymentMethod: 'pm_card_visa',
   state: 'processing',
   declineCode: null,
+  declinedBy: null,
   gatewayIntentId: 'pi_1',
   refundedMinor: 0,
   refundPendingMinor: 0,
@@ -146,7 +147,7 @@ export function fakePaymentOperations() {
       looked('findPayment', args)
       if (args[0] !== accountId || args[1] !== payment.id) return null
       const at = new Date('2026-11-20T10:00:01.500Z')
-      const nothingMore = { gatewayRequestId: null, detail: null, refundId: null }
+      const nothingMore = { gatewayRequestId: null, detail: null, gatewayMessage: null, refundId: null }
       return { payment, events: [{ at, event: 'claimed', by: 'payments-api-1', generation: 1, ...nothingMore }] }
     },
     listOrders: async (...args) => {

@@ -119,7 +119,7 @@ describe('POST /v1/payments/:paymentId/review', () => {
     const shut = await world.replica('shut', {
       layers: () => ({
         gatewayGate: {
-          forRequests: (work) => work(),
+          forRequests: (_, work) => work(),
           forRecovery: async () => ({ reason: 'away', retryAfterSeconds: 1 }) as never,
         },
       }),

@@ -285,7 +285,7 @@ async function startOther(apiKey: string, accountId?: string) {
 }
 
 function rejected(status: number, errorCode: string) {
-  return { kind: 'rejected', status, errorCode, requestId: null } as const
+  return { kind: 'rejected', status, errorCode, about: 'state', message: null, requestId: null } as const
 }
 
 it('a merchant looks at a refund that waits for a person, and finds it by its state', async () => {

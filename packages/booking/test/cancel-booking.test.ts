@@ -186,7 +186,14 @@ describe('a cancellation whose refund', () => {
     const window = await office.open('refused-refund', {
       gateway: (real) => ({
         ...real,
-        createRefund: async () => ({ kind: 'rejected', status: 400, errorCode: 'charge_disputed', requestId: null }),
+        createRefund: async () => ({
+          kind: 'rejected',
+          status: 400,
+          errorCode: 'charge_disputed',
+          about: 'state',
+          message: null,
+          requestId: null,
+        }),
       }),
     })
     const key = randomUUID()

@@ -86,9 +86,9 @@ async function pausedBefore(
         await goOn.wait()
         return (real[request] as (...asked: unknown[]) => unknown)(...asked)
       },
-      cancelIntent: async (intentId, key) => {
+      cancelIntent: async (intentId, ...asked) => {
         await beforeCancel(intentId)
-        return real.cancelIntent(intentId, key)
+        return real.cancelIntent(intentId, ...asked)
       },
     }),
   })
@@ -351,7 +351,14 @@ describe('seats that are gone', () => {
     const refusing = await office.open('refusing-refunds', {
       gateway: (real) => ({
         ...real,
-        createRefund: async () => ({ kind: 'rejected', status: 400, errorCode: 'charge_disputed', requestId: null }),
+        createRefund: async () => ({
+          kind: 'rejected',
+          status: 400,
+          errorCode: 'charge_disputed',
+          about: 'state',
+          message: null,
+          requestId: null,
+        }),
       }),
     })
     await recoverEverything(office, refusing)

@@ -50,8 +50,10 @@ export interface Payment extends Money {
   readonly orderId: string
   readonly paymentMethod: string
   readonly state: PaymentState
-  /** Why the gateway refused: its decline code, or its error code where it refused to create the intent at all. */
+  /** Why the gateway refused: its decline code, or its error code where it asked no card. */
   readonly declineCode: string | null
+  /** Null: nothing was declined, or by a version that did not record it. */
+  readonly declinedBy: DeclinedBy | null
   readonly gatewayIntentId: string | null
   readonly refundedMinor: number
   /** Reserved by refunds whose outcome is not known yet. */
@@ -61,14 +63,18 @@ export interface Payment extends Money {
   readonly settledAt: Date | null
 }
 
-/**
- * Why a payment was refused, and by whom. The customer is told the same either way; whoever counts what a card did must not
- * count what the gateway found wrong with our own request.
- */
+/** Why a payment was refused, and by whom. Only the bank's refusal says something about the card. */
 export interface Decline {
   readonly declineCode: string
-  readonly declinedBy: 'bank' | 'gateway'
+  readonly declinedBy: DeclinedBy
 }
+
+/**
+ * `bank`: the card was asked, and declined. The gateway refused the other two before it asked any card:
+ * `payment-method`, because it does not exist or does not belong to the customer, and `gateway`, because it found our
+ * own request wrong.
+ */
+export type DeclinedBy = 'bank' | 'payment-method' | 'gateway'
 
 /** What a payment came to, or what its present step did. This alone decides what the order becomes and what the client is told. */
 export type PaymentOutcome =
@@ -127,6 +133,8 @@ export interface PaymentEvent {
   readonly generation: number
   readonly gatewayRequestId: string | null
   readonly detail: string | null
+  /** Why the gateway rejected the request, in its own words. For operators: no answer of ours carries it. */
+  readonly gatewayMessage: string | null
   /** Of a line about a refund of the payment. */
   readonly refundId: string | null
 }

@@ -85,6 +85,8 @@ export type Refusal =
   | { readonly code: 'request-in-progress'; readonly retryAfterSeconds: number }
   /** The key was used before, for a different request. */
   | { readonly code: 'idempotency-key-reused' }
+  /** The gateway does not allow our key this operation for the account, and nothing was claimed. */
+  | { readonly code: 'gateway-forbids-operation'; readonly retryAfterSeconds: number }
   /** A store that we cannot do without is down, and nothing of this request has been committed. */
   | { readonly code: 'temporarily-unavailable'; readonly retryAfterSeconds: number }
 

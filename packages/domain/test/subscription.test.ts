@@ -33,6 +33,7 @@ describe('what a try to charge it makes of an invoice', () => {
     { state: 'cancelled' },
     { state: 'voided', declineCode: 'charge_expired_for_capture' },
     { state: 'declined', declineCode: 'parameter_unknown', declinedBy: 'gateway' },
+    { state: 'declined', declineCode: 'resource_missing', declinedBy: 'payment-method' },
   ] as const)('$state, not by the bank: that is no decline', (outcome) => {
     expect(decideAboutInvoice({ declines: 2, ...active }, outcome)).toEqual({
       ...{ invoice: 'open', declines: 2, retryAfterDays: null, order: 'pending', subscription: 'active' },

@@ -1,6 +1,7 @@
 import type { Booking, CancellationOutcome, CheckoutOutcome, Event, Hold, RecordedAnswer } from '@seatbelt/domain'
 import { problem } from './problem.ts'
 import { recordedProblem } from './recorded-answer.ts'
+import { declined } from './renderings.ts'
 
 /**
  * The answers of bookings that are recorded, as `renderings` has those of payments: pure, and handed to the code that
@@ -73,16 +74,12 @@ function notPaid({ hold, outcome }: Extract<CheckoutOutcome, { kind: 'not-paid' 
   const members = { ...holdMembers(hold), holdState: hold.state, expiresAt: hold.expiresAt.toISOString() }
   switch (outcome.state) {
     case 'declined':
-      return recordedProblem(
-        problem(
-          'payment-declined',
-          hold.state === 'active'
-            ? 'The card was not charged. Until the hold expires, check it out with a new key.'
-            : 'The card was not charged, and with this try the hold is over. Hold the seats anew.',
-          {
-            members: { declineCode: outcome.declineCode, ...members },
-          },
-        ),
+      return declined(
+        outcome,
+        hold.state === 'active'
+          ? 'Until the hold expires, check it out with a new key.'
+          : 'With this try the hold is over. Hold the seats anew.',
+        members,
       )
     case 'cancelled':
       return recordedProblem(

@@ -290,6 +290,12 @@ export const refusalTable = {
       'A key stands for one method, path and body. Send the first request unchanged, or use a new key for a new one.',
     members: [],
   },
+  'gateway-forbids-operation': {
+    status: 503,
+    title: 'The payment gateway does not allow this at present',
+    detail: 'This request changed nothing. Send it again later, with the same key.',
+    members: ['retryAfterSeconds'],
+  },
   'temporarily-unavailable': {
     status: 503,
     title: 'Temporarily unavailable',

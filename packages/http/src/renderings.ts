@@ -1,4 +1,5 @@
 import type {
+  Decline,
   Invoice,
   Order,
   Payment,
@@ -59,11 +60,10 @@ export const renderings = {
           }),
         )
       case 'declined':
-        return recordedProblem(
-          problem('payment-declined', 'The card was not charged. To try again, send a new request with a new key.', {
-            members: { declineCode: outcome.declineCode, paymentId: payment.id, orderId: payment.orderId },
-          }),
-        )
+        return declined(outcome, 'To try again, send a new request with a new key.', {
+          paymentId: payment.id,
+          orderId: payment.orderId,
+        })
       case 'cancelled':
         return recordedProblem(
           problem('payment-cancelled', 'No money was taken. To try again, send a new request with a new key.', {
@@ -121,6 +121,43 @@ export const renderings = {
   invoiceSeen: (invoice: Invoice) => invoiceBody(invoice),
 }
 
+/**
+ * The client's next step depends on the side that refused, and so does the code. Where our own request was wrong, the
+ * gateway's error code tells a client nothing.
+ */
+export function declined(
+  { declineCode, declinedBy }: Decline,
+  howToTryAgain: string,
+  members: Readonly<Record<string, unknown>>,
+): RecordedAnswer {
+  switch (declinedBy) {
+    case 'bank':
+      return recordedProblem(
+        problem('payment-declined', `The card was not charged. ${howToTryAgain}`, {
+          members: { declineCode, ...members },
+        }),
+      )
+    case 'payment-method':
+      return recordedProblem(
+        problem(
+          'payment-method-refused',
+          `The gateway does not know this payment method, or it is not this customer's. No card was charged. Use another payment method. ${howToTryAgain}`,
+          { members: { declineCode, ...members } },
+        ),
+      )
+    case 'gateway':
+      return recordedProblem(
+        problem(
+          'gateway-refused-request',
+          `The payment gateway refused our request, and the card was not asked. Our operators are told. ${howToTryAgain}`,
+          { members },
+        ),
+      )
+    default:
+      return declinedBy satisfies never
+  }
+}
+
 export function refundLocation(refundId: string): string {
   return `/v1/refunds/${refundId}`
 }
@@ -169,6 +206,7 @@ export function paymentBody(payment: Payment) {
     paymentMethod: payment.paymentMethod,
     state: payment.state,
     declineCode: payment.declineCode,
+    declinedBy: payment.declinedBy,
     refundedMinor: payment.refundedMinor,
     refundPendingMinor: payment.refundPendingMinor,
     createdAt: payment.createdAt.toISOString(),

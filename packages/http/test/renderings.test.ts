@@ -24,6 +24,7 @@ const payment: Payment = {
   paymentMethod: 'pm_card_visa',
   state: 'processing',
   declineCode: null,
+  declinedBy: null,
   gatewayIntentId: 'pi_1',
   refundedMinor: 0,
   refundPendingMinor: 0,
@@ -51,7 +52,7 @@ it('a payment that succeeded is a 201 in the state of its outcome, without the i
   expect(renderings.paymentSettled(payment, succeeded, 'pay')).toEqual({
     status: 201,
     location: '/v1/payments/0192f000-0000-7000-8000-00000000000b',
-    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"refundedMinor":0,"refundPendingMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"declinedBy":null,"refundedMinor":0,"refundPendingMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
   })
 })
 
@@ -72,6 +73,24 @@ it('a declined payment is a 402 with the reason', () => {
     paymentId: payment.id,
     orderId: order.id,
   })
+})
+
+it('a payment method that the gateway does not accept is a 422: the client can name another one', () => {
+  const outcome = { state: 'declined', declineCode: 'resource_missing', declinedBy: 'payment-method' } as const
+  const recorded = renderings.paymentSettled(payment, outcome, 'pay')
+  expect(JSON.parse(recorded.body)).toMatchObject({
+    status: 422,
+    code: 'payment-method-refused',
+    declineCode: 'resource_missing',
+    paymentId: payment.id,
+  })
+})
+
+it('a request of ours that the gateway refuses is a 424, which blames no card and does not show why', () => {
+  const outcome = { state: 'declined', declineCode: 'parameter_unknown', declinedBy: 'gateway' } as const
+  const recorded = renderings.paymentSettled(payment, outcome, 'pay')
+  expect(JSON.parse(recorded.body)).toMatchObject({ status: 424, code: 'gateway-refused-request', orderId: order.id })
+  expect(recorded.body).not.toContain('parameter_unknown')
 })
 
 it('a cancelled payment is a 402 of its own', () => {

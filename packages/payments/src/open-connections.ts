@@ -8,7 +8,7 @@ import {
   measureLock,
   redisLockClientOptions,
 } from '@seatbelt/locks'
-import { createGatewayGate, type Gateway, type GatewayAdmission } from '@seatbelt/safety'
+import { createGatewayGate, type Gateway, type GatewayAdmission, type GatewayStop } from '@seatbelt/safety'
 import { Redis } from 'ioredis'
 import { Gauge, type Registry } from 'prom-client'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
@@ -64,12 +64,12 @@ const lockTtlMs = 5_000
  */
 const redisBudgetMs = 100
 /**
- * How many effects may wait for the gateway at once. Through 100 slots some 700 payments a second can go while it
- * answers in 50 ms (two requests, claim and settle), several times what a process can do. If the gateway hangs, all of
- * them time out together, and their settles then delay a read by at most 20 ms. Recovery has one slot per lane (see
- * `lanesProblem`).
+ * How many effects may wait for the gateway at once. One account alone has 100 of the 150 (see `GatewayGate`): through
+ * them some 700 payments a second can go while the gateway answers in 50 ms (two requests, claim and settle), several
+ * times what a process can do. If the gateway hangs, all of them time out together, and their settles then delay a read
+ * by at most 30 ms. Recovery has one slot per lane (see `lanesProblem`).
  */
-const gatewaySlots = { forRequests: 100, forRecovery: 32 }
+const gatewaySlots = { forRequests: 150, forRecovery: 32 }
 /** One for each slot, which sends one request at a time: an admitted effect never waits for a connection. */
 const gatewayConnections = gatewaySlots.forRequests + gatewaySlots.forRecovery
 
@@ -147,13 +147,18 @@ function openGateway(
   }
   const gate = createGatewayGate({
     gateway: client,
-    places: gatewaySlots,
+    slots: gatewaySlots,
     metrics: createGatewayGateMetrics(registry),
-    onAway: (reason) => log.warn({ err: { reason } }, 'the gateway is away: payments are refused until it answers'),
-    onBack: () => {
-      log.info('the gateway is back')
-      wakingUp = wakeUp()
+    onStop: (stop) => logStop(log, stop),
+    onResume: ({ operation, accountId }) => {
+      log.info(`the gateway is back for ${nameOf({ operation, accountId })}`)
+      if (operation === 'everything') wakingUp = wakeUp()
     },
+    onRejected: ({ subject, request, status, errorCode, message, requestId }) =>
+      log.error(
+        { err: { request, status, errorCode, message, requestId }, resource: subject },
+        'the gateway refused a request of ours: repair it, no client can',
+      ),
   })
   return {
     gate,
@@ -177,6 +182,19 @@ function measureAccount(account: GatewayAccount, registry: Registry): void {
       this.set(account.id === null ? 0 : 1)
     },
   })
+}
+
+/** Only a person can repair a key. A gateway that is away comes back by itself. */
+function logStop(log: Log, { operation, accountId, cause, request }: GatewayStop): void {
+  const about = { err: { cause, request }, resource: nameOf({ operation, accountId }) }
+  if (cause === 'unauthorized') log.error(about, 'the gateway refuses our API key (401): nothing new is begun')
+  else if (cause === 'forbidden')
+    log.error(about, 'the gateway forbids our API key this request (403): no such operation of this account is begun')
+  else log.warn(about, 'the gateway is away: nothing new is begun until it answers')
+}
+
+function nameOf({ operation, accountId }: Pick<GatewayStop, 'operation' | 'accountId'>): string {
+  return accountId === null ? operation : `${operation} of account ${accountId}`
 }
 
 /** Either form keeps the same contract, so that nothing above knows which one it has. */

@@ -83,7 +83,14 @@ async function haltingReplica(by: string, request: keyof Gateway) {
   return { replica, reached, goOn }
 }
 
-const refusal: GatewayAnswer = { kind: 'rejected', status: 400, errorCode: 'parameter_unknown', requestId: 'req_1' }
+const refusal: GatewayAnswer = {
+  kind: 'rejected',
+  status: 400,
+  errorCode: 'parameter_unknown',
+  about: 'request',
+  message: null,
+  requestId: 'req_1',
+}
 
 /** A replica whose release sends a request that the gateway refuses, for every card. */
 function refusedReplica(by: string, request: 'createIntent' | 'confirmIntent') {
@@ -285,8 +292,8 @@ describe('a run', () => {
     const away = await shop.replica('away', {
       layers: () => ({
         gatewayGate: {
-          forRequests: (work) => work(),
-          forRecovery: async () => ({ kind: 'not-admitted', reason: 'circuit-open', retryAfterSeconds: 1 }) as const,
+          forRequests: (_, work) => work(),
+          forRecovery: async () => ({ kind: 'not-admitted', reason: 'stopped', retryAfterSeconds: 1 }) as const,
         },
       }),
     })
@@ -294,6 +301,28 @@ describe('a run', () => {
     expect(await lead(away, hour)).toBe('unfinished')
     expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'open', tries: 0 }])
     expect(await lead(worker, hour)).toBe('finished')
+    expect(await billing.chargesOf(id)).toEqual([1])
+  })
+
+  it('claims nothing for an account whose payments the gateway forbids, and the next run tries again', async () => {
+    const id = await billing.subscribe(worker)
+    const claims: unknown[] = []
+    const forbidden = await shop.replica('forbidden', {
+      layers: () => ({
+        gatewayGate: {
+          forRequests: (_, work) => work(),
+          forRecovery: async (claim) => {
+            claims.push(claim)
+            return { kind: 'not-admitted', reason: 'forbidden', retryAfterSeconds: 1 } as const
+          },
+        },
+      }),
+    })
+    const hour = nextHour()
+    expect(await lead(forbidden, hour)).toBe('finished')
+    expect(claims).toContainEqual({ accountId, operation: 'pay' })
+    expect(await billing.invoicesOf(id)).toMatchObject([{ state: 'open', tries: 0 }])
+    expect(await lead(worker, nextHour())).toBe('finished')
     expect(await billing.chargesOf(id)).toEqual([1])
   })
 

@@ -84,9 +84,9 @@ async function pausedBefore(request: 'captureIntent' | 'cancelIntent', by: strin
   const replica = await shop.replica(by, {
     gateway: (real) => ({
       ...real,
-      [request]: async (id: string, key: string) => {
+      [request]: async (...asked: Parameters<typeof real.captureIntent>) => {
         await halt()
-        return real[request](id, key)
+        return real[request](...asked)
       },
     }),
   })
@@ -301,7 +301,7 @@ describe('a capture that the gateway refuses', () => {
   })
 
   const rejected = (errorCode: string) => ({
-    ...({ kind: 'rejected', status: 400 } as const),
+    ...({ kind: 'rejected', status: 400, about: 'request', message: null } as const),
     ...{ errorCode, requestId: 'req_1' },
   })
 
@@ -336,9 +336,9 @@ describe('a void that comes too late', () => {
     const capturing = await shop.replica('api-4', {
       gateway: (real) => ({
         ...real,
-        cancelIntent: async (id, key) => {
-          await real.captureIntent(id, 'by-hand')
-          return real.cancelIntent(id, key)
+        cancelIntent: async (id, key, account) => {
+          await real.captureIntent(id, 'by-hand', account)
+          return real.cancelIntent(id, key, account)
         },
       }),
     })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createGatewayGate, type Gateway, type GatewayGate } from '@seatbelt/safety'
+import { createGatewayGate, type Gateway, type GatewayGate, type RejectedRequest } from '@seatbelt/safety'
 import { createLatch } from '@seatbelt/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { recoverPayment, retryPostponedNow } from '../src/index.ts'
@@ -16,7 +16,7 @@ afterAll(() => shop?.close())
 const gates: GatewayGate[] = []
 afterEach(() => gates.splice(0).forEach((gate) => void gate.close()))
 
-const unheard = { circuit: () => {}, inFlight: () => {}, refused: () => {}, skipped: () => {} }
+const unheard = { stopped: () => {}, inFlight: () => {}, refused: () => {}, skipped: () => {}, rejected: () => {} }
 const away = { kind: 'unknown', reason: 'deadline', status: null, replayed: false, requestId: null } as const
 
 /** A replica behind a gate with one place each, which notes what it sends and can be made to find its gateway away. */
@@ -33,25 +33,27 @@ async function gatedReplica(around: (real: Gateway) => Partial<Gateway> = () => 
       ...real,
       createIntent: (parameters, key) => note('createIntent', () => real.createIntent(parameters, key)),
       confirmIntent: (...asked) => note('confirmIntent', () => real.confirmIntent(...asked)),
-      cancelIntent: async (id, key) => {
+      cancelIntent: async (id, ...asked) => {
         const isKnock = id === 'pi_seatbelt_knock'
-        if (isKnock) return isAway ? away : real.cancelIntent(id, key)
-        return note('cancelIntent', () => real.cancelIntent(id, key))
+        if (isKnock) return isAway ? away : real.cancelIntent(id, ...asked)
+        return note('cancelIntent', () => real.cancelIntent(id, ...asked))
       },
       retrieveIntent: (id) =>
         id === 'pi_away' ? Promise.resolve(away) : note('retrieveIntent', () => real.retrieveIntent(id)),
     }
     gate = createGatewayGate({
       gateway: { ...noting, ...around(noting) },
-      places: { forRequests: 1, forRecovery: 1 },
+      slots: { forRequests: 1, forRecovery: 1 },
       metrics: unheard,
-      onAway: () => {},
-      onBack: () => isBack.open(),
+      onStop: () => {},
+      onResume: () => isBack.open(),
+      onRejected: (request) => void rejected.push(request),
     })
     gates.push(gate)
     return gate.gateway
   }
-  const isBack = createLatch('the circuit is closed again')
+  const isBack = createLatch('work goes on again')
+  const rejected: RejectedRequest[] = []
   const replica = await shop.replica('gated', {
     gateway: open,
     layers: () => ({ gatewayGate: gate as GatewayGate }),
@@ -59,6 +61,7 @@ async function gatedReplica(around: (real: Gateway) => Partial<Gateway> = () => 
   return {
     ...replica,
     sent,
+    rejected,
     isBack,
     goAway: async () => {
       isAway = true
@@ -78,8 +81,8 @@ async function paymentsOf(orderId: string) {
   )
 }
 
-describe('while the circuit is open', () => {
-  it('a payment is refused and leaves no trace, a recorded answer is given, and the same key pays once it is closed', async () => {
+describe('while everything is stopped', () => {
+  it('a payment is refused without a trace, a recorded answer is replayed, and the same key pays later', async () => {
     const api = await gatedReplica()
     const [before, orderId] = [await api.createOrder(), await api.createOrder()]
     const [keyBefore, key] = [randomUUID(), randomUUID()]

@@ -17,7 +17,7 @@ import {
   stateIn,
 } from './reconcile-support.ts'
 import { bankDecides, openPaid, refund, refundsAtGateway } from './refund-support.ts'
-import { brief, call, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
+import { accountId, brief, call, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
 let api: Replica
@@ -204,7 +204,7 @@ describe('while somebody is at work on the order', () => {
     const { gateway, reached, goOn } = halting('cancelIntent', 'before')
     const running = reconcile({ ...reconciler.deps, gateway: gateway(stranger.gateway) }, act)
     await reached.wait()
-    await stranger.gateway.captureIntent(intentId, randomUUID())
+    await stranger.gateway.captureIntent(intentId, randomUUID(), accountId)
     goOn.open()
     const result = await running
     if (result.kind !== 'finished') throw new Error(result.kind)

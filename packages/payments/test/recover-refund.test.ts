@@ -381,7 +381,14 @@ describe('an owner that is paused until its lease is over', () => {
 
   it('and gives what was called failed meanwhile: it is told to a person, and the caller hears what is recorded', async () => {
     const { replica, reached, goOn } = await pausedReplica('zombie-3', { request: 'createRefund', at: 'before' })
-    const refused = { kind: 'rejected', status: 400, errorCode: 'not_today', requestId: null } as const
+    const refused = {
+      kind: 'rejected',
+      status: 400,
+      errorCode: 'not_today',
+      about: 'state',
+      message: null,
+      requestId: null,
+    } as const
     const refusing = await shop.replica('worker-7', {
       gateway: (real) => ({ ...real, createRefund: () => Promise.resolve(refused) }),
     })

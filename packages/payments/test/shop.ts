@@ -163,7 +163,7 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     gateway: parts.gateway?.(stripe) ?? stripe,
     gatewayAccount,
     // Tests that let the gateway fail for long are about other layers; those of the gate put one in.
-    gatewayGate: { forRequests: (work) => work(), forRecovery: (work) => work() },
+    gatewayGate: { forRequests: (_, work) => work(), forRecovery: (_, work) => work() },
     lock: createRedisLock({ client: redis, commandBudgetMs: 500, keyPrefix }),
     lockTtlMs: 10_000,
     lockMetrics: createLockMetrics(new Registry()),

@@ -96,7 +96,9 @@ describe('what we send', () => {
   )
 
   it('to cancel: nothing but the key', async () => {
-    const { requestLine, headers, body } = await capture((gateway) => gateway.cancelIntent('pi_1', 'p1:cancel:1'))
+    const { requestLine, headers, body } = await capture((gateway) =>
+      gateway.cancelIntent('pi_1', 'p1:cancel:1', 'account'),
+    )
     expect(requestLine).toBe('POST /v1/payment_intents/pi_1/cancel HTTP/1.1')
     expect(body).toBe('')
     expect(headers.get('content-length')).toBe('0')
@@ -271,6 +273,10 @@ describe('unreadable answers', () => {
   })
 })
 
+function rejectedAnswer(rejected: { readonly status: number; readonly errorCode: string; readonly about?: 'state' }) {
+  return { kind: 'rejected', about: 'request', message: 'x', ...rejected }
+}
+
 describe('errors by what they prove', () => {
   it.each([
     [
@@ -279,15 +285,15 @@ describe('errors by what they prove', () => {
       { kind: 'declined', declineCode: 'lost_card' },
     ],
     [402, { type: 'card_error', code: 'expired_card' }, { kind: 'declined', declineCode: 'expired_card' }],
-    [402, { type: 'invalid_request_error', code: 'x' }, { kind: 'rejected', status: 402, errorCode: 'x' }],
-    [400, { type: 'invalid_request_error' }, { kind: 'rejected', status: 400, errorCode: 'invalid_request_error' }],
+    [402, { type: 'invalid_request_error', code: 'x' }, rejectedAnswer({ status: 402, errorCode: 'x' })],
+    [400, { type: 'invalid_request_error' }, rejectedAnswer({ status: 400, errorCode: 'invalid_request_error' })],
     [400, { type: 'idempotency_error' }, unknownAnswer({ reason: 'key-reused', status: 400 })],
     [401, { type: 'invalid_request_error' }, unknownAnswer({ reason: 'unauthorized', status: 401 })],
-    [403, { type: 'invalid_request_error' }, unknownAnswer({ reason: 'unauthorized', status: 403 })],
+    [403, { type: 'invalid_request_error' }, unknownAnswer({ reason: 'forbidden', status: 403 })],
     [
       404,
       { type: 'invalid_request_error', code: 'resource_missing' },
-      { kind: 'rejected', status: 404, errorCode: 'resource_missing' },
+      rejectedAnswer({ status: 404, errorCode: 'resource_missing', about: 'state' }),
     ],
     [
       409,
@@ -320,6 +326,39 @@ describe('errors by what they prove', () => {
     )
     expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toMatchObject({ reason: 'server-error' })
     expect(server.requests).toHaveLength(1)
+  })
+})
+
+describe('a rejected request', () => {
+  it.each([
+    // Of the payment method and the customer that the client named.
+    [{ code: 'resource_missing', param: 'payment_method' }, 'payment-method'],
+    [{ param: 'payment_method' }, 'payment-method'],
+    [{ code: 'resource_missing', param: 'customer' }, 'payment-method'],
+    [{ code: 'payment_method_unactivated' }, 'payment-method'],
+    // A parameter that the gateway does not know, or misses, is our mistake, whatever it is called.
+    [{ code: 'parameter_unknown', param: 'payment_method' }, 'request'],
+    [{ code: 'parameter_missing', param: 'payment_method' }, 'request'],
+    [{ code: 'payment_method_types_no_longer_supported', param: 'payment_method_types' }, 'request'],
+    [{ code: 'amount_too_small', param: 'amount' }, 'request'],
+    [{}, 'request'],
+    [{ code: 'payment_intent_unexpected_state' }, 'state'],
+    [{ code: 'charge_already_refunded' }, 'state'],
+    [{ code: 'charge_expired_for_capture' }, 'state'],
+  ])('%o is about the %s', async (error, about) => {
+    const body = JSON.stringify({ error: { type: 'invalid_request_error', message: 'why', ...error } })
+    const server = await startRawServer((socket) => socket.write(httpAnswer(400, body)))
+    expect(await connectTo(server.url).confirmIntent('pi_1', parameters, 'k')).toMatchObject({
+      kind: 'rejected',
+      about,
+      message: 'why',
+    })
+  })
+
+  it('keeps so much of the message as can be logged', async () => {
+    const body = JSON.stringify({ error: { type: 'invalid_request_error', message: 'x'.repeat(10_000) } })
+    const server = await startRawServer((socket) => socket.write(httpAnswer(400, body)))
+    expect(await connectTo(server.url).cancelIntent('pi_1', 'k', 'account')).toMatchObject({ message: 'x'.repeat(500) })
   })
 })
 

@@ -97,7 +97,7 @@ describe('when all is well', () => {
     const id = await created(gateway, asked)
     const authorized = intentIn(await gateway.confirmIntent(id, asked, 'p1:confirm:1'))
     expect(authorized).toMatchObject({ status: 'requires_capture', receivedMinor: 0 })
-    expect(intentIn(await gateway.captureIntent(id, 'p1:capture:1'))).toMatchObject({
+    expect(intentIn(await gateway.captureIntent(id, 'p1:capture:1', 'account'))).toMatchObject({
       status: 'succeeded',
       receivedMinor: 1999,
       chargeId: authorized.chargeId,
@@ -115,7 +115,7 @@ describe('when all is well', () => {
     const simulator = await startSimulator()
     const gateway = connectTo(simulator.url)
     const id = await created(gateway)
-    expect(intentIn(await gateway.cancelIntent(id, 'p1:cancel:1')).status).toBe('canceled')
+    expect(intentIn(await gateway.cancelIntent(id, 'p1:cancel:1', 'account')).status).toBe('canceled')
     expect(await gateway.confirmIntent(id, parameters, 'p1:confirm:1')).toMatchObject({
       kind: 'rejected',
       status: 400,
@@ -152,6 +152,8 @@ describe('evidence that no money moved', () => {
       kind: 'rejected',
       status: 400,
       errorCode: 'resource_missing',
+      about: 'payment-method',
+      message: "No such PaymentMethod: 'pm_unknown'",
       requestId: expect.stringMatching(/^req_/),
     }
     const paymentMethod = 'pm_unknown'
@@ -246,7 +248,7 @@ describe('refusals that prove nothing about the effect', () => {
       reason: 'key-in-use',
       status: 409,
     })
-    expect(await gateway.cancelIntent(id, 'p1:confirm:1')).toMatchObject({
+    expect(await gateway.cancelIntent(id, 'p1:confirm:1', 'account')).toMatchObject({
       kind: 'unknown',
       reason: 'key-reused',
       status: 400,

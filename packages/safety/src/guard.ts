@@ -24,7 +24,7 @@ import { isContention, retryWhileUnavailable } from './retry-while-unavailable.t
  *   0 pre-check         (holds of chosen seats) is another request taking the seat? It costs no database connection.
  *   1 idempotency key   was this very request answered before?
  *   2   Redis lock      is another request at this resource? (a hint that saves transactions)
- *         gate          does the gateway answer, and is a slot free? (otherwise nothing is claimed)
+ *         gate          does the gateway answer and allow this, and is a slot free? (otherwise nothing is claimed)
  *         transaction
  *   3       advisory lock   one decider at a time
  *   4         claim: read, decide, compare-and-set,
@@ -58,7 +58,7 @@ export function guardEffect<A, E, S>(
   return oncePerKey(layers.idempotencyKey, call, operation, (lockOn) =>
     refuseContention(lockOn, () =>
       layers.redisLock(lockOn.resource, () =>
-        layers.gatewayGate.forRequests(async () => {
+        layers.gatewayGate.forRequests({ accountId: call.accountId, operation: operation.begins }, async () => {
           const { claim: decide, wasClaimed } = operation
           const claim = await claimUnderLock(layers, { resource: lockOn.resource, call, decide, wasClaimed })
           return claim.kind === 'claimed' ? effectAndSettle(layers, lockOn, operation, claim) : claim
@@ -76,7 +76,7 @@ export function guardSystemEffect<A, E, S>(layers: Layers, operation: SystemOper
   const { lockOn, claim: decide, wasClaimed } = operation
   return refuseContention(lockOn, () =>
     layers.redisLock(lockOn.resource, () =>
-      layers.gatewayGate.forRecovery(async () => {
+      layers.gatewayGate.forRecovery(operation.begins, async () => {
         const claim = await claimUnderLock(layers, { resource: lockOn.resource, call: null, decide, wasClaimed })
         if (claim.kind === 'key-taken') throw new Error('a key was taken where no key is')
         return claim.kind === 'claimed' ? effectAndSettle(layers, lockOn, operation, claim) : claim
@@ -163,8 +163,9 @@ async function refuseContention<T extends { readonly kind: string }>(
     const result: T | Contended | NotAdmitted = await work()
     if (result.kind === 'contended') return { kind: 'refused', refusal: contended }
     if (result.kind !== 'not-admitted') return result as Exclude<T, Contended | NotAdmitted>
-    const { retryAfterSeconds } = result as NotAdmitted
-    return { kind: 'refused', refusal: { code: 'temporarily-unavailable', retryAfterSeconds } }
+    const { reason, retryAfterSeconds } = result as NotAdmitted
+    const code = reason === 'forbidden' ? 'gateway-forbids-operation' : 'temporarily-unavailable'
+    return { kind: 'refused', refusal: { code, retryAfterSeconds } }
   } catch (fault) {
     if (isContention(fault)) return { kind: 'refused', refusal: contended }
     throw fault

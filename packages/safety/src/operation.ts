@@ -2,6 +2,7 @@ import type { Database, RollBack, Tx } from '@seatbelt/database'
 import type { Call, RecordedAnswer, Refusal, Runtime } from '@seatbelt/domain'
 import type { AdvisoryLockLayer } from './advisory-lock.ts'
 import type { GatewayAdmission } from './gateway-protocol/gateway-gate.ts'
+import type { GatewayClaim, GatewayOperation } from './gateway-protocol/gateway-stops.ts'
 import type { IdempotencyKeyLayer, KeyTarget } from './idempotency-key.ts'
 import type { RedisLockLayer } from './redis-lock.ts'
 import type { Contended, Guarded, Refused } from './result.ts'
@@ -43,6 +44,8 @@ export interface EffectOperation<Attempt, Evidence, Subject> {
 export interface RequestOperation<Attempt, Evidence, Subject> extends EffectOperation<Attempt, Evidence, Subject> {
   /** A function where it must be looked up, or may be refused. It is asked only for a key that was not seen before. */
   readonly lockOn: LockTarget | (() => Promise<LockTarget | Refused>)
+  /** The operation that its claim begins at the gateway. */
+  readonly begins: GatewayOperation
   /** The key is bound to a target that has no answer yet. */
   readonly resume: (target: KeyTarget) => Promise<Guarded<Subject>>
 }
@@ -50,6 +53,8 @@ export interface RequestOperation<Attempt, Evidence, Subject> extends EffectOper
 /** An operation with an effect that no client asked for. */
 export interface SystemOperation<Attempt, Evidence, Subject> extends EffectOperation<Attempt, Evidence, Subject> {
   readonly lockOn: LockTarget
+  /** The operation that its claim begins at the gateway, and its account. */
+  readonly begins: GatewayClaim
 }
 
 /** An operation that is one transaction. */

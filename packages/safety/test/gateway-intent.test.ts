@@ -6,6 +6,7 @@ import type {
   GatewayIntent,
   IntentGateway,
   IntentParameters,
+  RefusedPart,
   UnknownReason,
 } from '../src/gateway-protocol/gateway.ts'
 import {
@@ -50,6 +51,7 @@ const reasons: UnknownReason[] = [
   'key-reused',
   'rate-limited',
   'unauthorized',
+  'forbidden',
 ]
 
 /** Of the reasons that come with an answer. */
@@ -60,6 +62,7 @@ const statusOf: Partial<Record<UnknownReason, number>> = {
   'key-reused': 400,
   'rate-limited': 429,
   unauthorized: 401,
+  forbidden: 403,
 }
 
 const intent = (overrides: Partial<GatewayIntent>): GatewayIntent => ({
@@ -119,8 +122,12 @@ const anyAnswer = fc.oneof(
   fc.constant({ kind: 'declined', declineCode: 'card_declined', requestId: 'req' }),
   {
     arbitrary: fc
-      .record({ errorCode: fc.constantFrom(...errorCodes), status: fc.constantFrom(400, 400, 404) })
-      .map((refusal) => ({ kind: 'rejected', requestId: 'req', ...refusal })),
+      .record({
+        errorCode: fc.constantFrom(...errorCodes),
+        status: fc.constantFrom(400, 400, 404),
+        about: fc.constantFrom<RefusedPart>('payment-method', 'state', 'request'),
+      })
+      .map((refusal) => ({ kind: 'rejected', message: 'why', requestId: 'req', ...refusal })),
     weight: 2,
   },
   fc.constantFrom(...reasons).map((reason) => ({ ...deadline, reason, status: statusOf[reason] ?? null })),
@@ -145,7 +152,8 @@ const anyPayment: fc.Arbitrary<ClaimedState> = fc
     notedDecline: fc.constantFrom<Decline | null>(
       null,
       { declineCode: 'insufficient_funds', declinedBy: 'bank' },
-      { declineCode: 'resource_missing', declinedBy: 'gateway' },
+      { declineCode: 'resource_missing', declinedBy: 'payment-method' },
+      { declineCode: 'parameter_unknown', declinedBy: 'gateway' },
     ),
     cardWith: fc.constantFrom('confirm' as const, undefined),
   })
@@ -322,13 +330,16 @@ describe('layer 6, for all answers of the gateway', () => {
     })
   })
 
-  it('names the bank as decliner only if a bank declined: a rejected request says nothing about a card', async () => {
+  it('names the bank or the payment method only if that was refused', async () => {
     await always(12_000, ({ payment }, ran) => {
       const outcome = outcomeOf(ran)
       if (outcome?.state !== 'declined') return false
       const noted = payment.notedDecline?.declinedBy === 'bank'
       if (noted || ran.requests.some(({ answer }) => isBankDecline(answer))) return false
-      expect(outcome.declinedBy).toBe('gateway')
+      const isMethodRefused =
+        payment.notedDecline?.declinedBy === 'payment-method' ||
+        ran.requests.some(({ answer }) => answer.kind === 'rejected' && answer.about === 'payment-method')
+      expect(isMethodRefused ? ['payment-method', 'gateway'] : ['gateway']).toContain(outcome.declinedBy)
       return true
     })
   })
@@ -504,7 +515,14 @@ async function take(payment: Partial<ClaimedState>, answers: readonly Scripted[]
 const withoutCard = answerWith(intent({ status: 'requires_payment_method' }))
 const afterDecline = answerWith(intent({ status: 'requires_payment_method', declineCode: 'lost_card' }))
 const cardError: GatewayAnswer = { kind: 'declined', declineCode: 'lost_card', requestId: null }
-const rejected: GatewayAnswer = { kind: 'rejected', status: 400, errorCode: 'unexpected_state', requestId: null }
+const rejected: GatewayAnswer = {
+  kind: 'rejected',
+  status: 400,
+  errorCode: 'unexpected_state',
+  about: 'state',
+  message: null,
+  requestId: null,
+}
 const failed: GatewayAnswer = { ...deadline, reason: 'server-error', status: 500 }
 const shown = (status: GatewayIntent['status']) => answerWith(usual(status))
 
@@ -617,7 +635,14 @@ describe('an operator who believes that the gateway has no such intent', () => {
     expect(evidence.requestLog.at(-1)).toMatchObject({ event: 'operator', detail: 'the command' })
     return { ...evidence, looks: looked.length }
   }
-  const missing: GatewayAnswer = { kind: 'rejected', status: 404, errorCode: 'resource_missing', requestId: null }
+  const missing: GatewayAnswer = {
+    kind: 'rejected',
+    status: 404,
+    errorCode: 'resource_missing',
+    about: 'state',
+    message: null,
+    requestId: null,
+  }
 
   it('ends the payment if the gateway confirms it, by a decline that was noted', async () => {
     expect(await review({}, missing)).toMatchObject({ outcome: { state: 'cancelled' }, fenced: true })

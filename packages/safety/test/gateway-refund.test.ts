@@ -38,6 +38,7 @@ const reasons: UnknownReason[] = [
   'key-reused',
   'rate-limited',
   'unauthorized',
+  'forbidden',
 ]
 
 const made = (overrides: Partial<GatewayRefund> = {}): GatewayRefund => ({
@@ -69,7 +70,8 @@ const anyNoAnswer: fc.Arbitrary<NoAnswer> = fc.oneof(
   fc.constant({ kind: 'declined' as const, declineCode: 'card_declined', requestId: 'req' }),
   {
     arbitrary: fc.constantFrom(400, 402, 404, 422).map((status) => {
-      return { kind: 'rejected' as const, status, errorCode: `code_${status}`, requestId: 'req' }
+      const refusal = { status, errorCode: `code_${status}`, about: 'request' as const, message: null }
+      return { kind: 'rejected' as const, requestId: 'req', ...refusal }
     }),
     weight: 2,
   },
@@ -369,7 +371,14 @@ function rememberingGateway() {
       does === 'refund'
         ? { kind: 'refund', refund, requestId: null }
         : does === 'refuse'
-          ? { kind: 'rejected', status: 400, errorCode: 'charge_already_refunded', requestId: null }
+          ? {
+              kind: 'rejected',
+              status: 400,
+              errorCode: 'charge_already_refunded',
+              about: 'state',
+              message: null,
+              requestId: null,
+            }
           : serverError(false)
     recorded.set(key, answer)
     return answer

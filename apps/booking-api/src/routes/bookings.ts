@@ -52,7 +52,14 @@ function cancelBooking(operations: Bookings): Operation {
       200: { description: 'The booking, cancelled', schema: booking },
       202: { description: 'The booking, which is being cancelled', schema: booking },
     },
-    problems: ['booking-not-found', 'booking-cancelled', 'booking-in-progress', 'too-many-refunds', 'refund-failed'],
+    problems: [
+      'booking-not-found',
+      'booking-cancelled',
+      'booking-in-progress',
+      'too-many-refunds',
+      'refund-failed',
+      'gateway-forbids-operation',
+    ],
     handle: async ({ call, params: { bookingId } }) =>
       cancellationAnswer(await operations.cancelBooking(call, bookingId)),
   })

@@ -152,7 +152,16 @@ function checkOut(operations: Holds): Operation {
       201: { description: 'The booking', schema: booking },
       202: { description: 'The checkout, not settled yet', schema: checkout },
     },
-    problems: [...unusable, 'payment-declined', 'payment-cancelled', 'checkout-voided', 'paid-without-seats'],
+    problems: [
+      ...unusable,
+      'payment-declined',
+      'payment-cancelled',
+      'payment-method-refused',
+      'gateway-refused-request',
+      'gateway-forbids-operation',
+      'checkout-voided',
+      'paid-without-seats',
+    ],
     handle: async ({ call, params: { holdId }, body: { customerId, paymentMethod, receiptEmail = null } }) =>
       checkoutAnswer(await operations.checkOut(call, { holdId, customerId, paymentMethod, receiptEmail })),
   })

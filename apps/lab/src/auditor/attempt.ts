@@ -65,6 +65,8 @@ export type AttemptBatch = z.infer<typeof batchSchema>
 const recordedProblems = [
   'payment-declined',
   'payment-cancelled',
+  'payment-method-refused',
+  'gateway-refused-request',
   'payment-voided',
   'payment-captured',
   'refund-failed',

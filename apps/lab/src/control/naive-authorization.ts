@@ -10,7 +10,7 @@ export async function captureNaively(deps: NaiveDeps, { accountId }: Call, payme
   const { database, gateway } = deps
   const row = await findHeld(deps, accountId, paymentId)
   if ('kind' in row) return row
-  const taken = await gateway.captureIntent(row.gatewayIntentId ?? '', randomUUID())
+  const taken = await gateway.captureIntent(row.gatewayIntentId ?? '', randomUUID(), accountId)
   if (taken.kind !== 'intent' || taken.intent.chargeId === null)
     throw new Error(`the hold was not taken: ${taken.kind}`)
   const outcome = { state: 'succeeded', gatewayChargeId: taken.intent.chargeId } as const
@@ -30,7 +30,7 @@ export async function captureNaively(deps: NaiveDeps, { accountId }: Call, payme
 export async function voidNaively(deps: NaiveDeps, { accountId }: Call, paymentId: string): Promise<Result> {
   const row = await findHeld(deps, accountId, paymentId)
   if ('kind' in row) return row
-  const ending = await deps.gateway.cancelIntent(row.gatewayIntentId ?? '', randomUUID())
+  const ending = await deps.gateway.cancelIntent(row.gatewayIntentId ?? '', randomUUID(), accountId)
   if (ending.kind !== 'intent') throw new Error(`the hold was not given back: ${ending.kind}`)
   await deps.database.client.payment.update({
     where: { id: paymentId },

@@ -25,6 +25,7 @@ export async function chargeNaively(
     amountMinor,
     currency,
     paymentMethod,
+    declinedBy: null,
     gatewayIntentId: created.intent.id,
     refundedMinor: 0,
     refundPendingMinor: 0,
@@ -35,7 +36,7 @@ export async function chargeNaively(
   if (confirmed.kind === 'declined') {
     const { declineCode } = confirmed
     return {
-      payment: { ...payment, state: 'declined', declineCode },
+      payment: { ...payment, state: 'declined', declineCode, declinedBy: 'bank' },
       outcome: { state: 'declined', declineCode, declinedBy: 'bank' },
     }
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database, Payment as PaymentRow } from '@seatbelt/database'
-import type { Currency, Payment, Refusal } from '@seatbelt/domain'
+import type { Currency, DeclinedBy, Payment, Refusal } from '@seatbelt/domain'
 import type { Renderings, Result } from '@seatbelt/payments'
 import type { IntentGateway, RefundGateway } from '@seatbelt/safety'
 
@@ -24,7 +24,7 @@ export async function bookCharge(
 
 /** The currency came in through the API's schema, which knows no other ones. */
 export function toNaivePayment(row: PaymentRow): Payment {
-  return { ...row, currency: row.currency as Currency }
+  return { ...row, currency: row.currency as Currency, declinedBy: row.declinedBy as DeclinedBy | null }
 }
 
 export function refused(refusal: Refusal): Extract<Result, { kind: 'refused' }> {

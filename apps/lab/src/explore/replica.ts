@@ -76,7 +76,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
     runtime: clock,
     gateway,
     gatewayAccount,
-    gatewayGate: { forRequests: (work) => work(), forRecovery: (work) => work() },
+    gatewayGate: { forRequests: (_, work) => work(), forRecovery: (_, work) => work() },
     lock,
     lockTtlMs: foreverMs,
     lockMetrics: createLockMetrics(new Registry()),

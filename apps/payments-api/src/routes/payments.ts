@@ -61,6 +61,9 @@ function payOrder(operations: Payments): Operation {
     problems: [
       'payment-declined',
       'payment-cancelled',
+      'payment-method-refused',
+      'gateway-refused-request',
+      'gateway-forbids-operation',
       'order-not-found',
       'order-already-paid',
       'order-cancelled',
@@ -86,7 +89,14 @@ function capturePayment(operations: Payments): Operation {
       200: { description: 'The payment, succeeded', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
-    problems: ['payment-voided', 'payment-not-found', 'order-managed', 'payment-not-authorized', 'payment-in-progress'],
+    problems: [
+      'payment-voided',
+      'payment-not-found',
+      'order-managed',
+      'payment-not-authorized',
+      'payment-in-progress',
+      'gateway-forbids-operation',
+    ],
     handle: async ({ call, params: { paymentId } }) => resultAnswer(await operations.capturePayment(call, paymentId)),
   })
 }
@@ -111,6 +121,7 @@ function voidPayment(operations: Payments): Operation {
       'order-managed',
       'payment-not-authorized',
       'payment-in-progress',
+      'gateway-forbids-operation',
     ],
     handle: async ({ call, params: { paymentId } }) => resultAnswer(await operations.voidPayment(call, paymentId)),
   })

@@ -58,6 +58,7 @@ function refundPayment(operations: Refunds): Operation {
     },
     problems: [
       'refund-failed',
+      'gateway-forbids-operation',
       'payment-not-found',
       'payment-not-refundable',
       'refund-exceeds-payment',

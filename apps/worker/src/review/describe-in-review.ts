@@ -26,8 +26,8 @@ function describe(item: InReview, now: Date): string[] {
     `  gateway    ${atGateway(item)}`,
     '  last lines of its history:',
     ...item.history.map(
-      ({ at, event, detail, by, gatewayRequestId }) =>
-        `    ${at.toISOString()}  ${event}${detail === null ? '' : `: ${detail}`}  (${[by, gatewayRequestId].filter(Boolean).join(', ')})`,
+      ({ at, event, detail, gatewayMessage, by, gatewayRequestId }) =>
+        `    ${at.toISOString()}  ${[event, detail, gatewayMessage].filter(Boolean).join(': ')}  (${[by, gatewayRequestId].filter(Boolean).join(', ')})`,
     ),
     `  to do      ${advice(item)}`,
     `             npm run review -- ${id} --as NAME --reason TEXT`,

@@ -39,6 +39,7 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
   const { payments } = deps
   return guardEffect(payments.layers, call, {
     lockOn: () => orderLockOfBooking(deps, call, bookingId),
+    begins: 'refund',
     claim: (tx) => claim(deps, tx, call, bookingId),
     effect: ({ attempt }) => payments.layers.gatewayRefund(attempt),
     settle: async (tx, owned, evidence) => ofBooking(await settleRefund(payments, tx, owned, evidence), owned.booking),

@@ -35,6 +35,7 @@ export async function checkOut(deps: BookingDeps, call: Call, request: NewChecko
   const { holdId } = request
   const result = await guardEffect(payments.layers, call, {
     lockOn: holdLock(call, holdId),
+    begins: 'pay',
     claim: (tx) => claim(deps, tx, call, request),
     effect: (owned) => askGateway(payments, owned),
     settleLock: ({ payment }) => orderLockName(payment),

@@ -55,5 +55,6 @@ export const noOwner = {
 /** The line of history that says where the evidence came from. */
 export function eventLog({ runtime }: Pick<PaymentDeps, 'runtime'>, { id, type, requestId }: GatewayEvent) {
   const detail = `${type} ${id}`
-  return [{ atMs: runtime.monotonicMs(), event: 'gateway-event', gatewayRequestId: requestId, detail }]
+  const entry = { event: 'gateway-event', gatewayRequestId: requestId, detail, gatewayMessage: null }
+  return [{ ...entry, atMs: runtime.monotonicMs() }]
 }

@@ -10,6 +10,7 @@ import type {
   NoAnswer,
   RefundAnswer,
   RefundParameters,
+  RefusedPart,
   UnknownReason,
 } from '@seatbelt/safety'
 import Stripe from 'stripe'
@@ -214,15 +215,65 @@ function sortError(error: unknown): NoAnswer {
   const unknown = (reason: UnknownReason): NoAnswer => ({ kind: 'unknown', reason, status, replayed, requestId })
   if (status === null || status < 400) return unknown('unreadable')
   if (status >= 500) return unknown('server-error')
-  if (status === 401 || status === 403) return unknown('unauthorized')
+  if (status === 401) return unknown('unauthorized')
+  if (status === 403) return unknown('forbidden')
   if (status === 409) return unknown('key-in-use')
   if (status === 429) return unknown('rate-limited')
   if (error.rawType === 'idempotency_error') return unknown('key-reused')
   if (status === 402 && error.rawType === 'card_error') {
     return { kind: 'declined', declineCode: declineCodeOf(error), requestId }
   }
-  return { kind: 'rejected', status, errorCode: error.code || error.rawType || 'unknown', requestId }
+  return {
+    kind: 'rejected',
+    status,
+    errorCode: error.code || error.rawType || 'unknown',
+    about: partRefused(error),
+    message: error.message.slice(0, longestMessage) || null,
+    requestId,
+  }
 }
+
+/** It is stored and logged. Stripe's messages are one or two sentences. */
+const longestMessage = 500
+
+/**
+ * Sorts a refusal by its error code and by the parameter that it names. A parameter that the gateway does not know, or
+ * misses, is always our mistake.
+ *
+ * Source: https://docs.stripe.com/error-codes
+ */
+function partRefused({ code = '', param = '', statusCode }: Stripe.errors.StripeError): RefusedPart {
+  if (code === 'parameter_unknown' || code === 'parameter_missing') return 'request'
+  if (param === 'payment_method' || param === 'customer' || paymentMethodCodes.has(code)) return 'payment-method'
+  const isObjectMissing = statusCode === 404 && code === 'resource_missing'
+  return isObjectMissing || stateCodes.has(code) ? 'state' : 'request'
+}
+
+/** The card or its customer cannot be charged like this, whatever we send. */
+const paymentMethodCodes = new Set([
+  'payment_method_currency_mismatch',
+  'payment_method_customer_decline',
+  'payment_method_invalid_parameter',
+  'payment_method_not_available',
+  'payment_method_provider_decline',
+  'payment_method_restricted',
+  'payment_method_unactivated',
+  'payment_method_unexpected_state',
+  'payment_method_unsupported_type',
+])
+
+/** The intent or charge does not allow it: another request, a bank or a person was faster. */
+const stateCodes = new Set([
+  'balance_insufficient',
+  'capture_charge_authorization_expired',
+  'charge_already_captured',
+  'charge_already_refunded',
+  'charge_disputed',
+  'charge_expired_for_capture',
+  'insufficient_funds',
+  'payment_intent_unexpected_state',
+  'refund_disputed_payment',
+])
 
 const intentStatuses: readonly GatewayIntent['status'][] = [
   'requires_payment_method',

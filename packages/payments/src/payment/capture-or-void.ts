@@ -34,6 +34,7 @@ interface EndRequest {
 function captureOrVoid(deps: PaymentDeps, call: Call, { paymentId, goal }: EndRequest): Promise<Result> {
   return guardEffect(deps.layers, call, {
     lockOn: () => orderLockOfPayment(deps, call, paymentId),
+    begins: goal,
     claim: async (tx) => {
       const attempt = { owner: deps.runtime.newId(), lease: startLease(deps) }
       const { purpose, ...row } = await readAuthorized(tx, call.accountId, paymentId)

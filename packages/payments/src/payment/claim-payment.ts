@@ -82,6 +82,7 @@ function newPayment(order: Order, { id, intentParameters }: PaymentAttempt, now:
     paymentMethod: intentParameters.paymentMethod,
     state: 'processing',
     declineCode: null,
+    declinedBy: null,
     gatewayIntentId: null,
     refundedMinor: 0,
     refundPendingMinor: 0,

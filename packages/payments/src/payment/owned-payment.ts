@@ -1,5 +1,5 @@
 import { type Database, type Payment as PaymentRow, type Sql, sql } from '@seatbelt/database'
-import type { Decline, OrderPurpose, Payment, PaymentGoal } from '@seatbelt/domain'
+import type { OrderPurpose, Payment, PaymentGoal } from '@seatbelt/domain'
 import type {
   Attempt,
   AttemptLease,
@@ -11,7 +11,7 @@ import type {
 } from '@seatbelt/safety'
 import { isOwnedBy, leasedPayments, startLease } from '../shared/leased-work.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toPayment } from '../shared/rows.ts'
+import { toDeclinedBy, toPayment } from '../shared/rows.ts'
 
 /** A payment in the hands of one owner, between its claim or takeover and its settle. */
 export interface OwnedPayment {
@@ -61,13 +61,12 @@ export function toAttempt(row: PaymentRow, facts: AttemptFacts): PaymentAttempt 
       capture: row.captureAttempt,
       cancel: row.cancelAttempt,
     },
-    notedDecline: row.declineCode === null ? null : { declineCode: row.declineCode, declinedBy: declinedBy(row) },
+    // Null was noted by a version that took every refusal for the bank's.
+    notedDecline:
+      row.declineCode === null
+        ? null
+        : { declineCode: row.declineCode, declinedBy: toDeclinedBy(row.declinedBy) ?? 'bank' },
   }
-}
-
-/** Null was noted by a version that took every refusal for the bank's. */
-function declinedBy(row: PaymentRow): Decline['declinedBy'] {
-  return row.declinedBy === 'gateway' ? 'gateway' : 'bank'
 }
 
 /** The step that an owner has just claimed on an authorized payment: the gateway was not asked for it yet. */

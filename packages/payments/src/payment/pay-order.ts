@@ -20,6 +20,7 @@ export function payOrder(deps: PaymentDeps, call: Call, request: NewPaymentReque
   const { orderId, paymentMethod, capture } = request
   return guardEffect(deps.layers, call, {
     lockOn: orderLock({ accountId: call.accountId, orderId }),
+    begins: 'pay',
     claim: async (tx) => {
       const found = await readOrderToDecide(tx, call.accountId, orderId)
       if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }

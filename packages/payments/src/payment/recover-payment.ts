@@ -47,7 +47,7 @@ const expired = sql`${isExpired} ORDER BY void_at`
 const theOne = (paymentId: string) => sql`id = ${paymentId}::uuid AND (${isAbandoned(leasedPayments)} OR ${isExpired})`
 
 async function recover(deps: PaymentDeps, which: Sql, ask: typeof askGateway): Promise<Recovered | null> {
-  const recovered = await deps.layers.gatewayGate.forRecovery(async () => {
+  const recovered = await deps.layers.gatewayGate.forRecovery(null, async () => {
     const owned = await takeOverPayment(deps, which)
     return owned && { payment: owned.payment, result: await finishPayment(deps, owned, ask) }
   })

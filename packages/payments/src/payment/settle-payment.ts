@@ -76,7 +76,8 @@ async function end(
   { evidence, outcome }: { readonly evidence: Extract<Evidence, { kind: 'outcome' }>; readonly outcome: FinalOutcome },
 ): Promise<Result> {
   const declineCode = 'declineCode' in outcome ? outcome.declineCode : null
-  const payment: Payment = { ...owned.payment, state: outcome.state, declineCode, settledAt: row.now }
+  const declinedBy = 'declinedBy' in outcome ? outcome.declinedBy : null
+  const payment: Payment = { ...owned.payment, state: outcome.state, declineCode, declinedBy, settledAt: row.now }
   writeOutcome(tx, owned, outcome, evidence.fenced, row.now)
   const ended = await purpose.ended(payment, outcome)
   moveOrderOf(tx, row, ended.orderState)

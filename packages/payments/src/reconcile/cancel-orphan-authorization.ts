@@ -11,7 +11,7 @@ import type { ReconcileDeps } from './reconcile-deps.ts'
 export async function cancelOrphanAuthorization(deps: ReconcileDeps, repair: Repair): Promise<Outcome> {
   const decided = await decideUnderLock(deps, repair, 'cancel-intent', async () => 'cancel' as const)
   if (decided !== 'cancel') return decided
-  const answer = await deps.gateway.cancelIntent(repair.intentId, `${repair.findingId}:cancel:1`)
+  const answer = await deps.gateway.cancelIntent(repair.intentId, `${repair.findingId}:cancel:1`, repair.accountId)
   if (answer.kind === 'intent' && answer.intent.status === 'canceled') return { kind: 'done' }
   return { kind: 'left', detail: 'the gateway has not cancelled it yet' }
 }

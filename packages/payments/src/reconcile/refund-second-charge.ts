@@ -24,6 +24,7 @@ export async function refundSecondCharge(deps: ReconcileDeps, repair: Repair): P
   const { layers } = deps.payments
   const result = await guardSystemEffect(layers, {
     lockOn: { resource: repair.resource, contended: inProgress(repair.orderId) },
+    begins: { accountId: repair.accountId, operation: 'refund' },
     claim: (tx) => claim(deps, tx, repair),
     effect: ({ attempt }: OwnedRefund) => layers.gatewayRefund(attempt),
     settle: (tx, owned, evidence) => settleRefund(deps.payments, tx, owned, evidence),

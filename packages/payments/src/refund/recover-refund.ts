@@ -29,7 +29,7 @@ export async function recoverRefund(
   refundId?: string,
   ask: GatewayRefundLayer = deps.layers.gatewayRefund,
 ): Promise<RecoveredRefund | null> {
-  const recovered = await deps.layers.gatewayGate.forRecovery(async () => {
+  const recovered = await deps.layers.gatewayGate.forRecovery(null, async () => {
     const owned = await takeOverRefund(deps, refundId)
     return owned && { refund: owned.refund, result: await finishRefund(deps, owned, ask) }
   })

@@ -21,6 +21,7 @@ import { settleRefund } from './settle-refund.ts'
 export function refundPayment(deps: PaymentDeps, call: Call, request: NewRefundRequest): Promise<RefundResult> {
   return guardEffect(deps.layers, call, {
     lockOn: () => orderLockOfPayment(deps, call, request.paymentId),
+    begins: 'refund',
     claim: (tx) => claimRefund(deps, tx, call, request),
     effect: ({ attempt }) => deps.layers.gatewayRefund(attempt),
     settle: (tx, owned, evidence) => settleRefund(deps, tx, owned, evidence),

@@ -5,6 +5,8 @@ export interface HistoryEntry {
   readonly event: string
   readonly gatewayRequestId?: string | null
   readonly detail?: string | null
+  /** For operators; no answer of ours carries it. */
+  readonly gatewayMessage?: string | null
   /** When it happened, by the runtime's monotonic clock; now, where it is not given. */
   readonly atMs?: number
 }
@@ -37,11 +39,15 @@ export function appendHistory(
   const events = entries.map(({ event }) => event)
   const requestIds = entries.map(({ gatewayRequestId }) => gatewayRequestId ?? null)
   const details = entries.map(({ detail }) => detail ?? null)
+  const messages = entries.map(({ gatewayMessage }) => gatewayMessage ?? null)
   tx.write(sql`
-    INSERT INTO payment_events (account_id, payment_id, refund_id, at, event, by, generation, gateway_request_id, detail)
+    INSERT INTO payment_events (account_id, payment_id, refund_id, at, event, by, generation, gateway_request_id, detail,
+                                gateway_message)
     SELECT ${accountId}::uuid, ${paymentId}::uuid, ${refundId}::uuid,
-           clock_timestamp() - make_interval(secs => ago), event, ${by}, ${generation}::int, request_id, detail
-      FROM unnest(${agoSeconds}::float8[], ${events}::text[], ${requestIds}::text[], ${details}::text[])
-           WITH ORDINALITY AS entry (ago, event, request_id, detail, place)
+           clock_timestamp() - make_interval(secs => ago), event, ${by}, ${generation}::int, request_id, detail,
+           message
+      FROM unnest(${agoSeconds}::float8[], ${events}::text[], ${requestIds}::text[], ${details}::text[],
+                  ${messages}::text[])
+           WITH ORDINALITY AS entry (ago, event, request_id, detail, message, place)
      ORDER BY place`)
 }

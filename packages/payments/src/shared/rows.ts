@@ -9,6 +9,7 @@ import type {
 import {
   type Currency,
   currencies,
+  type DeclinedBy,
   type Invoice,
   intervalUnits,
   type Order,
@@ -47,6 +48,7 @@ export function toPayment(row: PaymentRow): Payment {
     state: row.state,
     // While a payment is open, a noted decline is not final: its intent has not been seen cancelled.
     declineCode: row.state === 'declined' || row.state === 'voided' ? row.declineCode : null,
+    declinedBy: row.state === 'declined' ? toDeclinedBy(row.declinedBy) : null,
     gatewayIntentId: row.gatewayIntentId,
     refundedMinor: row.refundedMinor,
     refundPendingMinor: row.refundPendingMinor,
@@ -56,9 +58,14 @@ export function toPayment(row: PaymentRow): Payment {
   }
 }
 
+/** A constraint of the table holds that it is one of these. */
+export function toDeclinedBy(declinedBy: string | null): DeclinedBy | null {
+  return declinedBy as DeclinedBy | null
+}
+
 export function toPaymentEvent(row: PaymentEventRow): PaymentEvent {
-  const { at, event, by, generation, gatewayRequestId, detail, refundId } = row
-  return { at, event, by, generation, gatewayRequestId, detail, refundId }
+  const { at, event, by, generation, gatewayRequestId, detail, gatewayMessage, refundId } = row
+  return { at, event, by, generation, gatewayRequestId, detail, gatewayMessage, refundId }
 }
 
 export function toRefund(row: RefundRow): Refund {

@@ -25,7 +25,7 @@ export type ChargeResult =
   | 'cancelled'
   /** The outcome is not known. Recovery finds it out, and no run tries again before. */
   | 'unsettled'
-  /** It was paid, tried or cancelled meanwhile. */
+  /** It was paid, tried or cancelled meanwhile, or cannot be tried in this run. */
   | 'not-due'
   /** Another operation holds its order, or the lock did not answer: look again. */
   | 'busy'
@@ -42,6 +42,7 @@ export type ChargeResult =
 export async function chargeInvoice(deps: PaymentDeps, term: BillingTerm, invoice: DueInvoice): Promise<ChargeResult> {
   const result = await guardSystemEffect(deps.layers, {
     lockOn: orderLock(invoice),
+    begins: { accountId: invoice.accountId, operation: 'pay' },
     claim: (tx) => claimTry(deps, tx, term, invoice),
     effect: (owned) => askGateway(deps, owned),
     settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
@@ -96,7 +97,8 @@ function takeTry(tx: Tx, id: string, { tries, dueBy }: { readonly tries: number;
 }
 
 function refusedAs({ code }: Refusal): ChargeResult {
-  // Never for want of a slot: the configuration gives each lane of the run one of its own.
+  // Never for want of a slot: the configuration gives each lane of the run one of its own. If the gateway forbids the
+  // payments of this account alone, the run goes on with the others, and a later run tries this one again.
   if (code === 'temporarily-unavailable') return 'unavailable'
   return code === 'payment-in-progress' ? 'busy' : 'not-due'
 }
@@ -106,6 +108,7 @@ const results: Readonly<Record<string, ChargeResult>> = {
   succeeded: 'charged',
   'declined by bank': 'declined',
   'declined by gateway': 'cancelled',
+  'declined by payment-method': 'cancelled',
   cancelled: 'cancelled',
   voided: 'cancelled',
 }

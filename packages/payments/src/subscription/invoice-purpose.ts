@@ -69,8 +69,8 @@ function settleInvoice(
     moveSubscription(tx, subscription, { state: states.subscription })
     enqueueMessages(deps, tx, { ...fact, topic: 'invoice.past_due' })
   }
-  if (outcome.state === 'declined' && outcome.declinedBy === 'gateway') {
-    // Neither the card nor a caller is at fault, and every run would fail the same way: a person must see it.
+  if (outcome.state === 'declined' && outcome.declinedBy !== 'bank') {
+    // No card was asked, no caller receives an answer, and every run would fail the same way.
     const fault = new Error(`invoice ${id}: the gateway refused the request (${outcome.declineCode}), not the card`)
     tx.afterCommit(() => deps.layers.reportFault(fault, orderLockName(payment)))
   }

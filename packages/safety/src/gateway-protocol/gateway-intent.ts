@@ -77,7 +77,13 @@ export function createGatewayIntentLayer(deps: GatewayIntentDeps): GatewayIntent
 export function createMissingIntentLayer(deps: GatewayIntentDeps, command: string): GatewayIntentLayer {
   return async (payment) => {
     const seen = await runProtocol(protocol, missingIntentTransitions, startOf(deps, payment))
-    const line = { atMs: deps.runtime.monotonicMs(), event: 'operator', gatewayRequestId: null, detail: command }
+    const line = {
+      atMs: deps.runtime.monotonicMs(),
+      event: 'operator',
+      gatewayRequestId: null,
+      detail: command,
+      gatewayMessage: null,
+    }
     return { ...seen, requestLog: [...seen.requestLog, line] }
   }
 }
@@ -109,13 +115,19 @@ const requests: Record<GatewayRequest | 'look', (facts: IntentFacts) => Promise<
   create: ({ gateway, attempt }) => gateway.createIntent(attempt.intentParameters, keyFor('create', attempt)),
   confirm: ({ gateway, attempt }) =>
     gateway.confirmIntent(storedIn(attempt), attempt.intentParameters, keyFor('confirm', attempt)),
-  capture: ({ gateway, attempt }) => gateway.captureIntent(storedIn(attempt), keyFor('capture', attempt)),
-  cancel: ({ gateway, attempt }) => gateway.cancelIntent(storedIn(attempt), keyFor('cancel', attempt)),
+  capture: ({ gateway, attempt }) =>
+    gateway.captureIntent(storedIn(attempt), keyFor('capture', attempt), accountOf(attempt)),
+  cancel: ({ gateway, attempt }) =>
+    gateway.cancelIntent(storedIn(attempt), keyFor('cancel', attempt), accountOf(attempt)),
   look: ({ gateway, attempt }) => gateway.retrieveIntent(storedIn(attempt)),
 }
 
 function storedIn({ gatewayIntentId }: PaymentAttempt): string {
   return known(gatewayIntentId)
+}
+
+function accountOf({ intentParameters }: PaymentAttempt): string {
+  return intentParameters.metadata.accountId
 }
 
 function keyFor(request: GatewayRequest, { gatewayKey, keyNumbers }: PaymentAttempt): string {

@@ -91,7 +91,13 @@ export function createGatewayRefundLayer(deps: GatewayRefundDeps): GatewayRefund
 export function createMissingRefundLayer(deps: GatewayRefundDeps, command: string): GatewayRefundLayer {
   return async (refund) => {
     const seen = await runProtocol(protocol, missingRefundTransitions, startOf(deps, refund))
-    const line = { atMs: deps.runtime.monotonicMs(), event: 'operator', gatewayRequestId: null, detail: command }
+    const line = {
+      atMs: deps.runtime.monotonicMs(),
+      event: 'operator',
+      gatewayRequestId: null,
+      detail: command,
+      gatewayMessage: null,
+    }
     return { ...seen, requestLog: [...seen.requestLog, line] }
   }
 }
@@ -122,7 +128,7 @@ const protocol: Protocol<RefundFacts, AnyRefundAnswer> = {
   read: (answer, request, { attempt }) => readRefundAnswer(answer, request, attempt),
 }
 
-const nothing = { conclusion: null, reason: null, readable: true }
+const nothing = { message: null, conclusion: null, reason: null, readable: true }
 
 function startOf({ gateway, store, runtime }: GatewayRefundDeps, attempt: RefundAttempt): RefundFacts {
   const takenOver: RefundReading = { ...nothing, seen: 'taken over', detail: '' }

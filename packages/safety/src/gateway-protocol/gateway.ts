@@ -13,10 +13,10 @@ export interface IntentGateway {
   createIntent(parameters: IntentParameters, idempotencyKey: string): Promise<GatewayAnswer>
   /** Takes the money, or only authorizes it with manual capture. */
   confirmIntent(intentId: string, parameters: IntentParameters, idempotencyKey: string): Promise<GatewayAnswer>
-  /** Takes the whole authorized amount. */
-  captureIntent(intentId: string, idempotencyKey: string): Promise<GatewayAnswer>
+  /** Takes the whole authorized amount. `accountId`: the account that the intent belongs to. */
+  captureIntent(intentId: string, idempotencyKey: string, accountId: string): Promise<GatewayAnswer>
   /** Once the answer shows a cancelled intent, no confirm can move money any more. */
-  cancelIntent(intentId: string, idempotencyKey: string): Promise<GatewayAnswer>
+  cancelIntent(intentId: string, idempotencyKey: string, accountId: string): Promise<GatewayAnswer>
   /** Changes nothing. */
   retrieveIntent(intentId: string): Promise<GatewayAnswer>
 }
@@ -142,6 +142,9 @@ export type NoAnswer =
       readonly kind: 'rejected'
       readonly status: number
       readonly errorCode: string
+      readonly about: RefusedPart
+      /** The gateway's own words, for the log and the history. No answer of ours carries them. */
+      readonly message: string | null
       readonly requestId: string | null
     }
   /** The request may have had its effect, or not. */
@@ -153,6 +156,13 @@ export type NoAnswer =
       readonly replayed: boolean
       readonly requestId: string | null
     }
+
+/**
+ * The part that the gateway found wrong: the payment method (or its customer) that the client named, the state of the
+ * object of the request, or anything else in our request. Only the last means that our software, or its account at the
+ * gateway, must be repaired.
+ */
+export type RefusedPart = 'payment-method' | 'state' | 'request'
 
 export type UnknownReason =
   /** No whole answer within the deadline. */
@@ -170,7 +180,9 @@ export type UnknownReason =
   /** 400: an earlier request had the same key and other parameters. */
   | 'key-reused'
   | 'rate-limited'
-  /** 401 or 403: our API key for the gateway is wrong. */
+  /** 401: the gateway does not accept our API key. */
   | 'unauthorized'
+  /** 403: our API key does not allow this kind of request. */
+  | 'forbidden'
   /** Nothing was sent: the owner's lease had no time left for a whole request. */
   | 'lease-over'

@@ -30,7 +30,15 @@ export interface PaymentOfIntent {
   readonly wanted: boolean
 }
 
-const nothing = { detail: '', conclusion: null, reason: null, readable: true, decline: null, intentId: null }
+const nothing = {
+  detail: '',
+  message: null,
+  conclusion: null,
+  reason: null,
+  readable: true,
+  decline: null,
+  intentId: null,
+}
 
 /** The reading before the first request. Only an authorized payment has steps that begin with a stored intent. */
 export function readClaim(payment: PaymentOfIntent): IntentReading {
@@ -55,7 +63,10 @@ export function readIntentAnswer(answer: GatewayAnswer, request: string, payment
   const decline: Decline =
     answer.kind === 'declined'
       ? { declineCode: answer.declineCode, declinedBy: 'bank' }
-      : { declineCode: answer.errorCode, declinedBy: 'gateway' }
+      : {
+          declineCode: answer.errorCode,
+          declinedBy: answer.about === 'payment-method' ? 'payment-method' : 'gateway',
+        }
   const conclusion = { ...withoutMoney(payment, decline), fenced: request !== 'create' }
   return { ...reading, seen: isFinal ? 'refused' : 'rejected', decline, conclusion }
 }

@@ -41,6 +41,8 @@ export interface Reading<Conclusion = unknown> {
   readonly seen: string
   /** The answer in short, for the history. */
   readonly detail: string
+  /** Why the gateway rejected the request, in its own words. */
+  readonly message: string | null
   /** The end, if the table says that the attempt ends with this answer. */
   readonly conclusion: Conclusion | null
   /** Why nothing is known, if the table says so. Null: the detail is the reason. */
@@ -55,6 +57,7 @@ export interface RequestLogEntry {
   readonly event: string
   readonly gatewayRequestId: string | null
   readonly detail: string | null
+  readonly gatewayMessage: string | null
 }
 
 /** `readable`: the gateway did answer, so that another look may never bring more. */
@@ -92,7 +95,13 @@ export async function runProtocol<F extends Facts, Answer extends { readonly req
     const [event = then] = then.split(' ')
     const answer = await known(requests[event])(facts)
     const next = read(answer, event, facts)
-    const entry = { atMs: runtime.monotonicMs(), event, gatewayRequestId: answer.requestId, detail: next.detail }
+    const entry = {
+      atMs: runtime.monotonicMs(),
+      event,
+      gatewayRequestId: answer.requestId,
+      detail: next.detail,
+      gatewayMessage: next.message,
+    }
     facts = { ...facts, earlier: reading, reading: next, requestLog: [...requestLog, entry] }
     sent = then
   }
