@@ -12,8 +12,8 @@ import { createGatewayGate, type Gateway, type GatewayAdmission, type GatewaySto
 import { Redis } from 'ioredis'
 import { Gauge, type Registry } from 'prom-client'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
-import { type GatewayAccount, LearnedAccount } from './gateway/gateway-account.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
+import { type GatewayAccount, LearnedAccount } from './shared/gateway-account.ts'
 import { leaseProblem, type PaymentPolicy } from './shared/payment-deps.ts'
 import { retryPostponedNow } from './shared/retry-postponed-now.ts'
 

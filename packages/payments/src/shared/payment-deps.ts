@@ -16,7 +16,7 @@ import {
   maxGatewayRequests,
   maxRefundRequests,
 } from '@seatbelt/safety'
-import type { GatewayAccount } from '../gateway/gateway-account.ts'
+import type { GatewayAccount } from './gateway-account.ts'
 import type { PaymentStep, Renderings } from './operations.ts'
 
 /** The parts of the operations. */
