@@ -247,14 +247,19 @@ CASE step
     WHEN 'checkout'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'capture'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'void'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
+    WHEN 'withdraw'::text THEN ((payment_id IS NOT NULL) AND (refund_id IS NULL))
     WHEN 'refund'::text THEN ((payment_id IS NULL) AND (refund_id IS NOT NULL))
     ELSE false
 END),
   -- A key without an answer names the payment or refund that will bring one.
   CONSTRAINT idempotency_keys_target_or_answer CHECK (((payment_id IS NOT NULL) OR (refund_id IS NOT NULL) OR (answer_status IS NOT NULL)))
 );
--- A step of a payment was started by one key, which gets its answer.
-CREATE UNIQUE INDEX idempotency_keys_account_id_payment_id_step_key ON public.idempotency_keys USING btree (account_id, payment_id, step);
+-- A step of a payment was started by one key, which gets its answer. Any number of keys may withdraw a payment.
+CREATE UNIQUE INDEX idempotency_keys_account_id_payment_id_step_key ON public.idempotency_keys USING btree (account_id, payment_id, step, (
+CASE step
+    WHEN 'withdraw'::text THEN key
+    ELSE ''::text
+END));
 -- A refund was started by one key, which gets its answer.
 CREATE UNIQUE INDEX idempotency_keys_account_id_refund_id_key ON public.idempotency_keys USING btree (account_id, refund_id);
 -- Finds the keys that were answered long ago; one without an answer is never forgotten.
@@ -483,6 +488,8 @@ CREATE TABLE payments (
   gateway_key text,
   -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
   gateway_account text,
+  -- When a cancellation, or a change of the card, withdrew it. From then on its intent is only cancelled.
+  withdrawn_at timestamp(3) with time zone,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,

@@ -170,6 +170,12 @@ export const order = z.strictObject({
   createdAt: moment,
 })
 
+const paymentId = id
+  .nullable()
+  .describe('The payment that had taken the money before this request could stop it: refund it. Null: none had')
+
+export const cancelledOrder = order.extend({ paymentId })
+
 export const payment = z.strictObject({
   id,
   orderId: id,
@@ -264,6 +270,8 @@ export const subscription = z.strictObject({
   createdAt: moment,
 })
 
+export const changedSubscription = subscription.extend({ paymentId })
+
 export const invoice = z.strictObject({
   id,
   subscriptionId: id,
@@ -286,6 +294,7 @@ export const namedSchemas = {
   NewRefund: newRefund,
   Empty: emptyBody,
   Order: order,
+  CancelledOrder: cancelledOrder,
   Payment: payment,
   PaymentEvent: paymentEvent,
   PaymentWithHistory: paymentWithHistory,
@@ -296,6 +305,7 @@ export const namedSchemas = {
   NewSubscription: newSubscription,
   NewPaymentMethod: newPaymentMethod,
   Subscription: subscription,
+  ChangedSubscription: changedSubscription,
   Invoice: invoice,
   SubscriptionWithInvoices: subscriptionWithInvoices,
   SubscriptionList: subscriptionList,

@@ -130,7 +130,7 @@ export function fakePaymentOperations() {
     cancelOrder: (...args) =>
       command('cancelOrder', args, () => {
         const [{ accountId: caller }, orderId] = args
-        return ifOwned(caller, orderId, answered(renderings.orderCancelled({ ...order, state: 'cancelled' })))
+        return ifOwned(caller, orderId, answered(renderings.orderCancelled({ ...order, state: 'cancelled' }, null)))
       }),
     reviewPayment: async (...args) => {
       looked('reviewPayment', args)

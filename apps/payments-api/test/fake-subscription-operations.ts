@@ -51,7 +51,11 @@ export function fakeSubscriptionOperations(
     cancelSubscription: async (...args) => {
       note('cancelSubscription', args)
       const [{ accountId: caller }, id] = args
-      return ifOwned(caller, id, answered(renderings.subscriptionChanged({ ...subscription, state: 'cancelled' })))
+      return ifOwned(
+        caller,
+        id,
+        answered(renderings.subscriptionChanged({ ...subscription, state: 'cancelled' }, null)),
+      )
     },
     changePaymentMethod: async (...args) => {
       note('changePaymentMethod', args)
@@ -59,7 +63,7 @@ export function fakeSubscriptionOperations(
       return ifOwned(
         caller,
         subscriptionId,
-        answered(renderings.subscriptionChanged({ ...subscription, paymentMethod })),
+        answered(renderings.subscriptionChanged({ ...subscription, paymentMethod }, null)),
       )
     },
     findSubscription: async (...args) => {

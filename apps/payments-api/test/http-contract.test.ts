@@ -540,7 +540,7 @@ it('every answer fits the schema that documents it', async () => {
   const answers = [
     [schemas.order, await get(`/v1/orders/${order.id}`)],
     [schemas.order, await post('/v1/orders').send(newOrder)],
-    [schemas.order, await post(cancellationPath)],
+    [schemas.cancelledOrder, await post(cancellationPath)],
     [schemas.payment, await post(paymentsPath).send({ paymentMethod: 'pm_card_visa' })],
     [schemas.payment, await post(capturePath)],
     [schemas.payment, await post(voidPath)],

@@ -29,9 +29,9 @@ export const renderings = {
     location: `/v1/orders/${order.id}`,
   }),
 
-  orderCancelled: (order: Order): RecordedAnswer => ({
+  orderCancelled: (order: Order, paymentId: string | null): RecordedAnswer => ({
     status: 200,
-    body: JSON.stringify(orderBody(order)),
+    body: JSON.stringify({ ...orderBody(order), paymentId }),
     location: null,
   }),
 
@@ -112,9 +112,9 @@ export const renderings = {
     location: `/v1/subscriptions/${subscription.id}`,
   }),
 
-  subscriptionChanged: (subscription: Subscription): RecordedAnswer => ({
+  subscriptionChanged: (subscription: Subscription, paymentId: string | null): RecordedAnswer => ({
     status: 200,
-    body: JSON.stringify(subscriptionBody(subscription)),
+    body: JSON.stringify({ ...subscriptionBody(subscription), paymentId }),
     location: null,
   }),
 

@@ -44,7 +44,7 @@ it('an order is recorded without what is inside: no account, no version', () => 
 })
 
 it('a cancelled order is a 200 without a place of its own', () => {
-  const { status, location, body } = renderings.orderCancelled({ ...order, state: 'cancelled' })
+  const { status, location, body } = renderings.orderCancelled({ ...order, state: 'cancelled' }, null)
   expect([status, location, JSON.parse(body).state]).toEqual([200, null, 'cancelled'])
 })
 

@@ -1,6 +1,6 @@
-import { cancelOrder } from './order/cancel-order.ts'
 import { createOrder } from './order/create-order.ts'
 import { findOrder, listOrders } from './order/order-queries.ts'
+import { cancelOrder } from './payment/cancel-order.ts'
 import { capturePayment, voidPayment } from './payment/capture-or-void.ts'
 import { payOrder } from './payment/pay-order.ts'
 import { findPayment, listPayments } from './payment/payment-queries.ts'

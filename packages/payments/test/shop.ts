@@ -232,9 +232,9 @@ export const noCheckouts: Purpose = {
 /** The house's answers are HTTP and made elsewhere; these say only what a test wants to see. */
 export const renderings: Renderings = {
   orderCreated: (order) => ({ status: 201, body: JSON.stringify({ id: order.id }), location: null }),
-  orderCancelled: (order) => ({
+  orderCancelled: (order, paymentId) => ({
     status: 200,
-    body: JSON.stringify({ id: order.id, state: order.state }),
+    body: JSON.stringify({ id: order.id, state: order.state, paymentId }),
     location: null,
   }),
   paymentSettled: (payment, outcome, step) => ({
@@ -260,9 +260,9 @@ export const renderings: Renderings = {
     body: JSON.stringify({ id, nextDueAt }),
     location: null,
   }),
-  subscriptionChanged: ({ id, state, nextDueAt }) => ({
+  subscriptionChanged: ({ id, state, nextDueAt }, paymentId) => ({
     status: 200,
-    body: JSON.stringify({ id, state, nextDueAt }),
+    body: JSON.stringify({ id, state, nextDueAt, paymentId }),
     location: null,
   }),
   invoiceSeen: ({ id, state }) => ({ id, state }),

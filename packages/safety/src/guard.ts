@@ -9,7 +9,6 @@ import type {
   EffectOperation,
   Layers,
   LockTarget,
-  PreCheck,
   RequestOperation,
   SystemOperation,
   TransactionOperation,
@@ -85,16 +84,16 @@ export function guardSystemEffect<A, E, S>(layers: Layers, operation: SystemOper
   )
 }
 
-/** Runs an operation that is one transaction: its key is bound to its answer in the same commit. */
-export function guardTransaction(layers: Layers, call: Call, operation: TransactionOperation): Promise<Guarded<never>> {
-  const { preCheck = noPreCheck, lockOn, work: decide } = operation
+/** Runs an operation that is one transaction. The same commit binds its key to the answer, or to what brings it. */
+export function guardTransaction<S = never>(layers: Layers, call: Call, operation: TransactionOperation<S>) {
+  const { preCheck = runUnchecked, lockOn, work: decide, resume = neverAnEffect } = operation
   const redisLock = lockOn.resource === null ? noRedisLock : layers.redisLock
   return preCheck(call, () =>
-    oncePerKey(layers.idempotencyKey, call, { lockOn, resume: neverAnEffect }, () =>
+    oncePerKey(layers.idempotencyKey, call, { lockOn, resume }, () =>
       refuseContention(lockOn, () =>
         redisLock(lockOn.resource ?? '', async () => {
-          const claim = await claimUnderLock<never>(layers, { ...lockOn, call, decide, wasClaimed: neverAnEffect })
-          return claim.kind === 'claimed' ? neverAnEffect() : claim
+          const claim = await claimUnderLock(layers, { ...lockOn, call, decide, wasClaimed: ifKeyIsBound })
+          return claim.kind === 'claimed' ? ({ kind: 'key-taken' } as const) : claim
         }),
       ),
     ),
@@ -172,7 +171,9 @@ async function refuseContention<T extends { readonly kind: string }>(
   }
 }
 
-const noPreCheck: PreCheck = (_, work) => work()
+const runUnchecked = <S>(_: Call, work: () => Promise<S>): Promise<S> => work()
+/** The bound key tells all: each copy of the request continues from it. */
+const ifKeyIsBound = async () => false
 const noRedisLock: RedisLockLayer = (_, work) => work()
 
 function neverAnEffect(): never {

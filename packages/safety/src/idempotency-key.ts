@@ -30,7 +30,7 @@ export interface IdempotencyKeyLayer {
    * standbys that the first COMMIT waited for.
    */
   isBound(tx: Tx, call: Call): Promise<boolean>
-  /** Records the answer of the key that started this step, if a key did. An answer that is there already stays. */
+  /** Records the answer of the keys that started this step, if any did. An answer that is there already stays. */
   recordAnswer(tx: Tx, accountId: string, target: KeyTarget, answer: RecordedAnswer): void
   /** The answer that is recorded for the key that started this step, if there is one. */
   findAnswer(tx: Tx, accountId: string, target: KeyTarget): Promise<RecordedAnswer | null>
@@ -38,10 +38,10 @@ export interface IdempotencyKeyLayer {
 
 /**
  * The work that an idempotency key can start: one step of a payment, or a refund. `checkout` is a whole payment,
- * authorized and captured. Each step is started by at most one key.
+ * authorized and captured. Each step is started by at most one key; but any number of keys may `withdraw` a payment.
  */
 export type KeyTarget =
-  | { readonly step: 'pay' | 'checkout' | 'capture' | 'void'; readonly paymentId: string }
+  | { readonly step: 'pay' | 'checkout' | 'capture' | 'void' | 'withdraw'; readonly paymentId: string }
   | { readonly step: 'refund'; readonly refundId: string }
 
 export type KeySeen =
@@ -182,8 +182,8 @@ function seenIn(row: KeyRow, { fingerprint }: Call): KeySeen {
 /** A constraint of the table holds that a key without an answer names its target, and that its step fits. */
 function targetIn({ step, paymentId, refundId }: KeyRow): KeyTarget {
   if (refundId !== null) return { step: 'refund', refundId }
-  if (paymentId !== null && (step === 'pay' || step === 'checkout' || step === 'capture' || step === 'void'))
-    return { step, paymentId }
+  const known = (['pay', 'checkout', 'capture', 'void', 'withdraw'] as const).find((name) => name === step)
+  if (paymentId !== null && known) return { step: known, paymentId }
   throw new Error('a key has neither an answer nor a target')
 }
 

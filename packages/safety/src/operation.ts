@@ -58,16 +58,18 @@ export interface SystemOperation<Attempt, Evidence, Subject> extends EffectOpera
 }
 
 /** An operation that is one transaction. */
-export interface TransactionOperation {
+export interface TransactionOperation<Subject = never> {
   /** Rejects requests that cannot succeed before they cost a database connection; otherwise runs the work. */
-  readonly preCheck?: PreCheck
+  readonly preCheck?: PreCheck<Subject>
   /** `resource` is null where nothing exists yet that two requests could meet at, or where `work` locks its row. */
   readonly lockOn: { readonly resource: string | null; readonly contended: Refusal }
   /** Decides and writes, or refuses. A refusal after a write goes through `rollBack`. */
-  readonly work: (tx: Tx, rollBack: RollBack<Refused | Contended>) => Promise<Done | Refused>
+  readonly work: (tx: Tx, rollBack: RollBack<Refused | Contended>) => Promise<Claimed<null> | Done | Refused>
+  /** The work claimed a target for the key, whose end brings the answer. The request itself continues here as well. */
+  readonly resume?: (target: KeyTarget) => Promise<Guarded<Subject>>
 }
 
-export type PreCheck = (call: Call, work: () => Promise<Guarded<never>>) => Promise<Guarded<never>>
+export type PreCheck<Subject = never> = (call: Call, work: () => Promise<Guarded<Subject>>) => Promise<Guarded<Subject>>
 
 export interface Claimed<Attempt> {
   readonly kind: 'claimed'

@@ -75,7 +75,7 @@ async function cancelOrder(deps: NaiveDeps, { accountId }: Call, orderId: string
     where: { id: orderId },
     data: { state: 'cancelled', version: { increment: 1 } },
   })
-  return answered(deps.renderings.orderCancelled({ ...order, state: 'cancelled' }))
+  return answered(deps.renderings.orderCancelled({ ...order, state: 'cancelled' }, null))
 }
 
 async function findOrder({ database }: NaiveDeps, accountId: string, orderId: string): Promise<Order | null> {

@@ -6,8 +6,8 @@ import { invariants } from '../auditor/invariants/index.ts'
 import { readBooks } from '../auditor/read-books.ts'
 import type { World } from './world.ts'
 
-/** I11 is the explorer's own. */
-export type CheckedId = InvariantId | 'I11'
+/** `generation` is the explorer's own. */
+export type CheckedId = InvariantId | 'generation'
 
 /**
  * Judges one schedule by the auditor's invariants, and by one more: no two owners act under one generation.
@@ -43,7 +43,7 @@ export class Judge {
     const [evidence, generations] = await this.#read(world)
     this.#isBehind = false
     const found = invariants.flatMap((invariant) => this.#note(invariant.id, invariant.check(evidence)))
-    const ofGenerations = this.#note('I11', checkGenerations(generations))
+    const ofGenerations = this.#note('generation', checkGenerations(generations))
     return [...found, ...keysWithTwoAnswers(world), ...ofGenerations].map(bodiesByNumber())
   }
 

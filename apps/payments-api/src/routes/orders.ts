@@ -12,7 +12,7 @@ import {
 } from '@seatbelt/http'
 import type { PaymentOperations } from '@seatbelt/payments'
 import { resultAnswer } from '../result-answer.ts'
-import { emptyBody, newOrder, order, orderList, orderPage, orderPath } from '../schemas.ts'
+import { cancelledOrder, emptyBody, newOrder, order, orderList, orderPage, orderPath, payment } from '../schemas.ts'
 
 type Orders = Pick<PaymentOperations, 'createOrder' | 'cancelOrder' | 'findOrder' | 'listOrders'>
 
@@ -77,12 +77,16 @@ function cancelOrder(operations: Orders): Operation {
     path: '/v1/orders/:orderId/cancellation',
     operationId: 'cancelOrder',
     tag: 'Orders',
-    summary: 'Cancel an order that is not being paid',
-    description: 'The body is the empty object, or none.',
+    summary: 'Cancel an order that no request is paying',
+    description:
+      'If the request that paid it got 202, or broke off, its payment is cancelled at the gateway. 200 says what came of that: the order is cancelled; or it is paid, and `paymentId` names the payment that took the money. 202 says that this is not known yet: the order cannot be paid anew, and the same request gets the answer later. The body is the empty object, or none.',
     params: orderPath,
     unknownId: orderNotFound,
     body: emptyBody,
-    answers: { 200: { description: 'The order, cancelled', schema: order } },
+    answers: {
+      200: { description: 'The order, cancelled; or paid, where its money had been taken', schema: cancelledOrder },
+      202: { description: 'Its payment, not settled yet', schema: payment },
+    },
     problems: ['order-not-found', 'order-already-paid', 'order-cancelled', 'payment-in-progress'],
     handle: async ({ call, params: { orderId } }) => resultAnswer(await operations.cancelOrder(call, orderId)),
   })

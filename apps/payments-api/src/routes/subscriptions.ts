@@ -14,9 +14,11 @@ import {
 import type { SubscriptionOperations } from '@seatbelt/payments'
 import { resultAnswer } from '../result-answer.ts'
 import {
+  changedSubscription,
   emptyBody,
   newPaymentMethod,
   newSubscription,
+  payment,
   subscription,
   subscriptionList,
   subscriptionPage,
@@ -101,11 +103,14 @@ function cancelSubscription(operations: SubscriptionOperations): Operation {
     tag: 'Subscriptions',
     summary: 'Cancel a subscription for good',
     description:
-      'No charge is begun afterwards, and what is open is given up. A charge that is on its way to the gateway is finished. What was paid is not given back: refund its payment. The body is the empty object, or none.',
+      'It stands from this request on: no charge begins, and what is open is given up. A charge that is under way is cancelled at the gateway. 200 says that it is over, and `paymentId` names the payment if it had taken the money: refund it. 202 says that this is not known yet: the same request gets the answer later. The body is the empty object, or none.',
     params: subscriptionPath,
     unknownId: subscriptionNotFound,
     body: emptyBody,
-    answers: { 200: { description: 'The subscription, cancelled', schema: subscription } },
+    answers: {
+      200: { description: 'The subscription, cancelled', schema: changedSubscription },
+      202: { description: 'The payment that was under way, not settled yet', schema: payment },
+    },
     problems: ['subscription-not-found', 'subscription-cancelled'],
     handle: async ({ call, params: { subscriptionId } }) =>
       resultAnswer(await operations.cancelSubscription(call, subscriptionId)),
@@ -119,11 +124,14 @@ function changePaymentMethod(operations: SubscriptionOperations): Operation {
     tag: 'Subscriptions',
     summary: 'Charge another payment method from now on',
     description:
-      'It must be attached to the same customer of the gateway. An open invoice is tried with it in the next run, and another method begins without declines. One that was past due becomes active and begins with the period of the present moment, or with the next one where the present period is the one that was given up: what was given up stays so, and periods missed meanwhile are not charged.',
+      'It must be attached to the same customer of the gateway. A charge of the former method that is under way is cancelled at the gateway, and answered as by a cancellation. An open invoice is tried with it in the next run, and another method begins without declines. One that was past due becomes active and begins with the period of the present moment, or with the next one where the present period is the one that was given up: what was given up stays so, and periods missed meanwhile are not charged.',
     params: subscriptionPath,
     unknownId: subscriptionNotFound,
     body: newPaymentMethod,
-    answers: { 200: { description: 'The subscription, active', schema: subscription } },
+    answers: {
+      200: { description: 'The subscription, active', schema: changedSubscription },
+      202: { description: 'The payment with the former method that was under way, not settled yet', schema: payment },
+    },
     problems: ['subscription-not-found', 'subscription-cancelled'],
     handle: async ({ call, params: { subscriptionId }, body: { paymentMethod } }) =>
       resultAnswer(await operations.changePaymentMethod(call, { subscriptionId, paymentMethod })),

@@ -42,6 +42,7 @@ export function createCheckoutPurpose(parts: Omit<SettlingDeps, 'payments'>): Pu
           return {
             orderState: orderStateAfter(outcome, 'checkout'),
             answer: () => parts.renderings.checkoutEnded(ended),
+            withdrawalAnswer: null,
             isUnfulfilled: ended.kind === 'paid-without-seats',
           }
         },

@@ -40,14 +40,21 @@ export function payOrder(deps: PaymentDeps, call: Call, request: NewPaymentReque
 
 /** An order of the API: the merchant decides about an authorization, and the answers show the payment. */
 export const merchantPurpose: Purpose = {
-  settling: async ({ renderings }) => ({
+  settling: async ({ renderings }, tx) => ({
     keyStep: (goal) => goal,
     authorized: async () => 'await',
-    ended: async (payment, outcome) => ({
-      orderState: orderStateAfter(outcome),
-      answer: (step) => renderings.paymentSettled(payment, outcome, step),
-      isUnfulfilled: false,
-    }),
+    ended: async (payment, outcome, isWithdrawn) => {
+      const isPaid = outcome.state === 'succeeded'
+      const orderState = isWithdrawn && !isPaid ? 'cancelled' : orderStateAfter(outcome)
+      const found = isWithdrawn ? await readOrderToDecide(tx, payment.accountId, payment.orderId) : null
+      return {
+        orderState,
+        answer: (step) => renderings.paymentSettled(payment, outcome, step),
+        withdrawalAnswer:
+          found && renderings.orderCancelled({ ...found.order, state: orderState }, isPaid ? payment.id : null),
+        isUnfulfilled: false,
+      }
+    },
   }),
   refunded: async () => null,
 }

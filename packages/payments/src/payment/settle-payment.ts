@@ -79,12 +79,16 @@ async function end(
   const declinedBy = 'declinedBy' in outcome ? outcome.declinedBy : null
   const payment: Payment = { ...owned.payment, state: outcome.state, declineCode, declinedBy, settledAt: row.now }
   writeOutcome(tx, owned, outcome, evidence.fenced, row.now)
-  const ended = await purpose.ended(payment, outcome)
+  const ended = await purpose.ended(payment, outcome, row.withdrawnAt !== null)
   moveOrderOf(tx, row, ended.orderState)
   if (outcome.state === 'succeeded') book(deps, tx, payment)
   note(deps, tx, owned, [...evidence.requestLog, { event: 'settled', detail: outcome.state }])
   tellPayment(deps, tx, payment)
   if (ended.isUnfulfilled) await refundAll(deps, tx, payment)
+  if (ended.withdrawalAnswer) {
+    const target = { step: 'withdraw', paymentId: payment.id } as const
+    deps.layers.idempotencyKey.recordAnswer(tx, payment.accountId, target, ended.withdrawalAnswer)
+  }
   return answer(deps, tx, payment, purpose, stepOf(owned), ended.answer)
 }
 

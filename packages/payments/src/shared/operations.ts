@@ -74,7 +74,8 @@ export interface Listed<T> {
 /** Makes the answers that are recorded. Handed in by whoever composes, so that HTTP stays out of this package. */
 export interface Renderings {
   orderCreated(order: Order): RecordedAnswer
-  orderCancelled(order: Order): RecordedAnswer
+  /** `paymentId`: the payment that had taken the money before the order could be cancelled; null: none had. */
+  orderCancelled(order: Order, paymentId: string | null): RecordedAnswer
   /** `step`: what the caller asked for whose answer it is. */
   paymentSettled(payment: Payment, outcome: PaymentOutcome, step: PaymentStep): RecordedAnswer
   refundSettled(refund: Refund, outcome: RefundOutcome): RecordedAnswer
@@ -88,10 +89,11 @@ export interface Renderings {
   paymentSeen(payment: Payment): object
   refundSeen(refund: Refund): object
   subscriptionCreated(subscription: Subscription): RecordedAnswer
-  subscriptionChanged(subscription: Subscription): RecordedAnswer
+  /** `paymentId`: the payment that had taken the open invoice's money before the change; null: none had. */
+  subscriptionChanged(subscription: Subscription, paymentId: string | null): RecordedAnswer
   /** What a webhook tells: the invoice as a client sees it. */
   invoiceSeen(invoice: Invoice): object
 }
 
 /** What a caller of the payments API can ask of a payment. */
-export type PaymentStep = Exclude<KeyTarget['step'], 'refund' | 'checkout'>
+export type PaymentStep = Exclude<KeyTarget['step'], 'refund' | 'checkout' | 'withdraw'>

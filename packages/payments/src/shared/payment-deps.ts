@@ -67,13 +67,16 @@ export interface SettlingPurpose {
   readonly keyStep: (goal: 'pay' | 'capture' | 'void') => PaymentStep | 'checkout'
   /** The money is reserved. `await`: the merchant decides. The other two are claimed in the same commit. */
   authorized(payment: Payment): Promise<'await' | 'capture' | 'void'>
-  ended(payment: Payment, outcome: FinalOutcome): Promise<PaymentEnd>
+  /** `isWithdrawn`: the order's owner no longer wanted the payment. */
+  ended(payment: Payment, outcome: FinalOutcome, isWithdrawn: boolean): Promise<PaymentEnd>
 }
 
 export interface PaymentEnd {
   readonly orderState: OrderState
   /** The answer to the caller of the step. */
   readonly answer: (step: PaymentStep) => RecordedAnswer
+  /** The answer to the requests that withdrew the payment. Null: none did. */
+  readonly withdrawalAnswer: RecordedAnswer | null
   /** The money was taken and there is nothing for it: it is refunded, from this very commit on. */
   readonly isUnfulfilled: boolean
 }

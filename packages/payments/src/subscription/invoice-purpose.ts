@@ -19,11 +19,15 @@ export const invoicePurpose: Purpose = {
     return {
       keyStep: (goal) => goal,
       authorized: async () => 'await',
-      ended: async (payment, outcome) => ({
-        orderState: settleInvoice(deps, tx, { subscription, invoice }, payment, outcome),
-        answer: (step) => deps.renderings.paymentSettled(payment, outcome, step),
-        isUnfulfilled: false,
-      }),
+      ended: async (payment, outcome, isWithdrawn) => {
+        const paidId = outcome.state === 'succeeded' ? payment.id : null
+        return {
+          orderState: settleInvoice(deps, tx, { subscription, invoice }, payment, outcome),
+          answer: (step) => deps.renderings.paymentSettled(payment, outcome, step),
+          withdrawalAnswer: isWithdrawn ? deps.renderings.subscriptionChanged(subscription, paidId) : null,
+          isUnfulfilled: false,
+        }
+      },
     }
   },
   refunded: async () => null,

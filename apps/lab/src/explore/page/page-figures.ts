@@ -39,7 +39,7 @@ const shortWords: Readonly<Record<string, string>> = {
   I4: 'one seat has two owners',
   I6: 'the money and the order disagree',
   I8: 'the answers to one key differ',
-  I11: 'two owners act under one generation',
+  generation: 'two owners act under one generation',
 }
 
 /** Of a workload: its name, and its programs, which a reader knows by their names alone. */
