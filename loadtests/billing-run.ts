@@ -99,22 +99,27 @@ export function handleSummary(data: Parameters<typeof summarize>[1]): Record<str
   return summarize('billing-run', data)
 }
 
-/** What the merchant's own page does at the gateway, and then its backend here. The first period fell due an hour ago. */
+/** What the merchant's backend does here, and its own page at the gateway. The first period fell due an hour ago. */
 function subscribe(number: number): Subscription {
   const price = { amountMinor: 500 + ((number * 37) % 4_000), currency: 'EUR' }
-  const customer = askGateway('/v1/customers', {})
+  const customer = create(number, 'gateway-customer', '/v1/gateway-customers', { customerId: `subscriber-${number}` })
   const method = askGateway('/v1/payment_methods/pm_card_visa/attach', { customer })
   const body = {
     ...{ customerId: `subscriber-${number}`, gatewayCustomerId: customer, paymentMethod: method, ...price },
     ...{ interval: { unit: 'month', count: 1 }, timeZone: 'UTC' },
     anchor: new Date(Date.now() - 3_600_000).toISOString().slice(0, 19),
   }
-  const answer = http.post(`${replicaFor(number, 0)}/v1/subscriptions`, JSON.stringify(body), {
-    headers: headers(`${environment.run}-subscription-${number}`),
+  return { id: create(number, 'subscription', '/v1/subscriptions', body), gatewayCustomerId: customer, ...price }
+}
+
+/** Returns the id of what was made. */
+function create(number: number, what: string, path: string, body: object): string {
+  const answer = http.post(`${replicaFor(number, 0)}${path}`, JSON.stringify(body), {
+    headers: headers(`${environment.run}-${what}-${number}`),
     tags: { name: 'subscribe' },
   })
-  if (answer.status !== 201) throw new Error(`subscription ${number}: ${answer.status} ${answer.body}`)
-  return { id: String(answer.json('id')), gatewayCustomerId: customer, ...price }
+  if (answer.status !== 201) throw new Error(`${what} ${number}: ${answer.status} ${answer.body}`)
+  return String(answer.json('id'))
 }
 
 /** Returns the id of what was made. */

@@ -16,6 +16,7 @@ import {
   isDone,
   type MoneyRequest,
   type Order,
+  problemCode,
   toCancel,
   toEnd,
   toPay,
@@ -120,16 +121,30 @@ function mixed({ taking, leaving }: Sides, number: number): MoneyRequest[] {
   return Array.from({ length: copies }, (_, copy) => ((copy % 2 === 0) === takesFirst ? taking : leaving))
 }
 
-/** One side is told that it won, by all answers, and what the gateway holds is what that side wanted. */
+/**
+ * One side is told that it won, by all answers, and what the gateway holds is what that side wanted.
+ *
+ * Once the gateway has lost an answer, a cancellation withdraws the payment: then it is told by 200 which of the two
+ * happened, and the payer by 402 that no money was taken.
+ */
 function judge(order: Order, race: string, taking: readonly Answer[], leaving: readonly Answer[]): void {
-  const [isTaken, isLeft] = [taking.some(isDone), leaving.some(isDone)]
+  const [isTaken, isLeft] = [taking.some(isDone), leaving.some(hasWon)]
   const charges = readCharges(order).captured.length
   ordersChecked.add(1)
   if ((isTaken && isLeft) || charges !== (isTaken ? 1 : 0)) racesWonTwice.add(1, { race, charges: String(charges) })
   const winners = isTaken ? taking : leaving
   const losers = isTaken ? leaving : taking
   for (const answer of winners) if (!isDone(answer)) answersUnexpected.add(1, { status: String(answer.status) })
-  for (const answer of losers) if (answer.status !== 409) answersUnexpected.add(1, { status: String(answer.status) })
+  for (const answer of losers) if (!hasLost(answer)) answersUnexpected.add(1, { status: String(answer.status) })
   if (isTaken) moneyTaken.add(1, { race })
   else moneyLeft.add(1, { race })
+}
+
+function hasWon(answer: Answer): boolean {
+  return isDone(answer) && answer.json('state') !== 'paid'
+}
+
+function hasLost(answer: Answer): boolean {
+  const isWithdrawn = answer.status === 402 && problemCode(answer) === 'payment-cancelled'
+  return answer.status === 409 || isWithdrawn || (isDone(answer) && !hasWon(answer))
 }

@@ -12,7 +12,7 @@ CREATE TYPE payment_state AS ENUM ('processing', 'succeeded', 'declined', 'cance
 
 CREATE TYPE refund_state AS ENUM ('processing', 'pending', 'succeeded', 'failed', 'needs_review');
 
-CREATE TYPE subscription_state AS ENUM ('active', 'past_due', 'cancelled');
+CREATE TYPE subscription_state AS ENUM ('active', 'past_due', 'cancelled', 'paused');
 
 -- A merchant: who holds API keys and owns every other row.
 CREATE TABLE accounts (
@@ -143,6 +143,21 @@ CREATE TABLE events (
 );
 -- Lists an account's events by id, and lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX events_account_id_id_key ON public.events USING btree (account_id, id);
+
+-- The customers at the gateway that each account may charge while they are away. A subscription charges no other.
+CREATE TABLE gateway_customers (
+  gateway_customer_id text NOT NULL,
+  account_id uuid NOT NULL,
+  -- The merchant's own name for the customer.
+  customer_id text NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- A customer at the gateway belongs to one account.
+  CONSTRAINT gateway_customers_pkey PRIMARY KEY (gateway_customer_id),
+  CONSTRAINT gateway_customers_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT gateway_customers_id_length CHECK (((char_length(gateway_customer_id) >= 1) AND (char_length(gateway_customer_id) <= 255)))
+);
+-- What was proven once is never rewritten: charges were made upon it.
+CREATE TRIGGER gateway_customers_owner_stays BEFORE UPDATE ON public.gateway_customers FOR EACH ROW EXECUTE FUNCTION gateway_customers_owner_stays();
 
 -- The gateway's events that we received, each written in the commit of what it caused.
 CREATE TABLE gateway_events (
@@ -770,6 +785,8 @@ CREATE TABLE subscriptions (
   -- Grows by one with every change; a writer names the version it read and loses if it is gone.
   version integer NOT NULL DEFAULT 0,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- What the merchant must do before it is charged again.
+  paused_because text,
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A period costs a positive amount that the gateway takes in one charge.
@@ -785,6 +802,8 @@ CASE interval_unit
     WHEN 'year'::text THEN 3
     ELSE 0
 END))),
+  -- A subscription that is paused says what would resume it.
+  CONSTRAINT subscriptions_paused_for_a_reason CHECK (((state = 'paused'::subscription_state) = (paused_because IS NOT NULL))),
   -- Periods are counted from the anchor.
   CONSTRAINT subscriptions_period_counts_up CHECK ((next_period >= 0))
 );
@@ -892,6 +911,15 @@ BEGIN
     RAISE EXCEPTION 'booking % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'bookings_final_stays_final';
   END IF;
   RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.gateway_customers_owner_stays()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  RAISE EXCEPTION 'the owner of customer % cannot change', OLD.gateway_customer_id
+    USING ERRCODE = 'check_violation', CONSTRAINT = 'gateway_customers_owner_stays';
 END $function$;
 
 -- Ends the transaction when a write found another row than its writer had read.

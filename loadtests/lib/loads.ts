@@ -123,7 +123,7 @@ export const loads = {
     control: 'three servers with a cron job, and nobody is elected',
     breaks: ['I1', 'I10'],
     faults: [{ on: 'confirm', kind: 'drop-after', rate: 0.1 }],
-    expects: ['I1', 'I3', 'I6', 'I10'],
+    expects: ['I1', 'I3', 'I6', 'I10', 'I11'],
     twin: { billingIntervalSeconds },
     environment: { worker: { BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds) } },
   },

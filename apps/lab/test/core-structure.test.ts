@@ -16,6 +16,7 @@ const withoutLock: Readonly<Record<string, string>> = {
   'packages/payments/src/reconcile/repair-next.ts': 'a run has one owner, by its generation',
   'packages/payments/src/subscription/bill-hour.ts': 'one leader, by its fence',
   'packages/payments/src/subscription/invoice-subscription.ts': 'one leader, by its fence; the version decides',
+  'packages/payments/src/subscription/gateway-customer.ts': 'locks the subscription that it pauses',
   'packages/booking/src/hold/expire-holds.ts': 'relies on the locks of the rows that it expires',
 }
 

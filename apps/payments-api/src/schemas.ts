@@ -43,7 +43,7 @@ const refundStates = [
 
 const deliveryStates = ['pending', 'delivered', 'dead'] as const satisfies readonly WebhookDeliveryState[]
 
-const subscriptionStates = ['active', 'past_due', 'cancelled'] as const satisfies readonly SubscriptionState[]
+const subscriptionStates = ['active', 'past_due', 'paused', 'cancelled'] as const satisfies readonly SubscriptionState[]
 const invoiceStates = ['open', 'paid', 'uncollectible'] as const satisfies readonly InvoiceState[]
 
 const { id, amountMinor, currency, customerId, paymentMethod, receiptEmail, moment } = fields
@@ -94,12 +94,25 @@ const anchor = z
     `must be of a year from ${anchorYears.from} to ${anchorYears.to}`,
   )
 
+const gatewayCustomerId = z
+  .string('must be text')
+  .regex(/^cus_[A-Za-z0-9_]{1,120}$/, "must be the gateway's id of a customer, such as cus_NffrFeUfNV2Hib")
+
+export const newGatewayCustomer = z.strictObject({
+  customerId,
+  gatewayCustomerId: gatewayCustomerId.optional().meta({
+    description:
+      'An existing customer of the gateway, whose metadata there name your account (accountId). A new one is created where it is not given',
+    examples: ['cus_NffrFeUfNV2Hib'],
+  }),
+})
+
 export const newSubscription = z.strictObject({
   customerId,
-  gatewayCustomerId: z
-    .string('must be text')
-    .regex(/^cus_[A-Za-z0-9_]{1,120}$/, "must be the gateway's id of a customer, such as cus_NffrFeUfNV2Hib")
-    .meta({ description: 'Whose payment method it is, attached by your own page', examples: ['cus_NffrFeUfNV2Hib'] }),
+  gatewayCustomerId: gatewayCustomerId.meta({
+    description: 'A registered customer, to whom your own page has attached the payment method',
+    examples: ['cus_NffrFeUfNV2Hib'],
+  }),
   paymentMethod,
   amountMinor,
   currency,
@@ -266,6 +279,7 @@ export const subscription = z.strictObject({
   anchor: z.string(),
   receiptEmail: z.string().nullable(),
   state: z.enum(subscriptionStates),
+  pausedBecause: z.string().nullable().describe('What to do before it is charged again. Null: it is not paused'),
   nextDueAt: moment.nullable().describe('When the next period without an invoice falls due'),
   createdAt: moment,
 })
@@ -287,6 +301,15 @@ export const invoice = z.strictObject({
 export const subscriptionWithInvoices = subscription.extend({ invoices: z.array(invoice).describe('The latest ones') })
 export const subscriptionList = z.strictObject({ items: z.array(subscription), nextCursor: z.string().nullable() })
 
+export const gatewayCustomer = z.strictObject({
+  id: z
+    .string()
+    .describe("The gateway's id")
+    .meta({ examples: ['cus_NffrFeUfNV2Hib'] }),
+  customerId,
+  createdAt: moment,
+})
+
 /** The names under which the OpenAPI document has them. */
 export const namedSchemas = {
   NewOrder: newOrder,
@@ -302,6 +325,8 @@ export const namedSchemas = {
   PaymentList: paymentList,
   Refund: refund,
   RefundList: refundList,
+  NewGatewayCustomer: newGatewayCustomer,
+  GatewayCustomer: gatewayCustomer,
   NewSubscription: newSubscription,
   NewPaymentMethod: newPaymentMethod,
   Subscription: subscription,

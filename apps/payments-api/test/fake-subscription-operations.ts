@@ -16,6 +16,7 @@ export const subscription: Subscription = {
   anchor: '2026-01-31T09:00:00',
   receiptEmail: null,
   state: 'active',
+  pausedBecause: null,
   nextPeriod: 1,
   nextDueAt: new Date('2026-02-28T08:00:00.000Z'),
   version: 1,
@@ -65,6 +66,12 @@ export function fakeSubscriptionOperations(
         subscriptionId,
         answered(renderings.subscriptionChanged({ ...subscription, paymentMethod }, null)),
       )
+    },
+    registerGatewayCustomer: async (...args) => {
+      note('registerGatewayCustomer', args)
+      const [{ accountId: caller }, { customerId, gatewayCustomerId }] = args
+      const customer = { id: gatewayCustomerId ?? 'cus_1', accountId: caller, customerId }
+      return answered(renderings.gatewayCustomerRegistered({ ...customer, createdAt: subscription.createdAt }))
     },
     findSubscription: async (...args) => {
       note('findSubscription', args)

@@ -232,6 +232,40 @@ describe('a database of the version before, with work in every open state', () =
   })
 })
 
+describe('subscriptions of the version before', () => {
+  const pausedAfter = async (strangers: number) => {
+    const old = await databaseOfVersionBefore({ migrate, migrationsDirectory: migrationsDirectory() })
+    try {
+      for (let stranger = 0; stranger < strangers; stranger++)
+        await old.sql("INSERT INTO accounts (id, name) VALUES (gen_random_uuid(), 'stranger')")
+      for (const state of ['active', 'past_due', 'cancelled'])
+        await old.sql(
+          `INSERT INTO subscriptions (id, account_id, customer_id, gateway_customer_id, payment_method, amount_minor,
+                                      currency, interval_unit, interval_count, time_zone, anchor, next_due_at, state)
+           SELECT gen_random_uuid(), id, 'c', 'cus_1', 'pm', 900, 'EUR', 'month', 1, 'UTC', now(), now(), $1
+             FROM accounts ORDER BY name LIMIT 1`,
+          [state],
+        )
+      await old.migrate()
+      const paused = "state = 'paused' AND paused_because LIKE '%POST /v1/gateway-customers%'"
+      return await old.sql(
+        `SELECT (SELECT count(*)::int FROM gateway_customers) AS proven, count(*) FILTER (WHERE ${paused})::int AS paused,
+                count(*) FILTER (WHERE state = 'active')::int AS active FROM subscriptions`,
+      )
+    } finally {
+      await old.close()
+    }
+  }
+
+  it('stay active in an installation with one account, which owns all customers of the gateway', async () => {
+    expect(await pausedAfter(0)).toEqual([{ proven: 1, paused: 0, active: 1 }])
+  })
+
+  it('pause where a customer may belong to another account, and say what would resume them', async () => {
+    expect(await pausedAfter(1)).toEqual([{ proven: 0, paused: 1, active: 0 }])
+  })
+})
+
 async function fillEveryState(old: VersionBefore): Promise<void> {
   await old.claimPayment()
   const withIntent = async (how: Parameters<VersionBefore['claimPayment']>[0] = {}) => {

@@ -33,6 +33,7 @@ describe('the schema', () => {
       client.webhookEndpoint,
       client.gatewayEvent,
       client.subscription,
+      client.gatewayCustomer,
       client.invoice,
       client.lockFence,
       client.billingRun,

@@ -28,6 +28,8 @@ export type Refusal =
   | { readonly code: 'refund-not-in-review'; readonly refundId: string; readonly state: RefundState }
   | { readonly code: 'subscription-not-found'; readonly subscriptionId: string }
   | { readonly code: 'subscription-cancelled'; readonly subscriptionId: string }
+  /** The gateway has no such customer, or it is not known to be the account's: the two cannot be told apart. */
+  | { readonly code: 'gateway-customer-not-found'; readonly gatewayCustomerId: string }
   /** The account has told no address for its webhooks. */
   | { readonly code: 'webhook-endpoint-not-found' }
   | { readonly code: 'webhook-delivery-not-found'; readonly deliveryId: string }

@@ -3,8 +3,11 @@ import type { OrderState } from './order.ts'
 import { orderStateAfter, type PaymentOutcome } from './payment.ts'
 import type { Refusal } from './refusal.ts'
 
-/** `active -> past_due` after three declines of one invoice by one payment method, `past_due -> active` with another payment method, and `cancelled` for good. */
-export type SubscriptionState = 'active' | 'past_due' | 'cancelled'
+/**
+ * `active -> past_due` after three declines of one invoice by one payment method, `past_due -> active` with another
+ * payment method, and `cancelled` for good. `paused`: its gateway customer is not known to be the account's.
+ */
+export type SubscriptionState = 'active' | 'past_due' | 'paused' | 'cancelled'
 
 /** `open -> paid | uncollectible`. The next period waits until it is one of the two. */
 export type InvoiceState = 'open' | 'paid' | 'uncollectible'
@@ -41,10 +44,22 @@ export interface Subscription extends Money, Schedule {
   readonly paymentMethod: string
   readonly receiptEmail: string | null
   readonly state: SubscriptionState
+  /** What the merchant must do before it is charged again. Null: it is not paused. */
+  readonly pausedBecause: string | null
   /** The first period without an invoice. */
   readonly nextPeriod: number
   readonly nextDueAt: Date
   readonly version: number
+  readonly createdAt: Date
+}
+
+/** A customer at the gateway, whom one account may charge while they are away. */
+export interface GatewayCustomer {
+  /** The gateway's. */
+  readonly id: string
+  readonly accountId: string
+  /** The merchant's own name for the customer. */
+  readonly customerId: string
   readonly createdAt: Date
 }
 

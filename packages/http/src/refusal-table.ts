@@ -102,6 +102,13 @@ export const refusalTable = {
     detail: 'A cancelled subscription stays so. Create a new one.',
     members: ['subscriptionId'],
   },
+  'gateway-customer-not-found': {
+    status: 404,
+    title: 'There is no such gateway customer',
+    detail:
+      'No customer of the gateway with this id is known to belong to your account. Create one with POST /v1/gateway-customers, or name your account in its metadata at the gateway (accountId) and register it there.',
+    members: ['gatewayCustomerId'],
+  },
   'webhook-endpoint-not-found': {
     status: 404,
     title: 'There is no webhook endpoint',

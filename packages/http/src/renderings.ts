@@ -1,5 +1,6 @@
 import type {
   Decline,
+  GatewayCustomer,
   Invoice,
   Order,
   Payment,
@@ -119,6 +120,12 @@ export const renderings = {
   }),
 
   invoiceSeen: (invoice: Invoice) => invoiceBody(invoice),
+
+  gatewayCustomerRegistered: ({ id, customerId, createdAt }: GatewayCustomer): RecordedAnswer => ({
+    status: 201,
+    body: JSON.stringify({ id, customerId, createdAt: createdAt.toISOString() }),
+    location: null,
+  }),
 }
 
 /**
@@ -255,6 +262,7 @@ export function subscriptionBody(subscription: Subscription) {
     anchor: subscription.anchor,
     receiptEmail: subscription.receiptEmail,
     state: subscription.state,
+    pausedBecause: subscription.pausedBecause,
     nextDueAt: subscription.state === 'active' ? subscription.nextDueAt.toISOString() : null,
     createdAt: subscription.createdAt.toISOString(),
   }

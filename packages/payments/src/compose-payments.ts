@@ -45,6 +45,7 @@ export function composeLayers(parts: LayerParts): PaymentLayers {
       store: createIntentStore({ database, gatewayAccount, by }),
     }),
     gatewayRefund: createGatewayRefundLayer({ gateway, runtime, store: createRefundStore(database) }),
+    gatewayCustomers: gateway,
     runtime,
     reportFault: parts.reportFault,
   }

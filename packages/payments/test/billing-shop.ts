@@ -49,16 +49,16 @@ export function openBillingShop(shop: Shop): BillingShop {
   return {
     invoicesOf,
     subscribe: async (replica, { card = 'pm_card_visa', ...overrides } = {}) => {
-      const gatewayCustomerId = await ask('customers', {})
+      const customer = { customerId: 'customer-1', gatewayCustomerId: null }
+      const operations = createSubscriptionOperations(replica.deps)
+      const registered = await operations.registerGatewayCustomer(call(randomUUID(), customer), customer)
+      const { id: gatewayCustomerId } = bodyOf<{ id: string }>(registered)
       const asked = newSubscription({
         gatewayCustomerId,
         paymentMethod: await attach(gatewayCustomerId, card),
         ...overrides,
       })
-      const created = await createSubscriptionOperations(replica.deps).createSubscription(
-        call(randomUUID(), asked),
-        asked,
-      )
+      const created = await operations.createSubscription(call(randomUUID(), asked), asked)
       return bodyOf<{ id: string }>(created).id
     },
     attach: async (subscriptionId, card) => {

@@ -266,6 +266,7 @@ export const renderings: Renderings = {
     location: null,
   }),
   invoiceSeen: ({ id, state }) => ({ id, state }),
+  gatewayCustomerRegistered: ({ id }) => ({ status: 201, body: JSON.stringify({ id }), location: null }),
 }
 
 function statusOf({ state }: PaymentOutcome, step: PaymentStep): number {

@@ -154,8 +154,8 @@ describe('the cancellation of a subscription', () => {
     const closed = await shop.replica('closed-api', {
       layers: () => ({
         gatewayGate: {
-          forRequests: async () => ({ kind: 'not-admitted', reason: 'circuit-open', retryAfterSeconds: 1 }) as const,
-          forRecovery: async () => ({ kind: 'not-admitted', reason: 'circuit-open', retryAfterSeconds: 1 }) as const,
+          forRequests: async () => ({ kind: 'not-admitted', reason: 'stopped', retryAfterSeconds: 1 }) as const,
+          forRecovery: async () => ({ kind: 'not-admitted', reason: 'stopped', retryAfterSeconds: 1 }) as const,
         },
       }),
     })

@@ -30,6 +30,8 @@ export interface LedgerEntry {
   readonly orderId: string | null
   readonly paymentId: string | null
   readonly ourRefundId: string | null
+  /** The gateway's customer whose card it was. Null: a card without a customer. */
+  readonly customerId: string | null
 }
 
 /** One message as it came over the wire. A copy of one is one more. */
@@ -51,6 +53,7 @@ export interface Books {
   readonly transfers: readonly TransferRow[]
   readonly recordedAnswers: readonly RecordedAnswerRow[]
   readonly subscriptions: readonly SubscriptionRow[]
+  readonly gatewayCustomers: readonly GatewayCustomerRow[]
   readonly invoices: readonly InvoiceRow[]
   readonly receipts: readonly ReceiptRow[]
   /** Payments that an owner left open, dead or without an answer: recovery or the gateway's webhook finished them. */
@@ -125,6 +128,12 @@ export interface SubscriptionRow {
   readonly nextPeriod: number
   readonly nextDueAt: Date
   readonly createdAt: Date
+}
+
+export interface GatewayCustomerRow {
+  /** The gateway's. */
+  readonly id: string
+  readonly accountId: string
 }
 
 export interface InvoiceRow {

@@ -27,6 +27,7 @@ const pageSchema = z.object({
       refundStatus: z.string().nullable(),
       amountMinor: z.number().int(),
       currency: z.string(),
+      customerId: z.string().nullable(),
       metadata: z.record(z.string(), z.string()),
     }),
   ),
@@ -82,6 +83,7 @@ function toLedgerEntry(entry: Page['entries'][number]): LedgerEntry {
     orderId: entry.metadata.orderId ?? null,
     paymentId: entry.metadata.paymentId ?? null,
     ourRefundId: entry.metadata.refundId ?? null,
+    customerId: entry.customerId,
   }
 }
 

@@ -2,6 +2,7 @@ import type { Pool, PoolClient, QueryResult } from 'pg'
 import { allOf } from './all-of.ts'
 import type {
   Books,
+  GatewayCustomerRow,
   InvoiceRow,
   OrderRow,
   PaymentRow,
@@ -117,6 +118,9 @@ async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> 
     subscriptions: rowsOf<SubscriptionRow>(
       `SELECT id, state::text AS state, next_period AS "nextPeriod", next_due_at AS "nextDueAt",
               created_at AS "createdAt" FROM subscriptions`,
+    ),
+    gatewayCustomers: rowsOf<GatewayCustomerRow>(
+      `SELECT gateway_customer_id AS id, account_id AS "accountId" FROM gateway_customers`,
     ),
     invoices: rowsOf<InvoiceRow>(
       `SELECT id, subscription_id AS "subscriptionId", period, order_id AS "orderId", state::text AS state FROM invoices`,

@@ -70,7 +70,7 @@ await listen({
     payments: createPaymentsApp({
       ...doors,
       operations: createNaiveOperations(payments),
-      subscriptions: createNaiveSubscriptions({ database, renderings }),
+      subscriptions: createNaiveSubscriptions({ database, gateway, renderings }),
       gatewayEvents:
         secrets.length === 0
           ? undefined

@@ -2,16 +2,27 @@ import { randomUUID } from 'node:crypto'
 import type { Database, Invoice as InvoiceRow, Subscription as SubscriptionRow } from '@seatbelt/database'
 import { type Currency, intervalUnits, type Subscription } from '@seatbelt/domain'
 import { dueAt, type NewSubscription, type Renderings, type SubscriptionOperations } from '@seatbelt/payments'
+import type { CustomerGateway } from '@seatbelt/safety'
 import { answered, refused } from './naive-parts.ts'
 
 export interface NaiveSubscriptionDeps {
   readonly database: Database
+  readonly gateway: CustomerGateway
   readonly renderings: Renderings
 }
 
 /** What the load needs so that naive-billing.ts has something to bill: subscriptions that are due from their anchor on. */
-export function createNaiveSubscriptions({ database, renderings }: NaiveSubscriptionDeps): SubscriptionOperations {
+export function createNaiveSubscriptions(deps: NaiveSubscriptionDeps): SubscriptionOperations {
+  const { database, gateway, renderings } = deps
   return {
+    registerGatewayCustomer: async ({ accountId }, { customerId }) => {
+      const created = await gateway.createCustomer({ accountId, customerId }, randomUUID())
+      if (created.kind !== 'customer') throw new Error(`the gateway did not create a customer: ${created.kind}`)
+      const { gatewayCustomerId: id, ...row } = await database.client.gatewayCustomer.create({
+        data: { gatewayCustomerId: created.customer.id, accountId, customerId },
+      })
+      return answered(renderings.gatewayCustomerRegistered({ id, ...row }))
+    },
     createSubscription: async ({ accountId }, asked) => {
       const row = await database.client.subscription.create({ data: { ...rowOf(asked), id: randomUUID(), accountId } })
       return answered(renderings.subscriptionCreated(toSubscription(row)))

@@ -68,9 +68,9 @@ function nextInterval({ intervalSeconds }: BillingPhase): Date {
   return new Date(Math.ceil((Date.now() + leadTimeSeconds * 1_000) / intervalMs) * intervalMs)
 }
 
-/** What a merchant's own page does: the customer and the card at the gateway, then the subscription at the shop. */
+/** The merchant's backend makes customer and subscription at the shop; its own page attaches the card at the gateway. */
 async function subscribe(phase: BillingPhase, number: number, dueAt: Date): Promise<string> {
-  const customer = await askGateway(phase, 'customers', {})
+  const customer = await create(phase, number, 'gateway-customers', { customerId: `subscriber-${number}` })
   const paymentMethod = await askGateway(phase, 'payment_methods/pm_card_visa/attach', { customer })
   const body = {
     ...{ customerId: `subscriber-${number}`, gatewayCustomerId: customer, paymentMethod },
@@ -78,15 +78,20 @@ async function subscribe(phase: BillingPhase, number: number, dueAt: Date): Prom
     anchor: dueAt.toISOString().slice(0, 19),
     ...(phase.receipts && { receiptEmail: `subscriber-${number}@example.com` }),
   }
+  return create(phase, number, 'subscriptions', body)
+}
+
+/** Returns the id of what was made. The same key at each replica. */
+async function create(phase: BillingPhase, number: number, what: string, body: object): Promise<string> {
   for (let tried = 1; ; tried += 1) {
     const replica = phase.target.replicas[(number + tried) % phase.target.replicas.length]
-    const created = await ask(phase, `${replica}/v1/subscriptions`, {
+    const created = await ask(phase, `${replica}/v1/${what}`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': `${phase.run}-subscription-${number}` },
+      headers: { 'Content-Type': 'application/json', 'Idempotency-Key': `${phase.run}-${what}-${number}` },
       body: JSON.stringify(body),
     })
     if (typeof created?.id === 'string') return created.id
-    if (tried === requestTries) throw new Error(`subscription ${number} could not be created`)
+    if (tried === requestTries) throw new Error(`${what} ${number} could not be created`)
     await sleep(pauseBetweenTriesMs, undefined, { signal: phase.signal })
   }
 }

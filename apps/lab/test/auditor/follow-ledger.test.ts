@@ -79,6 +79,7 @@ function entry(seq: number) {
     refundStatus: null,
     amountMinor: 100,
     currency: 'eur',
+    customerId: null,
     metadata: { orderId: 'order-1' },
     idempotencyKey: null,
     requestId: 'req_1',

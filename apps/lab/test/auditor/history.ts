@@ -89,6 +89,7 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
         location: `/v1/payments/${order.paymentId}`,
       })),
       subscriptions: [],
+      gatewayCustomers: [],
       invoices: [],
       receipts: [],
       leftOpenPaymentIds: new Set(),
@@ -283,6 +284,7 @@ export function ledgerEntry(order: PaidOrder, changes: Partial<LedgerEntry> = {}
     orderId: order.orderId,
     paymentId: order.paymentId,
     ourRefundId: null,
+    customerId: null,
     ...changes,
   }
 }

@@ -5,6 +5,7 @@ import type { Invariant } from '../../src/auditor/invariant.ts'
 import { report } from '../../src/auditor/invariant.ts'
 import { acknowledgedPaymentsExist } from '../../src/auditor/invariants/acknowledged-payments-exist.ts'
 import { answersIdentical } from '../../src/auditor/invariants/answers-identical.ts'
+import { customersOfTheAccount } from '../../src/auditor/invariants/customers-of-the-account.ts'
 import { invariants } from '../../src/auditor/invariants/index.ts'
 import { nothingLeftOver } from '../../src/auditor/invariants/nothing-left-over.ts'
 import { oneChargePerOrder } from '../../src/auditor/invariants/one-charge-per-order.ts'
@@ -54,6 +55,33 @@ const plantedAmongAll: ReadonlyArray<{
         ledgerEntry(victim, { type: 'charge.authorized', chargeId: 'ch_second', intentId: 'pi_second' }),
         ledgerEntry(victim, { chargeId: 'ch_second', intentId: 'pi_second' }),
       )
+    },
+  },
+  {
+    what: 'a charge of a customer of another account',
+    invariant: customersOfTheAccount,
+    subject: ({ chargeId }) => chargeId,
+    plant: ({ books }, { orderId }) => {
+      rowOf(books.gatewayCustomers, `customer-of-${orderId}`).accountId = 'account-2'
+    },
+  },
+  {
+    what: 'a charge of a customer of no account, which is not booked yet',
+    invariant: customersOfTheAccount,
+    subject: ({ chargeId }) => chargeId,
+    plant: ({ books }, { orderId, paymentId }) => {
+      books.gatewayCustomers = books.gatewayCustomers.filter(({ id }) => id !== `customer-of-${orderId}`)
+      books.transfers = books.transfers.filter((transfer) => transfer.paymentId !== paymentId)
+    },
+  },
+  {
+    what: 'a charge of a customer of its own account that was credited to another one',
+    invariant: customersOfTheAccount,
+    subject: ({ chargeId }) => chargeId,
+    plant: ({ books }, { paymentId }) => {
+      for (const transfer of books.transfers)
+        if (transfer.paymentId === paymentId && transfer.kind === 'charge')
+          transfer.creditAccount = 'merchant:account-2'
     },
   },
   {

@@ -1,4 +1,5 @@
 import {
+  accountId,
   addHold,
   addReceipt,
   addRefund,
@@ -21,6 +22,9 @@ export function wholeHistory(orders: readonly PaidOrder[], replays = 2): Mutable
   const history = cleanHistory(orders, replays)
   const { books } = history
   orders.forEach((order, index) => {
+    const customerId = `customer-of-${order.orderId}`
+    history.ledger = history.ledger.map((entry) => (entry.orderId === order.orderId ? { ...entry, customerId } : entry))
+    books.gatewayCustomers.push({ id: customerId, accountId })
     Object.assign(rowOf(books.orders, order.orderId), { receiptEmail: recipientOf(order), purpose: 'invoice' })
     books.invoices.push(invoiceRow(order))
     addReceipt(history, order, { subjectId: order.paymentId, topic: 'payment.succeeded' })

@@ -112,7 +112,7 @@ async function answer(request: IncomingMessage): Promise<{ status: number; body:
   const path = request.url ?? ''
   let body = ''
   for await (const chunk of request) body += chunk
-  if (path === '/v1/customers') return { status: 200, body: { id: `cus_${customers++}` } }
+  if (path === '/v1/gateway-customers') return { status: 201, body: { id: `cus_${customers++}` } }
   if (path.startsWith('/v1/payment_methods/')) {
     return { status: 200, body: { id: `pm-of-${new URLSearchParams(body).get('customer')}` } }
   }

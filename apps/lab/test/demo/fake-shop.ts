@@ -85,7 +85,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
     if (manners.charges !== 'never') {
       const entry = { type: 'charge.captured', intentId: `pi_${paymentId}`, chargeId, orderId: order.id, paymentId }
       const noRefund = { refundId: null, refundStatus: null, ourRefundId: null }
-      ledger.push({ seq: ledger.length + 1, ...entry, ...noRefund, ...amount })
+      ledger.push({ seq: ledger.length + 1, ...entry, ...noRefund, customerId: null, ...amount })
     }
     return { status: 201, body: { id: paymentId, orderId: order.id, ...amount, state: 'succeeded' } }
   }
@@ -150,7 +150,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
         ...{ ...payment, paymentId: payment.id, refundId: null, kind: 'charge' },
         ...{ debitAccount: 'gateway', creditAccount: `merchant:${accountId}` },
       })),
-      ...{ refunds: [], subscriptions: [], invoices: [], receipts: [], seats: noSeats },
+      ...{ refunds: [], subscriptions: [], gatewayCustomers: [], invoices: [], receipts: [], seats: noSeats },
       recordedAnswers: recorded,
       leftOpenPaymentIds: new Set(),
     }

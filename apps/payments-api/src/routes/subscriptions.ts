@@ -16,6 +16,8 @@ import { resultAnswer } from '../result-answer.ts'
 import {
   changedSubscription,
   emptyBody,
+  gatewayCustomer,
+  newGatewayCustomer,
   newPaymentMethod,
   newSubscription,
   payment,
@@ -29,12 +31,30 @@ import {
 /** What a customer agreed to be charged again and again. The billing run does the charging. */
 export function subscriptionRoutes(operations: SubscriptionOperations): Operation[] {
   return [
+    registerGatewayCustomer(operations),
     createSubscription(operations),
     listSubscriptions(operations),
     getSubscription(operations),
     cancelSubscription(operations),
     changePaymentMethod(operations),
   ]
+}
+
+function registerGatewayCustomer(operations: SubscriptionOperations): Operation {
+  return defineCommand({
+    path: '/v1/gateway-customers',
+    operationId: 'registerGatewayCustomer',
+    tag: 'Subscriptions',
+    summary: 'Create or register a customer of the gateway',
+    description:
+      'A subscription charges a customer of the gateway, who belongs to one account for good. Without `gatewayCustomerId` a new customer is created there, with your account in its metadata; your own page then attaches a payment method to it. An existing customer is registered if its metadata at the gateway name your account (`accountId`); subscriptions of it that were paused are active again.',
+    params: nothing,
+    body: newGatewayCustomer,
+    answers: { 201: { description: 'The customer, who is yours', schema: gatewayCustomer } },
+    problems: ['gateway-customer-not-found'],
+    handle: async ({ call, body: { gatewayCustomerId = null, customerId } }) =>
+      resultAnswer(await operations.registerGatewayCustomer(call, { customerId, gatewayCustomerId })),
+  })
 }
 
 function createSubscription(operations: SubscriptionOperations): Operation {
@@ -44,11 +64,11 @@ function createSubscription(operations: SubscriptionOperations): Operation {
     tag: 'Subscriptions',
     summary: 'Create a subscription',
     description:
-      'The customer and the attached payment method are made at the gateway by your own page, which alone sees cards; they are charged while the customer is away. Nothing is charged by this request: the billing run does so at the next full hour after a period falls due.',
+      'The customer of the gateway was created or registered here, and your own page, which alone sees cards, has attached the payment method to it; it is charged while the customer is away. Nothing is charged by this request: the billing run does so at the next full hour after a period falls due.',
     params: nothing,
     body: newSubscription,
     answers: { 201: { description: 'The subscription, active', schema: subscription } },
-    problems: [],
+    problems: ['gateway-customer-not-found'],
     handle: async ({ call, body: { receiptEmail = null, anchor = null, ...asked } }) =>
       resultAnswer(await operations.createSubscription(call, { ...asked, receiptEmail, anchor })),
   })

@@ -1,4 +1,5 @@
 import type {
+  CustomerAnswer,
   Gateway,
   GatewayAnswer,
   GatewayCharge,
@@ -43,7 +44,7 @@ export interface StripeGateway extends Gateway {
 export function createStripeGateway(options: StripeGatewayOptions): StripeGateway {
   const url = new URL(options.url)
   const transport = createStripeHttpClient({ ...options, origin: url.origin })
-  const { accounts, paymentIntents, refunds, charges } = new Stripe(options.apiKey, {
+  const { accounts, paymentIntents, refunds, charges, customers } = new Stripe(options.apiKey, {
     host: url.hostname,
     port: url.port || defaultPort(url),
     protocol: url.protocol === 'http:' ? 'http' : 'https',
@@ -71,6 +72,10 @@ export function createStripeGateway(options: StripeGatewayOptions): StripeGatewa
     retrieveRefund: (gatewayRefundId) => askForRefund(() => refunds.retrieve(gatewayRefundId)),
     listRefundsOf: (intentId) =>
       askForList(() => refunds.list({ payment_intent: intentId, limit: longestPage }), readRefund),
+
+    createCustomer: ({ accountId, customerId }, idempotencyKey) =>
+      askForCustomer(() => customers.create({ metadata: { accountId, customerId } }, { idempotencyKey })),
+    retrieveCustomer: (gatewayCustomerId) => askForCustomer(() => customers.retrieve(gatewayCustomerId)),
 
     listCharges: (page) => askForList(() => charges.list(pageOf(page)), readCharge),
     listRefunds: (page) => askForList(() => refunds.list(pageOf(page)), readRefund),
@@ -157,6 +162,15 @@ function askForRefund(ask: () => Promise<Stripe.Response<Stripe.Refund>>): Promi
   return sortAnswer(ask, (wire, requestId) => {
     const refund = readRefund(wire)
     return refund && { kind: 'refund', refund, requestId }
+  })
+}
+
+function askForCustomer(
+  ask: () => Promise<Stripe.Response<Stripe.Customer | Stripe.DeletedCustomer>>,
+): Promise<CustomerAnswer> {
+  return sortAnswer(ask, (wire, requestId) => {
+    if (wire.object !== 'customer' || typeof wire.id !== 'string') return null
+    return { kind: 'customer', customer: { id: wire.id, metadata: wire.deleted ? {} : wire.metadata }, requestId }
   })
 }
 

@@ -1,5 +1,6 @@
 import type {
   Currency,
+  GatewayCustomer,
   Invoice,
   Order,
   Payment,
@@ -93,6 +94,7 @@ export interface Renderings {
   subscriptionChanged(subscription: Subscription, paymentId: string | null): RecordedAnswer
   /** What a webhook tells: the invoice as a client sees it. */
   invoiceSeen(invoice: Invoice): object
+  gatewayCustomerRegistered(customer: GatewayCustomer): RecordedAnswer
 }
 
 /** What a caller of the payments API can ask of a payment. */

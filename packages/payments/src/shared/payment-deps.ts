@@ -9,6 +9,7 @@ import type {
   Runtime,
 } from '@seatbelt/domain'
 import {
+  type CustomerGateway,
   type FinalOutcome,
   type GatewayIntentLayer,
   type GatewayRefundLayer,
@@ -40,6 +41,7 @@ export type Queryable = Pick<PaymentDeps, 'database'>
 export interface PaymentLayers extends Layers {
   readonly gatewayIntent: GatewayIntentLayer
   readonly gatewayRefund: GatewayRefundLayer
+  readonly gatewayCustomers: CustomerGateway
 }
 
 /**

@@ -104,6 +104,7 @@ export function toSubscription(row: SubscriptionRow): Subscription {
     // A wall time, which the driver brings as if it were of UTC.
     anchor: row.anchor.toISOString().slice(0, 19),
     state: row.state,
+    pausedBecause: row.pausedBecause,
     nextPeriod: row.nextPeriod,
     nextDueAt: row.nextDueAt,
     version: row.version,

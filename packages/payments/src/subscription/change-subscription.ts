@@ -33,7 +33,7 @@ export function cancelSubscription(deps: PaymentDeps, call: Call, subscriptionId
           FROM given_up WHERE orders.id = order_id AND orders.version = given_up.version
         RETURNING id)
       SELECT guard((SELECT count(*) FROM changed) = (SELECT count(*) FROM given_up), 'order-version')`)
-    return { change: { state: 'cancelled' }, withdrawn: openPayment }
+    return { change: { state: 'cancelled', pausedBecause: null }, withdrawn: openPayment }
   })
 }
 

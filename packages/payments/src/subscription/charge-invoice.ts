@@ -9,6 +9,7 @@ import { leasedPayments, wasClaimed } from '../shared/leased-work.ts'
 import { orderLock } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { admitBillingFence, type BillingTerm } from './billing-term.ts'
+import { isCustomerOf, pauseUnproven } from './gateway-customer.ts'
 import { lockSubscription } from './subscription-to-decide.ts'
 
 export interface DueInvoice {
@@ -37,7 +38,8 @@ export type ChargeResult =
  *
  * Guarantees: as `payOrder`. There is no key; what can happen once is the invoice's try: its claim names the number of
  * tries that it read, and the order has at most one live payment. A deposed leader claims nothing (`StaleFence` is
- * thrown), and nothing is claimed for a subscription that was cancelled.
+ * thrown), and nothing is claimed for a subscription that was cancelled. A customer at the gateway who is not known to be
+ * the account's is not charged: the subscription is paused.
  */
 export async function chargeInvoice(deps: PaymentDeps, term: BillingTerm, invoice: DueInvoice): Promise<ChargeResult> {
   const result = await guardSystemEffect(deps.layers, {
@@ -49,7 +51,9 @@ export async function chargeInvoice(deps: PaymentDeps, term: BillingTerm, invoic
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
   })
-  return result.kind === 'refused' ? refusedAs(result.refusal) : readResult(deps, invoice)
+  if (result.kind !== 'refused') return readResult(deps, invoice)
+  if (result.refusal.code === 'gateway-customer-not-found') await pauseUnproven(deps, invoice.subscriptionId)
+  return refusedAs(result.refusal)
 }
 
 /** Under the order's lock: admits the leader, reads everything again, decides, and takes the try. */
@@ -59,9 +63,14 @@ async function claimTry(
   { fence, dueBy }: BillingTerm,
   { id, accountId, orderId, subscriptionId }: DueInvoice,
 ): Promise<Claimed<OwnedPayment> | Refused> {
-  const [, subscription, [invoice], found] = await Promise.all([
+  const [, subscription, isOurs, [invoice], found] = await Promise.all([
     admitBillingFence(tx, fence),
     lockSubscription(tx, sql`id = ${subscriptionId}::uuid`),
+    isCustomerOf(
+      tx,
+      sql`(account_id, gateway_customer_id) = (
+      SELECT account_id, gateway_customer_id FROM subscriptions WHERE id = ${subscriptionId}::uuid)`,
+    ),
     tx.read<{ state: InvoiceState; tries: number; nextTryAt: Date }>(sql`
       SELECT state::text, tries, next_try_at FROM invoices WHERE id = ${id}::uuid`),
     readOrderToDecide(tx, accountId, orderId),
@@ -73,6 +82,8 @@ async function claimTry(
     return { kind: 'refused', refusal: { code: 'subscription-cancelled', subscriptionId } }
   if (invoice.state !== 'open' || invoice.nextTryAt > dueBy)
     return { kind: 'refused', refusal: { code: 'order-managed', orderId } }
+  const { gatewayCustomerId } = subscription
+  if (!isOurs) return { kind: 'refused', refusal: { code: 'gateway-customer-not-found', gatewayCustomerId } }
 
   takeTry(tx, id, { tries: invoice.tries, dueBy })
   const how = { paymentMethod: subscription.paymentMethod, offSessionCustomer: subscription.gatewayCustomerId }

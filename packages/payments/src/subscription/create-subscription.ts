@@ -5,6 +5,7 @@ import { readClock } from '../shared/clock.ts'
 import type { Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { unlocked } from '../shared/unlocked.ts'
+import { isCustomerOf } from './gateway-customer.ts'
 import { dueAt, lastPeriodDue, wallTimeAt } from './period.ts'
 
 export interface NewSubscription extends Omit<Schedule, 'anchor'> {
@@ -22,15 +23,21 @@ export interface NewSubscription extends Omit<Schedule, 'anchor'> {
 /**
  * Creates a subscription, once per key. It charges nothing: the billing run does, from the first full hour on.
  *
- * The payment method must be attached to the gateway's customer, which only the merchant's own page can do, because it
- * alone handles cards. The gateway is not asked here. If the gateway refuses a method because it is not attached, every
- * run tries it again and reports that: only a bank's refusal counts as a decline.
+ * The gateway's customer must be known to be the account's. The payment method must be attached to it, which only the
+ * merchant's own page can do, because it alone handles cards. The gateway is not asked here. If the gateway refuses a
+ * method because it is not attached, every run tries it again and reports that: only a bank's refusal counts as a
+ * decline.
  */
 export function createSubscription(deps: PaymentDeps, call: Call, request: NewSubscription): Promise<Result> {
   return guardTransaction(deps.layers, call, {
     lockOn: unlocked,
     work: async (tx) => {
-      const now = await readClock(tx)
+      const { gatewayCustomerId } = request
+      const [now, isOurs] = await Promise.all([
+        readClock(tx),
+        isCustomerOf(tx, sql`account_id = ${call.accountId}::uuid AND gateway_customer_id = ${gatewayCustomerId}`),
+      ])
+      if (!isOurs) return { kind: 'refused', refusal: { code: 'gateway-customer-not-found', gatewayCustomerId } }
       const schedule = { ...request, anchor: request.anchor ?? wallTimeAt(request.timeZone, now) }
       const subscription: Subscription = {
         ...schedule,
@@ -38,6 +45,7 @@ export function createSubscription(deps: PaymentDeps, call: Call, request: NewSu
         id: deps.runtime.newId(),
         accountId: call.accountId,
         state: 'active',
+        pausedBecause: null,
         version: 0,
         createdAt: now,
       }

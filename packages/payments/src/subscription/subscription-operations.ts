@@ -2,12 +2,13 @@ import { bindOperations } from '../shared/bind-operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { cancelSubscription, changePaymentMethod } from './change-subscription.ts'
 import { createSubscription } from './create-subscription.ts'
+import { registerGatewayCustomer } from './gateway-customer.ts'
 import { findSubscription, listSubscriptions } from './subscription-queries.ts'
 
 /** How an account manages its subscriptions. The billing run charges what falls due. */
 export type SubscriptionOperations = ReturnType<typeof createSubscriptionOperations>
 
 export function createSubscriptionOperations(deps: PaymentDeps) {
-  const changes = { createSubscription, cancelSubscription, changePaymentMethod }
+  const changes = { createSubscription, cancelSubscription, changePaymentMethod, registerGatewayCustomer }
   return bindOperations(deps, { ...changes, findSubscription, listSubscriptions })
 }

@@ -29,18 +29,20 @@ export async function lockSubscription(tx: Tx, which: Sql): Promise<Subscription
   return subscription
 }
 
-export type SubscriptionChange = Partial<Pick<Subscription, 'state' | 'paymentMethod' | 'nextPeriod' | 'nextDueAt'>>
+export type SubscriptionChange = Partial<
+  Pick<Subscription, 'state' | 'pausedBecause' | 'paymentMethod' | 'nextPeriod' | 'nextDueAt'>
+>
 
 /**
  * Layer 4 for subscriptions: changes it from the version that was read to the next one, and returns it as it is then.
  */
 export function moveSubscription(tx: Tx, read: Subscription, change: SubscriptionChange): Subscription {
   const changed = { ...read, ...change, version: read.version + 1 }
-  const { id, state, paymentMethod, nextPeriod, nextDueAt, version } = changed
+  const { id, state, pausedBecause, paymentMethod, nextPeriod, nextDueAt, version } = changed
   tx.write(sql`
     WITH changed AS (
       UPDATE subscriptions
-         SET state = ${state}::subscription_state, payment_method = ${paymentMethod}, next_period = ${nextPeriod},
+         SET state = ${state}::subscription_state, paused_because = ${pausedBecause}, payment_method = ${paymentMethod}, next_period = ${nextPeriod},
              next_due_at = ${nextDueAt}::timestamptz, version = ${version}
        WHERE id = ${id}::uuid AND version = ${read.version}
       RETURNING id)

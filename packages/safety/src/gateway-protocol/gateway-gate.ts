@@ -184,6 +184,12 @@ function watch({ gateway, metrics, onRejected }: GatewayGateOptions, stops: Gate
       const { accountId, refundId: subject } = parameters.metadata
       return begin({ request: 'refund', accountId, subject }, () => gateway.createRefund(parameters, key))
     },
+    createCustomer: (metadata, key) => {
+      const { accountId, customerId: subject } = metadata
+      return begin({ request: 'customer', accountId, subject }, () => gateway.createCustomer(metadata, key))
+    },
+    retrieveCustomer: (id) =>
+      begin({ request: 'customer', accountId: null, subject: id }, () => gateway.retrieveCustomer(id)),
     retrieveIntent: (id) => finish(look(id), () => gateway.retrieveIntent(id)),
     retrieveRefund: (id) => finish(look(id), () => gateway.retrieveRefund(id)),
     listRefundsOf: (id) => finish(look(id), () => gateway.listRefundsOf(id)),

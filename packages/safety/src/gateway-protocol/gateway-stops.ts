@@ -7,7 +7,7 @@ export interface GatewayClaim {
   readonly operation: GatewayOperation
 }
 
-export type GatewayOperation = 'pay' | 'capture' | 'void' | 'refund'
+export type GatewayOperation = 'pay' | 'capture' | 'void' | 'refund' | 'customer'
 
 export interface GatewayStopsOptions {
   readonly gateway: Gateway
@@ -28,7 +28,7 @@ export interface GatewayStop {
 }
 
 /** The kinds of requests that the gateway may treat differently. */
-export type RequestKind = 'create' | 'confirm' | 'capture' | 'cancel' | 'refund' | 'look'
+export type RequestKind = 'create' | 'confirm' | 'capture' | 'cancel' | 'refund' | 'customer' | 'look'
 
 /**
  * From a stop to a probe, and between probes. A longer pause refuses requests after the gateway is back; a shorter one
@@ -176,6 +176,7 @@ const operationOf: Readonly<Record<RequestKind, GatewayStop['operation']>> = {
   capture: 'capture',
   cancel: 'void',
   refund: 'refund',
+  customer: 'customer',
   look: 'look',
 }
 
@@ -192,6 +193,7 @@ const knocks: Readonly<Record<RequestKind, (gateway: Gateway, accountId: string)
     const metadata = { refundId: knockId, orderId: knockId, accountId }
     return gateway.createRefund({ intentId: knockId, amountMinor: 1, metadata }, knockKey())
   },
+  customer: (gateway) => gateway.retrieveCustomer(knockId),
   look: (gateway) => gateway.retrieveIntent(knockId),
 }
 
@@ -204,7 +206,7 @@ function knockParameters(accountId: string) {
 }
 
 /** The answers of all requests of the port. */
-export type AnyAnswer = NoAnswer | { readonly kind: 'intent' | 'refund' | 'list' }
+export type AnyAnswer = NoAnswer | { readonly kind: 'intent' | 'refund' | 'customer' | 'list' }
 
 /** About one request, its key, or our own time. Every other unknown answer says that the gateway is not well. */
 const noTrouble: ReadonlySet<UnknownReason> = new Set(['key-in-use', 'key-reused', 'lease-over'])

@@ -5,7 +5,7 @@ import type { Currency } from '@seatbelt/domain'
  *
  * A method throws only for a programming error, never for anything that a gateway may do.
  */
-export interface Gateway extends IntentGateway, RefundGateway, GatewayLists {}
+export interface Gateway extends IntentGateway, RefundGateway, CustomerGateway, GatewayLists {}
 
 /** The requests of layer 6 for a payment. */
 export interface IntentGateway {
@@ -27,6 +27,24 @@ export interface RefundGateway {
   retrieveRefund(gatewayRefundId: string): Promise<RefundAnswer>
   /** The refunds of one intent, newest first: at most a hundred, and whether there are more. */
   listRefundsOf(intentId: string): Promise<ListAnswer<GatewayRefund>>
+}
+
+/** The requests for customers, who are charged while they are away. None of them moves money. */
+export interface CustomerGateway {
+  createCustomer(metadata: CustomerMetadata, idempotencyKey: string): Promise<CustomerAnswer>
+  retrieveCustomer(gatewayCustomerId: string): Promise<CustomerAnswer>
+}
+
+/** Says at the gateway whose customer it is. */
+export interface CustomerMetadata {
+  readonly accountId: string
+  readonly customerId: string
+}
+
+export interface CustomerAtGateway {
+  readonly id: string
+  /** Empty for a customer that was deleted. */
+  readonly metadata: Readonly<Record<string, string>>
 }
 
 /** The requests of reconciliation: all that happened in a period, newest first, page by page. */
@@ -122,6 +140,10 @@ export type GatewayAnswer =
 
 export type RefundAnswer =
   | { readonly kind: 'refund'; readonly refund: GatewayRefund; readonly requestId: string | null }
+  | NoAnswer
+
+export type CustomerAnswer =
+  | { readonly kind: 'customer'; readonly customer: CustomerAtGateway; readonly requestId: string | null }
   | NoAnswer
 
 export type ListAnswer<Item> =

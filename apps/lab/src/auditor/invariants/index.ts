@@ -2,6 +2,7 @@ import type { Invariant } from '../invariant.ts'
 import { acknowledgedPaymentsExist } from './acknowledged-payments-exist.ts'
 import { answersIdentical } from './answers-identical.ts'
 import { capacityKept } from './capacity-kept.ts'
+import { customersOfTheAccount } from './customers-of-the-account.ts'
 import { nothingLeftOver } from './nothing-left-over.ts'
 import { oneChargePerOrder } from './one-charge-per-order.ts'
 import { oneChargePerPeriod } from './one-charge-per-period.ts'
@@ -22,4 +23,5 @@ export const invariants: readonly Invariant[] = [
   answersIdentical,
   refundsWithinPayment,
   oneChargePerPeriod,
+  customersOfTheAccount,
 ]
