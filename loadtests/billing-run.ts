@@ -99,7 +99,7 @@ export function handleSummary(data: Parameters<typeof summarize>[1]): Record<str
   return summarize('billing-run', data)
 }
 
-/** What the merchant's backend does here, and its own page at the gateway. The first period fell due an hour ago. */
+/** As a merchant: its backend asks here, and its page asks the gateway. The first period fell due an hour ago. */
 function subscribe(number: number): Subscription {
   const price = { amountMinor: 500 + ((number * 37) % 4_000), currency: 'EUR' }
   const customer = create(number, 'gateway-customer', '/v1/gateway-customers', { customerId: `subscriber-${number}` })

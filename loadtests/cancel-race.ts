@@ -122,10 +122,10 @@ function mixed({ taking, leaving }: Sides, number: number): MoneyRequest[] {
 }
 
 /**
- * One side is told that it won, by all answers, and what the gateway holds is what that side wanted.
+ * All answers name one side as the winner, and the gateway holds what that side wanted.
  *
- * Once the gateway has lost an answer, a cancellation withdraws the payment: then it is told by 200 which of the two
- * happened, and the payer by 402 that no money was taken.
+ * Once the gateway has lost an answer, a cancellation withdraws the payment: its 200 says which of the two happened,
+ * and the payer receives 402 if no money was taken.
  */
 function judge(order: Order, race: string, taking: readonly Answer[], leaving: readonly Answer[]): void {
   const [isTaken, isLeft] = [taking.some(isDone), leaving.some(hasWon)]

@@ -294,14 +294,19 @@ CREATE TABLE invoices (
   declines integer NOT NULL DEFAULT 0,
   -- Grows with every charge that is started; who starts the next one names the number it read.
   tries integer NOT NULL DEFAULT 0,
-  next_try_at timestamp(3) with time zone NOT NULL,
+  -- The billing run tries then. Null: no run tries any more, and the merchant must ask for it.
+  next_try_at timestamp(3) with time zone,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
   settled_at timestamp(3) with time zone,
+  -- Tries that came to nothing without a bank's word on the card. They space the next tries.
+  refusals integer NOT NULL DEFAULT 0,
   CONSTRAINT invoices_pkey PRIMARY KEY (id),
   -- An invoice is collected by an order of its own account.
   CONSTRAINT invoices_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- An invoice belongs to a subscription of its own account.
   CONSTRAINT invoices_account_id_subscription_id_fkey FOREIGN KEY (account_id, subscription_id) REFERENCES subscriptions(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- What the gateway refuses again and again is not retried for ever.
+  CONSTRAINT invoices_refusals_are_bounded CHECK (((refusals >= 0) AND (refusals <= 6))),
   -- An invoice is final exactly when it was settled.
   CONSTRAINT invoices_settled_when_final CHECK (((state = 'open'::invoice_state) = (settled_at IS NULL))),
   -- After three declines nobody tries any more.
@@ -785,8 +790,10 @@ CREATE TABLE subscriptions (
   -- Grows by one with every change; a writer names the version it read and loses if it is gone.
   version integer NOT NULL DEFAULT 0,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  -- What the merchant must do before it is charged again.
+  -- The merchant must do this before it is charged again.
   paused_because text,
+  -- Whether periods that were not charged when they fell due, after an outage or while it was past due, are charged later.
+  missed_periods text NOT NULL DEFAULT 'skip'::text,
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A period costs a positive amount that the gateway takes in one charge.
@@ -802,6 +809,8 @@ CASE interval_unit
     WHEN 'year'::text THEN 3
     ELSE 0
 END))),
+  -- Missed periods are skipped, or collected one a day.
+  CONSTRAINT subscriptions_missed_periods_is_known CHECK ((missed_periods = ANY (ARRAY['skip'::text, 'collect'::text]))),
   -- A subscription that is paused says what would resume it.
   CONSTRAINT subscriptions_paused_for_a_reason CHECK (((state = 'paused'::subscription_state) = (paused_because IS NOT NULL))),
   -- Periods are counted from the anchor.

@@ -3,6 +3,7 @@ import {
   type InvoiceState,
   intervalUnits,
   longestIntervals,
+  missedPeriodPolicies,
   type OrderState,
   type PaymentState,
   type RefundState,
@@ -94,6 +95,12 @@ const anchor = z
     `must be of a year from ${anchorYears.from} to ${anchorYears.to}`,
   )
 
+const missedPeriods = z
+  .enum(missedPeriodPolicies, 'must be skip or collect')
+  .describe(
+    'What becomes of periods that were missed, after an outage or while it was past due. collect: they are charged later, one a day, and an unpaid invoice stays open; skip: only the present period is charged',
+  )
+
 const gatewayCustomerId = z
   .string('must be text')
   .regex(/^cus_[A-Za-z0-9_]{1,120}$/, "must be the gateway's id of a customer, such as cus_NffrFeUfNV2Hib")
@@ -130,8 +137,10 @@ export const newSubscription = z.strictObject({
     examples: ['2026-01-31T09:00:00'],
   }),
   receiptEmail: receiptEmail.optional(),
+  missedPeriods: missedPeriods.default('collect'),
 })
 export const newPaymentMethod = z.strictObject({ paymentMethod })
+export const invoicePath = z.strictObject({ invoiceId: id })
 export const subscriptionPath = z.strictObject({ subscriptionId: id })
 
 export const newRefund = z.strictObject({
@@ -278,6 +287,7 @@ export const subscription = z.strictObject({
   timeZone: z.string(),
   anchor: z.string(),
   receiptEmail: z.string().nullable(),
+  missedPeriods,
   state: z.enum(subscriptionStates),
   pausedBecause: z.string().nullable().describe('What to do before it is charged again. Null: it is not paused'),
   nextDueAt: moment.nullable().describe('When the next period without an invoice falls due'),
@@ -294,7 +304,8 @@ export const invoice = z.strictObject({
   orderId: id.describe('The order that collects it'),
   state: z.enum(invoiceStates),
   declines: z.int(),
-  nextTryAt: moment.nullable(),
+  refusals: z.int().describe('Tries that came to nothing, and not by the word of a bank'),
+  nextTryAt: moment.nullable().describe('Null: no run tries it any more. It can be paid on request while it is open'),
   settledAt: moment.nullable(),
 })
 

@@ -1,7 +1,7 @@
 import type { Invoice, Subscription } from '@seatbelt/domain'
 import { renderings } from '@seatbelt/http'
 import type { Result, SubscriptionOperations } from '@seatbelt/payments'
-import { accountId, answered } from './fake-payment-operations.ts'
+import { accountId, answered, settledPayment } from './fake-payment-operations.ts'
 
 export const subscription: Subscription = {
   id: '0192f000-0000-7000-8000-00000000000c',
@@ -15,6 +15,7 @@ export const subscription: Subscription = {
   timeZone: 'Europe/Berlin',
   anchor: '2026-01-31T09:00:00',
   receiptEmail: null,
+  missedPeriods: 'collect',
   state: 'active',
   pausedBecause: null,
   nextPeriod: 1,
@@ -31,6 +32,7 @@ export const invoice: Invoice = {
   orderId: '0192f000-0000-7000-8000-00000000000a',
   state: 'paid',
   declines: 1,
+  refusals: 0,
   nextTryAt: new Date('2026-02-01T08:00:00.000Z'),
   settledAt: new Date('2026-02-01T09:00:00.000Z'),
 }
@@ -66,6 +68,13 @@ export function fakeSubscriptionOperations(
         subscriptionId,
         answered(renderings.subscriptionChanged({ ...subscription, paymentMethod }, null)),
       )
+    },
+    payInvoice: async (...args) => {
+      note('payInvoice', args)
+      const [{ accountId: caller }, invoiceId] = args
+      if (caller !== accountId || invoiceId !== invoice.id)
+        return { kind: 'refused', refusal: { code: 'invoice-not-found', invoiceId } }
+      return answered(renderings.paymentSettled(settledPayment, { state: 'succeeded', gatewayChargeId: 'ch_1' }, 'pay'))
     },
     registerGatewayCustomer: async (...args) => {
       note('registerGatewayCustomer', args)

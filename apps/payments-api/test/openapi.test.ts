@@ -60,6 +60,7 @@ it('it has the operations of the contract, and no others', () => {
     'get /v1/webhook-endpoint',
     'post /v1/gateway-customers',
     'post /v1/gateway/webhooks',
+    'post /v1/invoices/{invoiceId}/payments',
     'post /v1/orders',
     'post /v1/orders/{orderId}/cancellation',
     'post /v1/orders/{orderId}/payments',

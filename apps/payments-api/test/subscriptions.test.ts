@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { subscriptionList, subscription as subscriptionSchema, subscriptionWithInvoices } from '../src/index.ts'
-import { subscription } from './fake-subscription-operations.ts'
+import {
+  gatewayCustomer,
+  subscriptionList,
+  subscription as subscriptionSchema,
+  subscriptionWithInvoices,
+} from '../src/index.ts'
+import { invoice, subscription } from './fake-subscription-operations.ts'
 import { foreignKey, testApp } from './test-app.ts'
 
 const asked = {
@@ -21,7 +26,7 @@ describe('POST /v1/subscriptions', () => {
     expect(response.status).toBe(201)
     expect(response.headers.location).toBe(`/v1/subscriptions/${subscription.id}`)
     expect(subscriptionSchema.parse(response.body)).toMatchObject({ state: 'active', anchor: '2026-01-31T09:00:00' })
-    expect(calls[0]?.arguments[1]).toEqual({ ...asked, receiptEmail: null })
+    expect(calls[0]?.arguments[1]).toEqual({ ...asked, receiptEmail: null, missedPeriods: 'collect' })
   })
 
   it('begins now when it is told no anchor', async () => {
@@ -62,6 +67,7 @@ describe('POST /v1/subscriptions', () => {
     ['amountMinor', { amountMinor: 0 }],
     ['currency', { currency: 'eur' }],
     ['receiptEmail', { receiptEmail: 'nobody' }],
+    ['missedPeriods', { missedPeriods: 'forgive' }],
     ['trialDays', { trialDays: 30 }],
   ])('names %s when it is told %j, and does nothing', async (path, wrong) => {
     const { post, calls } = testApp()
@@ -70,6 +76,32 @@ describe('POST /v1/subscriptions', () => {
     expect(response.body).toMatchObject({ code: 'invalid-request' })
     expect(response.body.errors.map((error: { path: string }) => error.path)).toEqual([path])
     expect(calls).toEqual([])
+  })
+})
+
+describe('POST /v1/gateway-customers', () => {
+  it('creates a customer, or registers the one that is named', async () => {
+    const { post, calls } = testApp()
+    const response = await post('/v1/gateway-customers').send({ customerId: 'customer-1' })
+    expect({ status: response.status, body: gatewayCustomer.parse(response.body).id }).toEqual({
+      status: 201,
+      body: 'cus_1',
+    })
+    await post('/v1/gateway-customers').send({ customerId: 'customer-1', gatewayCustomerId: 'cus_2' })
+    expect(calls.map(({ arguments: [, asked] }) => asked)).toEqual([
+      { customerId: 'customer-1', gatewayCustomerId: null },
+      { customerId: 'customer-1', gatewayCustomerId: 'cus_2' },
+    ])
+  })
+})
+
+describe('POST /v1/invoices/{id}/payments', () => {
+  it('pays the invoice, and knows none of another account', async () => {
+    const { post } = testApp()
+    const paid = await post(`/v1/invoices/${invoice.id}/payments`)
+    expect({ status: paid.status, state: paid.body.state }).toEqual({ status: 201, state: 'succeeded' })
+    const unknown = await post('/v1/invoices/0192f000-0000-7000-8000-0000000000ff/payments')
+    expect({ status: unknown.status, code: unknown.body.code }).toEqual({ status: 404, code: 'invoice-not-found' })
   })
 })
 

@@ -30,6 +30,7 @@ export type Refusal =
   | { readonly code: 'subscription-cancelled'; readonly subscriptionId: string }
   /** The gateway has no such customer, or it is not known to be the account's: the two cannot be told apart. */
   | { readonly code: 'gateway-customer-not-found'; readonly gatewayCustomerId: string }
+  | { readonly code: 'invoice-not-found'; readonly invoiceId: string }
   /** The account has told no address for its webhooks. */
   | { readonly code: 'webhook-endpoint-not-found' }
   | { readonly code: 'webhook-delivery-not-found'; readonly deliveryId: string }

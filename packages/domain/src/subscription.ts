@@ -4,13 +4,17 @@ import { orderStateAfter, type PaymentOutcome } from './payment.ts'
 import type { Refusal } from './refusal.ts'
 
 /**
- * `active -> past_due` after three declines of one invoice by one payment method, `past_due -> active` with another
- * payment method, and `cancelled` for good. `paused`: its gateway customer is not known to be the account's.
+ * `active -> past_due` when no run tries an invoice any more, `past_due -> active` with another payment method or when
+ * the invoice is paid, and `cancelled` for good. `paused`: its gateway customer is not known to be the account's.
  */
 export type SubscriptionState = 'active' | 'past_due' | 'paused' | 'cancelled'
 
 /** `open -> paid | uncollectible`. The next period waits until it is one of the two. */
 export type InvoiceState = 'open' | 'paid' | 'uncollectible'
+
+/** The policy for periods that were missed: after an outage, or while the subscription was past due. */
+export const missedPeriodPolicies = ['skip', 'collect'] as const
+export type MissedPeriods = (typeof missedPeriodPolicies)[number]
 
 export interface Interval {
   readonly unit: IntervalUnit
@@ -43,8 +47,9 @@ export interface Subscription extends Money, Schedule {
   readonly gatewayCustomerId: string
   readonly paymentMethod: string
   readonly receiptEmail: string | null
+  readonly missedPeriods: MissedPeriods
   readonly state: SubscriptionState
-  /** What the merchant must do before it is charged again. Null: it is not paused. */
+  /** The merchant must do this before it is charged again. Null: it is not paused. */
   readonly pausedBecause: string | null
   /** The first period without an invoice. */
   readonly nextPeriod: number
@@ -71,25 +76,53 @@ export interface Invoice {
   readonly orderId: string
   readonly state: InvoiceState
   readonly declines: number
-  readonly nextTryAt: Date
+  /** Tries that came to nothing without a bank's word on the card. */
+  readonly refusals: number
+  /** The billing run tries then. Null: no run tries any more, and the merchant must ask for it. */
+  readonly nextTryAt: Date | null
   readonly settledAt: Date | null
 }
 
-/** Then nobody tries any more: card networks count tries, and a bank that refused three times over a week means it. */
+/** After so many declines no run tries any more: a bank that refused three times over a week means it. */
 export const maxDeclines = 3
 
 /**
  * After the first decline, and after the second. Many declines are of the moment, so the first pause is a day; after the
  * second one a week has passed since the first try, in which a wage may have come.
  */
-const retryAfterDays = [1, 6] as const
+const hoursAfterDecline = [24, 6 * 24] as const
 
-/** What a try to charge it makes of an invoice, of its order, and of its subscription. */
+/**
+ * After each try that came to nothing without a bank's word on the card: the gateway refused our request, or gave no
+ * answer for too long. An hour is enough for what passes by itself. The waits grow, because each try is one more
+ * payment of the order; after the last, some four days later, a person has to look.
+ */
+const hoursAfterRefusal = [1, 4, 12, 24, 48] as const
+export const maxRefusals = hoursAfterRefusal.length + 1
+
+/**
+ * Decline codes upon which another try with the same card cannot succeed. Stripe: "Decline codes", and "Smart Retries"
+ * for the codes that it does not retry itself.
+ */
+const hardDeclines: ReadonlySet<string> = new Set([
+  'authentication_required',
+  'highest_risk_level',
+  'incorrect_number',
+  'lost_card',
+  'pickup_card',
+  'revocation_of_all_authorizations',
+  'revocation_of_authorization',
+  'stolen_card',
+  'transaction_not_allowed',
+])
+
+/** The effects of a try to charge it on an invoice, on its order, and on its subscription. */
 export interface InvoiceDecision {
   readonly invoice: InvoiceState
   readonly declines: number
-  /** From now on; null: as it is. */
-  readonly retryAfterDays: number | null
+  readonly refusals: number
+  /** The next try of a run, from now on. `never`: the merchant must ask for it. `due`: it is due as it was. */
+  readonly retry: { readonly afterHours: number } | 'due' | 'never'
   readonly order: OrderState
   readonly subscription: SubscriptionState
 }
@@ -97,29 +130,71 @@ export interface InvoiceDecision {
 export interface InvoiceTried {
   /** Of the payment method that is charged now, so far. */
   readonly declines: number
+  readonly refusals: number
   readonly subscription: SubscriptionState
+  readonly missedPeriods: MissedPeriods
   /** Was the payment method changed while this try was under way? */
   readonly isMethodReplaced: boolean
 }
 
 /**
- * Only what a bank says of the payment method that is charged now is a decline, and counts. A payment that was cancelled or
- * voided, a request that the gateway refused, and the last word about a card that was replaced came to nothing: the next run
- * tries anew.
+ * Only a bank's word on the payment method that is charged now is a decline. The last word on a card that was replaced
+ * says nothing. A payment that was cancelled or voided, and a request that the gateway refused, came to nothing, and
+ * count on their own.
  */
-export function decideAboutInvoice(
-  { declines, subscription, isMethodReplaced }: InvoiceTried,
-  outcome: PaymentOutcome,
-): InvoiceDecision {
-  const isDecline = outcome.state === 'declined' && outcome.declinedBy === 'bank' && !isMethodReplaced
-  const now = { declines: declines + (isDecline ? 1 : 0), retryAfterDays: null, subscription }
-  if (outcome.state === 'succeeded') return { ...now, invoice: 'paid', order: orderStateAfter(outcome) }
+export function decideAboutInvoice(tried: InvoiceTried, outcome: PaymentOutcome): InvoiceDecision {
+  const { declines, refusals, subscription, isMethodReplaced } = tried
+  const order = orderStateAfter(outcome)
+  const asBefore = { declines, refusals, subscription, order, retry: 'due' } as const
+  if (outcome.state === 'succeeded')
+    return { ...asBefore, invoice: 'paid', subscription: subscription === 'past_due' ? 'active' : subscription }
   // Cancelled while this was under way: nothing more is tried for it.
-  if (subscription === 'cancelled') return { ...now, invoice: 'uncollectible', order: 'cancelled' }
-  if (now.declines >= maxDeclines)
-    return { ...now, invoice: 'uncollectible', order: 'cancelled', subscription: 'past_due' }
-  const pause = isDecline ? (retryAfterDays[declines] ?? null) : null
-  return { ...now, invoice: 'open', order: orderStateAfter(outcome), retryAfterDays: pause }
+  if (subscription === 'cancelled') return { ...asBefore, invoice: 'uncollectible', order: 'cancelled' }
+  if (isMethodReplaced) return { ...asBefore, invoice: 'open' }
+  if (outcome.state !== 'declined' || outcome.declinedBy !== 'bank') {
+    const counted = { ...asBefore, refusals: Math.min(refusals + 1, maxRefusals) }
+    const needsAnotherMethod = outcome.state === 'declined' && outcome.declinedBy === 'payment-method'
+    const afterHours = needsAnotherMethod ? undefined : hoursAfterRefusal[refusals]
+    return afterHours === undefined
+      ? stopTrying(tried, counted)
+      : { ...counted, invoice: 'open', retry: { afterHours } }
+  }
+  const counted = { ...asBefore, declines: Math.min(declines + 1, maxDeclines) }
+  const afterHours = hardDeclines.has(outcome.declineCode) ? undefined : hoursAfterDecline[declines]
+  return afterHours === undefined ? stopTrying(tried, counted) : { ...counted, invoice: 'open', retry: { afterHours } }
+}
+
+/** The subscription is past due. What is collected later stays open until it is paid or asked for. */
+function stopTrying(
+  { subscription, missedPeriods }: InvoiceTried,
+  counted: Omit<InvoiceDecision, 'invoice'>,
+): InvoiceDecision {
+  const left = {
+    ...counted,
+    retry: 'never',
+    subscription: subscription === 'paused' ? subscription : 'past_due',
+  } as const
+  if (missedPeriods === 'collect') return { ...left, invoice: 'open' }
+  return { ...left, invoice: 'uncollectible', order: 'cancelled' }
+}
+
+/** An instant, and its calendar day in the zone of the subscription. */
+export interface ZonedInstant {
+  readonly at: Date
+  /** Such as `2026-01-31`. */
+  readonly day: string
+}
+
+const dayMs = 24 * 3_600_000
+
+/**
+ * Whether a run may charge the period that fell due at `dueAt`, by the last charge of the subscription: one charge a
+ * calendar day at most. A period that was due when the last charge was made was missed, and waits for 24 hours.
+ */
+export function mayChargePeriod(dueAt: Date, last: ZonedInstant | null, now: ZonedInstant): boolean {
+  if (last === null) return true
+  if (last.day === now.day) return false
+  return last.at <= dueAt || now.at.getTime() - last.at.getTime() >= dayMs
 }
 
 /** May this subscription be changed? What is cancelled stays so. */

@@ -45,7 +45,8 @@ export const refusalTable = {
   'order-managed': {
     status: 409,
     title: 'The order is managed by what made it',
-    detail: "A subscription's invoice is paid by the billing run alone, and the order of a checkout by the checkout.",
+    detail:
+      "A subscription's invoice is paid by the billing run, or on request by its own path; the order of a checkout by the checkout.",
     members: ['orderId'],
   },
   'payment-not-authorized': {
@@ -101,6 +102,12 @@ export const refusalTable = {
     title: 'The subscription was cancelled',
     detail: 'A cancelled subscription stays so. Create a new one.',
     members: ['subscriptionId'],
+  },
+  'invoice-not-found': {
+    status: 404,
+    title: 'There is no such invoice',
+    detail: 'No invoice of your account has this id.',
+    members: ['invoiceId'],
   },
   'gateway-customer-not-found': {
     status: 404,

@@ -261,6 +261,7 @@ export function subscriptionBody(subscription: Subscription) {
     timeZone: subscription.timeZone,
     anchor: subscription.anchor,
     receiptEmail: subscription.receiptEmail,
+    missedPeriods: subscription.missedPeriods,
     state: subscription.state,
     pausedBecause: subscription.pausedBecause,
     nextDueAt: subscription.state === 'active' ? subscription.nextDueAt.toISOString() : null,
@@ -278,7 +279,8 @@ export function invoiceBody(invoice: Invoice) {
     orderId: invoice.orderId,
     state: invoice.state,
     declines: invoice.declines,
-    nextTryAt: invoice.state === 'open' ? invoice.nextTryAt.toISOString() : null,
+    refusals: invoice.refusals,
+    nextTryAt: invoice.state === 'open' ? (invoice.nextTryAt?.toISOString() ?? null) : null,
     settledAt: invoice.settledAt?.toISOString() ?? null,
   }
 }

@@ -90,6 +90,7 @@ function newSubscription(
     interval: { unit: 'month', count: 1 },
     timeZone: 'Europe/Berlin',
     anchor: null,
+    missedPeriods: 'collect',
     ...overrides,
   }
 }

@@ -58,6 +58,7 @@ function subscribe(customer: { gatewayCustomerId: string; paymentMethod: string 
     interval: { unit: 'month', count: 1 },
     timeZone: 'UTC',
     anchor: null,
+    missedPeriods: 'collect',
     ...customer,
   } as const
   return operations(api).createSubscription(call(randomUUID(), asked, account), asked)
@@ -72,7 +73,7 @@ describe('a customer of the gateway', () => {
     ])
   })
 
-  it('is created once for several copies of one request, and for a request that is repeated after a lost answer', async () => {
+  it('is created once for copies of one request, and for its repetition after a lost answer', async () => {
     const key = randomUUID()
     await shop.faults({ on: 'create-customer', kind: 'drop-after', rate: 1, times: 1 })
     expect(brief(await register(null, { key }))).toBe('refused temporarily-unavailable')
@@ -124,7 +125,7 @@ describe('a subscription', () => {
     expect(await billing.chargesOf(id)).toEqual([1])
   })
 
-  it('is not created for a customer of another account, nor for one that nobody registered', async () => {
+  it('is not created for a customer of another account, nor for one that is not registered', async () => {
     expect(brief(await subscribe(await customerWithCard(), strangerId))).toBe('refused gateway-customer-not-found')
     const stray = { gatewayCustomerId: 'cus_unknown', paymentMethod: 'pm_card_visa' }
     expect(brief(await subscribe(stray))).toBe('refused gateway-customer-not-found')

@@ -265,7 +265,7 @@ export const renderings: Renderings = {
     body: JSON.stringify({ id, state, nextDueAt, paymentId }),
     location: null,
   }),
-  invoiceSeen: ({ id, state }) => ({ id, state }),
+  invoiceSeen: ({ id, state, subscriptionId }) => ({ id, state, subscriptionId }),
   gatewayCustomerRegistered: ({ id }) => ({ status: 201, body: JSON.stringify({ id }), location: null }),
 }
 

@@ -234,7 +234,7 @@ describe('a change of the payment method', () => {
     expect(await billing.chargesOf(id)).toEqual([1])
   })
 
-  it('and then a cancellation, while nothing is known of the charge: both keys are answered by what is found out', async () => {
+  it('and then a cancellation, while the charge is unknown: both keys are answered in the end', async () => {
     const id = await subscribeAndLoseConfirm()
     const silent = await withoutGateway('silent-twice')
     const change = { subscriptionId: id, paymentMethod: await billing.attach(id, 'pm_card_mastercard') }
@@ -259,7 +259,7 @@ describe('the cancellation of an order', () => {
     return orderId
   }
 
-  it('whose owner gave up, and that was not charged: it is cancelled, and its payment can take no more money', async () => {
+  it('whose owner gave up without a charge: it is cancelled, and its payment takes no more money', async () => {
     const orderId = await loseConfirm('drop-before')
     const cancelled = await api.cancel(orderId)
     expect(brief(cancelled)).toBe('answered 200')
@@ -281,7 +281,7 @@ describe('the cancellation of an order', () => {
     expect(await shop.charges(orderId)).toHaveLength(1)
   })
 
-  it('while nothing can be found out: 202, it cannot be paid meanwhile, and the same key brings the answer', async () => {
+  it('while nothing can be found out: 202, it cannot be paid, and the same key brings the answer', async () => {
     const orderId = await loseConfirm('drop-before')
     const key = randomUUID()
     const silent = await withoutGateway('silent-order')

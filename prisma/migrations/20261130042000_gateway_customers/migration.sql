@@ -13,7 +13,8 @@ CREATE TABLE gateway_customers (
 COMMENT ON TABLE gateway_customers IS
   'The customers at the gateway that each account may charge while they are away. A subscription charges no other.';
 COMMENT ON COLUMN gateway_customers.customer_id IS 'The merchant''s own name for the customer.';
-COMMENT ON CONSTRAINT gateway_customers_pkey ON gateway_customers IS 'A customer at the gateway belongs to one account.';
+COMMENT ON CONSTRAINT gateway_customers_pkey ON gateway_customers IS
+  'A customer at the gateway belongs to one account.';
 
 CREATE FUNCTION gateway_customers_owner_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -26,7 +27,7 @@ COMMENT ON TRIGGER gateway_customers_owner_stays ON gateway_customers IS
   'What was proven once is never rewritten: charges were made upon it.';
 
 ALTER TABLE subscriptions ADD COLUMN paused_because text;
-COMMENT ON COLUMN subscriptions.paused_because IS 'What the merchant must do before it is charged again.';
+COMMENT ON COLUMN subscriptions.paused_because IS 'The merchant must do this before it is charged again.';
 
 -- With one account there is no other that a customer could belong to. Otherwise nothing here can prove it.
 INSERT INTO gateway_customers (gateway_customer_id, account_id, customer_id)

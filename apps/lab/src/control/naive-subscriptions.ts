@@ -37,6 +37,7 @@ export function createNaiveSubscriptions(deps: NaiveSubscriptionDeps): Subscript
     // Nobody asks the control for more.
     cancelSubscription: async (_, subscriptionId) => refused({ code: 'subscription-not-found', subscriptionId }),
     changePaymentMethod: async (_, { subscriptionId }) => refused({ code: 'subscription-not-found', subscriptionId }),
+    payInvoice: async (_, invoiceId) => refused({ code: 'invoice-not-found', invoiceId }),
     listSubscriptions: async () => ({ items: [], next: null }),
   }
 }
@@ -54,12 +55,13 @@ function rowOf({ interval, anchor, ...asked }: NewSubscription) {
 
 /** Unit and currency came in through the API's schema, which knows no other ones. */
 function toSubscription(row: SubscriptionRow): Subscription {
-  const { intervalUnit, intervalCount, anchor, currency, ...same } = row
+  const { intervalUnit, intervalCount, anchor, currency, missedPeriods, ...same } = row
   const unit = intervalUnits.find((name) => name === intervalUnit) ?? 'month'
   return {
     ...same,
     anchor: anchor.toISOString().slice(0, 19),
     currency: currency as Currency,
+    missedPeriods: missedPeriods === 'skip' ? 'skip' : 'collect',
     interval: { unit, count: intervalCount },
   }
 }

@@ -68,7 +68,7 @@ function nextInterval({ intervalSeconds }: BillingPhase): Date {
   return new Date(Math.ceil((Date.now() + leadTimeSeconds * 1_000) / intervalMs) * intervalMs)
 }
 
-/** The merchant's backend makes customer and subscription at the shop; its own page attaches the card at the gateway. */
+/** The merchant's backend makes customer and subscription at the shop; its page attaches the card at the gateway. */
 async function subscribe(phase: BillingPhase, number: number, dueAt: Date): Promise<string> {
   const customer = await create(phase, number, 'gateway-customers', { customerId: `subscriber-${number}` })
   const paymentMethod = await askGateway(phase, 'payment_methods/pm_card_visa/attach', { customer })

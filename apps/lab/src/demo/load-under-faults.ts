@@ -68,7 +68,12 @@ export async function loadUnderFaults(options: LoadUnderFaults): Promise<LoadRes
   const lostAnswers = await countLostAnswers(target.gatewayUrl)
   await behaveWell(target.gatewayUrl)
   say('audit       waiting until nothing is being processed or sent any more, then comparing all books ...')
-  const expects: readonly InvariantId[] = [...expectedByDefault, 'I10', 'I11', ...(workers === null ? [] : (['I7'] as const))]
+  const expects: readonly InvariantId[] = [
+    ...expectedByDefault,
+    'I10',
+    'I11',
+    ...(workers === null ? [] : (['I7'] as const)),
+  ]
   const verdict = await askForVerdict(target.auditorUrl, run, expects, signal, (why) => say(`audit       ${why}`))
   return { ...fired, lostAnswers, verdict }
 }

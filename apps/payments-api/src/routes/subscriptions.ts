@@ -17,6 +17,7 @@ import {
   changedSubscription,
   emptyBody,
   gatewayCustomer,
+  invoicePath,
   newGatewayCustomer,
   newPaymentMethod,
   newSubscription,
@@ -37,6 +38,7 @@ export function subscriptionRoutes(operations: SubscriptionOperations): Operatio
     getSubscription(operations),
     cancelSubscription(operations),
     changePaymentMethod(operations),
+    payInvoice(operations),
   ]
 }
 
@@ -144,7 +146,7 @@ function changePaymentMethod(operations: SubscriptionOperations): Operation {
     tag: 'Subscriptions',
     summary: 'Charge another payment method from now on',
     description:
-      'It must be attached to the same customer of the gateway. A charge of the former method that is under way is cancelled at the gateway, and answered as by a cancellation. An open invoice is tried with it in the next run, and another method begins without declines. One that was past due becomes active and begins with the period of the present moment, or with the next one where the present period is the one that was given up: what was given up stays so, and periods missed meanwhile are not charged.',
+      'It must be attached to the same customer of the gateway. A charge of the former method that is under way is cancelled at the gateway, and answered as by a cancellation. An open invoice is tried with it in the next run, and another method begins without declines. One that was past due becomes active; what it missed follows its `missedPeriods`.',
     params: subscriptionPath,
     unknownId: subscriptionNotFound,
     body: newPaymentMethod,
@@ -155,6 +157,35 @@ function changePaymentMethod(operations: SubscriptionOperations): Operation {
     problems: ['subscription-not-found', 'subscription-cancelled'],
     handle: async ({ call, params: { subscriptionId }, body: { paymentMethod } }) =>
       resultAnswer(await operations.changePaymentMethod(call, { subscriptionId, paymentMethod })),
+  })
+}
+
+function payInvoice(operations: SubscriptionOperations): Operation {
+  return defineCommand({
+    path: '/v1/invoices/:invoiceId/payments',
+    operationId: 'payInvoice',
+    tag: 'Subscriptions',
+    summary: 'Pay an open invoice now',
+    description:
+      'Charges the payment method of its subscription, also where the next try is later, or where no run tries any more. A subscription that is past due is active again when its invoice is paid. The answers are those of paying an order. The body is the empty object, or none.',
+    params: invoicePath,
+    unknownId: ({ invoiceId = '' }) => ({ code: 'invoice-not-found', invoiceId }),
+    body: emptyBody,
+    answers: {
+      201: { description: 'The payment, succeeded', schema: payment },
+      202: { description: 'The payment, not settled yet', schema: payment },
+    },
+    problems: [
+      'payment-declined',
+      'payment-cancelled',
+      'invoice-not-found',
+      'gateway-customer-not-found',
+      'subscription-cancelled',
+      'order-already-paid',
+      'order-cancelled',
+      'payment-in-progress',
+    ],
+    handle: async ({ call, params: { invoiceId } }) => resultAnswer(await operations.payInvoice(call, invoiceId)),
   })
 }
 

@@ -6,7 +6,7 @@ import type { PaymentDeps } from '../shared/payment-deps.ts'
 export type Topic =
   | `payment.${(typeof settledStates)[number]}`
   | `refund.${'succeeded' | 'failed' | 'reversed'}`
-  | `invoice.${'paid' | 'past_due'}`
+  | `invoice.${'paid' | 'payment_failed' | 'past_due'}`
   | `booking.${'confirmed' | 'cancelled'}`
 
 /** The states of a payment in which one of its steps is settled. */

@@ -12,6 +12,7 @@ import {
   type DeclinedBy,
   type Invoice,
   intervalUnits,
+  missedPeriodPolicies,
   type Order,
   type OrderPurpose,
   type Payment,
@@ -94,6 +95,7 @@ export function toSubscription(row: SubscriptionRow): Subscription {
     gatewayCustomerId: row.gatewayCustomerId,
     paymentMethod: row.paymentMethod,
     receiptEmail: row.receiptEmail,
+    missedPeriods: known(missedPeriodPolicies, row.missedPeriods, `the policy ${row.missedPeriods}`),
     amountMinor: row.amountMinor,
     currency: toCurrency(row.currency),
     interval: {
@@ -113,8 +115,8 @@ export function toSubscription(row: SubscriptionRow): Subscription {
 }
 
 export function toInvoice(row: InvoiceRow): Invoice {
-  const { id, subscriptionId, period, dueAt, orderId, state, declines, nextTryAt, settledAt } = row
-  return { id, subscriptionId, period, dueAt, orderId, state, declines, nextTryAt, settledAt }
+  const { id, subscriptionId, period, dueAt, orderId, state, declines, refusals, nextTryAt, settledAt } = row
+  return { id, subscriptionId, period, dueAt, orderId, state, declines, refusals, nextTryAt, settledAt }
 }
 
 export function toPurpose(purpose: string): OrderPurpose {

@@ -28,7 +28,7 @@ export type Billed = 'finished' | 'finished-before' | 'unfinished'
  * The billing run of one hour: invoices what fell due, and then tries to collect what is open, once each.
  *
  * Guarantees, whatever is repeated, runs at once, or begins under one leader and ends under another: one invoice per
- * period and at most one try per invoice and run; of a subscription that is behind, one period per run. A finished run
+ * period and at most one try per invoice and run; of a subscription that is behind, one charge a day. A finished run
  * does not begin again. There is no list of what is left to do: the invoices and their tries are that list.
  * Does not guarantee: exact counters in `billing_runs`. A leader that is killed loses those of its last page. They are
  * for a person to read.
@@ -160,10 +160,7 @@ function asLeader<T>({ layers }: PaymentDeps, fence: bigint, write: (tx: Tx) => 
   })
 }
 
-/**
- * A subscription with an invoice that was made or settled since the run began waits for the next run, so that a
- * customer who is behind is not charged for three periods within a minute.
- */
+/** A subscription with an invoice that was made or settled since the run began waits for the next run. */
 function findDueSubscriptions({ query }: Database, { dueBy, startedAt }: Run, after: Place): Promise<Place[]> {
   return query<Place>(sql`
     SELECT id, next_due_at AS due_at FROM subscriptions
@@ -176,12 +173,12 @@ function findDueSubscriptions({ query }: Database, { dueBy, startedAt }: Run, af
      ORDER BY next_due_at, id LIMIT ${pageSize}`)
 }
 
-/** Invoices whose order is being paid belong to recovery. */
+/** Invoices whose order is being paid belong to recovery. Those of a paused subscription wait until it is active. */
 function findDueInvoices({ query }: Database, { dueBy }: Run, after: Place): Promise<(DueInvoice & Place)[]> {
   return query<DueInvoice & Place>(sql`
-    SELECT invoices.id, invoices.account_id, subscription_id, order_id,
-           next_try_at AS due_at
+    SELECT invoices.id, invoices.account_id, subscription_id, order_id, next_try_at AS due_at
       FROM invoices JOIN orders ON orders.id = order_id AND orders.state = 'pending'
+                    JOIN subscriptions ON subscriptions.id = subscription_id AND subscriptions.state = 'active'
      WHERE invoices.state = 'open' AND next_try_at <= ${dueBy}::timestamptz
        AND (next_try_at, invoices.id) > (${after.dueAt}::timestamptz, ${after.id}::uuid)
      ORDER BY next_try_at, invoices.id LIMIT ${pageSize}`)

@@ -1,5 +1,5 @@
 import { sql, TransactionConflict, type Tx } from '@seatbelt/database'
-import { type Call, decideToChange, type Subscription } from '@seatbelt/domain'
+import { type Call, decideToChange, maxDeclines, type Subscription } from '@seatbelt/domain'
 import { guardTransaction } from '@seatbelt/safety'
 import { finishWithdrawal, lockOpenPayment, type OpenPayment, withdrawPayment } from '../payment/withdraw-payment.ts'
 import { readClock } from '../shared/clock.ts'
@@ -45,11 +45,13 @@ export interface NewPaymentMethod {
 /**
  * Charges another payment method from now on, once per key; the way out of `past_due`.
  *
- * The next run tries what is open with it, and another method begins without declines. After `past_due` the
- * subscription begins anew with the present period, or with the next one if the present one was given up: a period has
- * one invoice, and an uncollectible invoice stays so. Periods that passed without service are not charged afterwards; a
- * merchant who did serve in them collects them by an order. The request may name the present method, as after its
- * customer has spoken with the bank; its declines stay.
+ * The next run tries what is open with it, and another method begins without declines. The request may name the
+ * present method, as after its customer has spoken with the bank: its declines stay, and after `past_due` it is tried
+ * once more.
+ *
+ * After `past_due` missed periods follow the policy of the subscription. `collect`: the unpaid invoice stayed open, and
+ * the periods after it are charged one a day. `skip`: the unpaid invoice was given up, and the subscription begins anew
+ * with the present period, or with the next one if the present one was given up: a period has one invoice.
  *
  * A charge of the former method that is under way is withdrawn, as by a cancellation.
  */
@@ -62,12 +64,13 @@ export function changePaymentMethod(
     const withdrawn = openPayment?.paymentMethod === paymentMethod ? null : openPayment
     tx.write(sql`
       UPDATE invoices
-         SET next_try_at = LEAST(next_try_at, ${now}::timestamptz),
-             declines = CASE WHEN ${paymentMethod === subscription.paymentMethod} THEN declines ELSE 0 END
+         SET next_try_at = LEAST(next_try_at, ${now}::timestamptz), refusals = 0,
+             declines = CASE WHEN ${paymentMethod === subscription.paymentMethod}
+                             THEN LEAST(declines, ${maxDeclines - 1}) ELSE 0 END
        WHERE subscription_id = ${subscriptionId}::uuid AND state = 'open'`)
     if (subscription.state !== 'past_due') return { change: { paymentMethod }, withdrawn }
     const next = periodToBeginWith(subscription, now)
-    const isLater = next.nextPeriod > subscription.nextPeriod
+    const isLater = subscription.missedPeriods === 'skip' && next.nextPeriod > subscription.nextPeriod
     return { change: { paymentMethod, state: 'active', ...(isLater && next) }, withdrawn }
   })
 }

@@ -1,4 +1,4 @@
-import { sql, type Tx } from '@seatbelt/database'
+import { type Sql, sql, type Tx } from '@seatbelt/database'
 import { decideToPay, type InvoiceState, type Refusal } from '@seatbelt/domain'
 import { type Claimed, changedOne, guardSystemEffect, type Refused } from '@seatbelt/safety'
 import { readOrderToDecide } from '../order/order-to-decide.ts'
@@ -38,8 +38,8 @@ export type ChargeResult =
  *
  * Guarantees: as `payOrder`. There is no key; what can happen once is the invoice's try: its claim names the number of
  * tries that it read, and the order has at most one live payment. A deposed leader claims nothing (`StaleFence` is
- * thrown), and nothing is claimed for a subscription that was cancelled. A customer at the gateway who is not known to be
- * the account's is not charged: the subscription is paused.
+ * thrown), and nothing is claimed for a subscription that was cancelled. A customer at the gateway who is not known to
+ * be the account's is not charged: the subscription is paused.
  */
 export async function chargeInvoice(deps: PaymentDeps, term: BillingTerm, invoice: DueInvoice): Promise<ChargeResult> {
   const result = await guardSystemEffect(deps.layers, {
@@ -56,39 +56,44 @@ export async function chargeInvoice(deps: PaymentDeps, term: BillingTerm, invoic
   return refusedAs(result.refusal)
 }
 
-/** Under the order's lock: admits the leader, reads everything again, decides, and takes the try. */
-async function claimTry(
+/**
+ * Under the order's lock: admits the leader, reads everything again, decides, and takes the try.
+ *
+ * `term` null: a person asked for it, so it need not be due, and the subscription may be past due.
+ */
+export async function claimTry(
   deps: PaymentDeps,
   tx: Tx,
-  { fence, dueBy }: BillingTerm,
+  term: BillingTerm | null,
   { id, accountId, orderId, subscriptionId }: DueInvoice,
 ): Promise<Claimed<OwnedPayment> | Refused> {
   const [, subscription, isOurs, [invoice], found] = await Promise.all([
-    admitBillingFence(tx, fence),
+    term && admitBillingFence(tx, term.fence),
     lockSubscription(tx, sql`id = ${subscriptionId}::uuid`),
-    isCustomerOf(
-      tx,
-      sql`(account_id, gateway_customer_id) = (
-      SELECT account_id, gateway_customer_id FROM subscriptions WHERE id = ${subscriptionId}::uuid)`,
-    ),
-    tx.read<{ state: InvoiceState; tries: number; nextTryAt: Date }>(sql`
+    isCustomerOf(tx, customerOf(subscriptionId)),
+    tx.read<{ state: InvoiceState; tries: number; nextTryAt: Date | null }>(sql`
       SELECT state::text, tries, next_try_at FROM invoices WHERE id = ${id}::uuid`),
     readOrderToDecide(tx, accountId, orderId),
   ])
   if (!subscription || !invoice || !found) throw new Error(`invoice ${id} has lost its order or its subscription`)
   const decision = decideToPay(found.order, found.live, 'invoice')
   if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
-  if (subscription.state !== 'active')
+  if (subscription.state === 'cancelled' || (term && subscription.state !== 'active'))
     return { kind: 'refused', refusal: { code: 'subscription-cancelled', subscriptionId } }
-  if (invoice.state !== 'open' || invoice.nextTryAt > dueBy)
-    return { kind: 'refused', refusal: { code: 'order-managed', orderId } }
+  const isDue = term === null || (invoice.nextTryAt !== null && invoice.nextTryAt <= term.dueBy)
+  if (invoice.state !== 'open' || !isDue) return { kind: 'refused', refusal: { code: 'order-managed', orderId } }
   const { gatewayCustomerId } = subscription
   if (!isOurs) return { kind: 'refused', refusal: { code: 'gateway-customer-not-found', gatewayCustomerId } }
 
-  takeTry(tx, id, { tries: invoice.tries, dueBy })
+  takeTry(tx, id, { tries: invoice.tries, dueBy: term?.dueBy ?? null })
   const how = { paymentMethod: subscription.paymentMethod, offSessionCustomer: subscription.gatewayCustomerId }
   const attempt = claimPayment(deps, tx, { ...found, how })
   return { kind: 'claimed', attempt, target: { step: 'pay', paymentId: attempt.payment.id } }
+}
+
+function customerOf(subscriptionId: string): Sql {
+  return sql`(account_id, gateway_customer_id) = (
+    SELECT account_id, gateway_customer_id FROM subscriptions WHERE id = ${subscriptionId}::uuid)`
 }
 
 /**
@@ -97,12 +102,12 @@ async function claimTry(
  * The invoice is due again from now on, for a later run, if this try ends without a bank's refusal: a run tries only
  * what was due when its hour began.
  */
-function takeTry(tx: Tx, id: string, { tries, dueBy }: { readonly tries: number; readonly dueBy: Date }): void {
+function takeTry(tx: Tx, id: string, { tries, dueBy }: { readonly tries: number; readonly dueBy: Date | null }): void {
   tx.write(sql`
     WITH changed AS (
       UPDATE invoices SET tries = tries + 1, next_try_at = clock_timestamp()
        WHERE id = ${id}::uuid AND state = 'open' AND tries = ${tries}
-         AND next_try_at <= ${dueBy}::timestamptz
+         AND (${dueBy}::timestamptz IS NULL OR next_try_at <= ${dueBy}::timestamptz)
       RETURNING id)
     SELECT ${changedOne['invoice-tries']}`)
 }

@@ -1,5 +1,5 @@
 import { sql, type Tx } from '@seatbelt/database'
-import type { Call, Currency, Schedule, Subscription } from '@seatbelt/domain'
+import type { Call, Currency, MissedPeriods, Schedule, Subscription } from '@seatbelt/domain'
 import { guardTransaction } from '@seatbelt/safety'
 import { readClock } from '../shared/clock.ts'
 import type { Result } from '../shared/operations.ts'
@@ -16,6 +16,7 @@ export interface NewSubscription extends Omit<Schedule, 'anchor'> {
   readonly amountMinor: number
   readonly currency: Currency
   readonly receiptEmail: string | null
+  readonly missedPeriods: MissedPeriods
   /** The wall time of the first period; null: now. */
   readonly anchor: string | null
 }
@@ -25,8 +26,8 @@ export interface NewSubscription extends Omit<Schedule, 'anchor'> {
  *
  * The gateway's customer must be known to be the account's. The payment method must be attached to it, which only the
  * merchant's own page can do, because it alone handles cards. The gateway is not asked here. If the gateway refuses a
- * method because it is not attached, every run tries it again and reports that: only a bank's refusal counts as a
- * decline.
+ * method because it is not attached, runs try it again after growing waits and report that, until the subscription is
+ * past due.
  */
 export function createSubscription(deps: PaymentDeps, call: Call, request: NewSubscription): Promise<Result> {
   return guardTransaction(deps.layers, call, {
@@ -60,11 +61,11 @@ function insertSubscription(tx: Tx, subscription: Subscription): void {
   tx.write(sql`
     INSERT INTO subscriptions (id, account_id, customer_id, gateway_customer_id, payment_method, receipt_email,
                                amount_minor, currency, interval_unit, interval_count, time_zone, anchor, next_period,
-                               next_due_at, created_at)
+                               next_due_at, missed_periods, created_at)
     VALUES (${id}::uuid, ${accountId}::uuid, ${customerId}, ${gatewayCustomerId}, ${paymentMethod}, ${receiptEmail},
             ${subscription.amountMinor}, ${subscription.currency}, ${interval.unit}, ${interval.count},
             ${subscription.timeZone}, ${subscription.anchor}::timestamp, ${subscription.nextPeriod},
-            ${subscription.nextDueAt}::timestamptz, ${subscription.createdAt}::timestamptz)`)
+            ${subscription.nextDueAt}::timestamptz, ${subscription.missedPeriods}, ${subscription.createdAt}::timestamptz)`)
 }
 
 /**

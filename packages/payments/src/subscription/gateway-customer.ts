@@ -19,7 +19,7 @@ export interface NewGatewayCustomer {
  *
  * All accounts share one account at the gateway, and its ids are no secrets. So an account cannot just name a customer:
  * either the customer is created here, with the account in its metadata, or its metadata at the gateway name the
- * account already. Whoever holds the gateway's key wrote them.
+ * account already. Only a holder of the gateway's key can write them.
  *
  * Guarantees: a customer belongs to one account for good (`gateway_customers_pkey`). Subscriptions of the account that
  * were paused because this was not known are active again.

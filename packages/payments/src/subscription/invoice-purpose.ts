@@ -1,5 +1,12 @@
 import { type Invoice as InvoiceRow, sql, type Tx } from '@seatbelt/database'
-import { decideAboutInvoice, type Invoice, type OrderState, type Payment, type Subscription } from '@seatbelt/domain'
+import {
+  decideAboutInvoice,
+  type Invoice,
+  type InvoiceDecision,
+  type OrderState,
+  type Payment,
+  type Subscription,
+} from '@seatbelt/domain'
 import { changedOne, type FinalOutcome } from '@seatbelt/safety'
 import { enqueueMessages } from '../messages/enqueue-messages.ts'
 import { orderLockName } from '../shared/order-lock.ts'
@@ -38,8 +45,6 @@ interface InvoiceToSettle extends InvoiceRow {
   readonly now: Date
 }
 
-const dayMs = 24 * 3_600_000
-
 /** Writes what the end of its payment makes of an invoice and of its subscription. Returns the order's new state. */
 function settleInvoice(
   deps: PaymentDeps,
@@ -54,39 +59,51 @@ function settleInvoice(
   const { id } = invoice
   if (invoice.state !== 'open') throw new Error(`invoice ${id} is ${invoice.state} while it is being collected`)
   const isMethodReplaced = payment.paymentMethod !== subscription.paymentMethod
-  const tried = { declines: invoice.declines, subscription: subscription.state, isMethodReplaced }
-  const { declines, retryAfterDays, ...states } = decideAboutInvoice(tried, outcome)
-
-  const nextTryAt = retryAfterDays === null ? invoice.nextTryAt : new Date(now.getTime() + retryAfterDays * dayMs)
+  const { state, missedPeriods } = subscription
+  const tried = { ...invoice, subscription: state, missedPeriods, isMethodReplaced }
+  const { declines, refusals, retry, ...states } = decideAboutInvoice(tried, outcome)
   const settled = {
     ...invoice,
     state: states.invoice,
     declines,
-    nextTryAt,
+    refusals,
+    nextTryAt: nextTryOf(invoice, retry, now),
     settledAt: states.invoice === 'open' ? null : now,
   }
   writeInvoice(tx, settled, tries)
   const data = deps.renderings.invoiceSeen(settled)
   const fact = { accountId: payment.accountId, subjectId: id, data, receipt: null }
   if (settled.state === 'paid') enqueueMessages(deps, tx, { ...fact, topic: 'invoice.paid' })
-  if (states.subscription !== subscription.state) {
-    moveSubscription(tx, subscription, { state: states.subscription })
-    enqueueMessages(deps, tx, { ...fact, topic: 'invoice.past_due' })
+  // Both can come again for one invoice, so their subject is the payment.
+  const failed = { ...fact, subjectId: payment.id }
+  if (outcome.state === 'declined') {
+    const { declineCode } = outcome
+    const told = { ...data, paymentId: payment.id, declineCode }
+    enqueueMessages(deps, tx, { ...failed, topic: 'invoice.payment_failed', data: told })
   }
-  if (outcome.state === 'declined' && outcome.declinedBy !== 'bank') {
-    // No card was asked, no caller receives an answer, and every run would fail the same way.
+  if (states.subscription !== state) {
+    moveSubscription(tx, subscription, { state: states.subscription })
+    if (states.subscription === 'past_due') enqueueMessages(deps, tx, { ...failed, topic: 'invoice.past_due' })
+  }
+  if (outcome.state === 'declined' && outcome.declinedBy === 'gateway') {
+    // Neither the card nor a caller may be at fault: a person must see it.
     const fault = new Error(`invoice ${id}: the gateway refused the request (${outcome.declineCode}), not the card`)
     tx.afterCommit(() => deps.layers.reportFault(fault, orderLockName(payment)))
   }
   return states.order
 }
 
-function writeInvoice(tx: Tx, { id, state, declines, nextTryAt, settledAt }: Invoice, tries: number): void {
+function nextTryOf({ nextTryAt }: Invoice, retry: InvoiceDecision['retry'], now: Date): Date | null {
+  if (retry === 'never') return null
+  return retry === 'due' ? nextTryAt : new Date(now.getTime() + retry.afterHours * 3_600_000)
+}
+
+function writeInvoice(tx: Tx, { id, state, declines, refusals, nextTryAt, settledAt }: Invoice, tries: number): void {
   tx.write(sql`
     WITH changed AS (
       UPDATE invoices
-         SET state = ${state}::invoice_state, declines = ${declines}, next_try_at = ${nextTryAt}::timestamptz,
-             settled_at = ${settledAt}::timestamptz
+         SET state = ${state}::invoice_state, declines = ${declines}, refusals = ${refusals},
+             next_try_at = ${nextTryAt}::timestamptz, settled_at = ${settledAt}::timestamptz
        WHERE id = ${id}::uuid AND state = 'open' AND tries = ${tries}
       RETURNING id)
     SELECT ${changedOne['invoice-tries']}`)
