@@ -26,7 +26,7 @@ function errorsIn({ logged }: World) {
 }
 
 describe('a gateway that does not accept our key', () => {
-  it('401: from the first one on payments are refused and claim nothing, and an error line and a gauge name the cause', async () => {
+  it('401: refuses payments from the first one on, claims nothing, and names the cause', async () => {
     const { world, api } = await openApi()
     const [paidBefore = '', first = '', ...orders] = await openOrders(api.createOrder, 5)
     expect((await api.pay(paidBefore)).status).toBe(201)
@@ -146,7 +146,7 @@ describe('a request of ours that the gateway refuses', () => {
     },
   )
 
-  it('to a capture: the money stays reserved and the capture open, operators are alarmed at once, and it ends when it is repaired', async () => {
+  it('to a capture: keeps the money reserved and the capture open, and alarms operators at once', async () => {
     const { world, api } = await openApi()
     const [orderId = ''] = await openOrders(api.createOrder, 1)
     const paymentId = (await api.pay(orderId, { capture: 'manual' })).answer.id

@@ -23,7 +23,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-/** The simulator behind a proxy that can keep its answers, a database, and processes of the backend without the processes. */
+/** The simulator behind a proxy that can keep its answers, a database, and the backend without its processes. */
 export async function openWorld() {
   const logged: Record<string, unknown>[] = []
   const logger = createLogger(

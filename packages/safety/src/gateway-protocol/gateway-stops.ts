@@ -38,9 +38,9 @@ const probeEveryMs = 2_000
 /**
  * Everything stops when more than 85 % of the last 30 answers, and of at least 10, are trouble.
  *
- * A gateway that answers half of its requests is worth asking, because failures are recovered; by chance alone, it would
- * stop everything once in 30,000 answers. The window counts answers, so that a quiet night judges by as many as a busy
- * day.
+ * A gateway that answers half of its requests is worth asking, because failures are recovered; by chance alone, it
+ * would stop everything once in 30,000 answers. The window counts answers, so that a quiet night judges by as many as a
+ * busy day.
  */
 const window = { answers: 30, atLeast: 10, troubleShare: 0.85 }
 
@@ -181,8 +181,8 @@ const operationOf: Readonly<Record<RequestKind, GatewayStop['operation']>> = {
 }
 
 /**
- * Requests that a healthy gateway refuses: about an intent that cannot exist, or for an amount of 0. Each has a new key,
- * because the gateway answers an old one from memory.
+ * Requests that a healthy gateway refuses: about an intent that cannot exist, or for an amount of 0. Each has a new
+ * key, because the gateway answers an old one from memory.
  */
 const knocks: Readonly<Record<RequestKind, (gateway: Gateway, accountId: string) => Promise<AnyAnswer>>> = {
   create: (gateway, accountId) => gateway.createIntent(knockParameters(accountId), knockKey()),
