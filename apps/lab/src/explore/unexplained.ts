@@ -26,8 +26,8 @@ function isOutage(fault: unknown): boolean {
   return fault instanceof DatabaseUnavailable || fault instanceof CommitUnknown
 }
 
-/** The texts of an outage: how an actor ended is known in words alone. */
-const outage = /database|commit|connection|key is taken/i
+/** The texts of an outage, or of a lock that was not granted in time: how an actor ended is known in words alone. */
+const outage = /database|commit|connection|key is taken|lock was not granted/i
 
 function describe(fault: unknown): string {
   return fault instanceof Error ? `${fault.name}: ${fault.message}` : String(fault)

@@ -30,6 +30,7 @@ describe('a fault of an actor', () => {
     const ended = { a: 'failed: the connection is gone', b: null, c: 'answered 200' }
     expect(unexplained(worldWith(null, false), ended)).toEqual(['a failed: the connection is gone'])
     expect(unexplained(worldWith(null, true), ended)).toEqual([])
+    expect(unexplained(worldWith(null, true), { a: 'failed: a lock was not granted in time' })).toEqual([])
     expect(unexplained(worldWith(null, true), { a: 'failed: undefined is not a function' })).toHaveLength(1)
   })
 })
