@@ -16,6 +16,8 @@ export interface PoolOptions {
    * such a pooler refuses them as start-up parameters.
    */
   readonly prepared?: boolean
+  /** Called with each new connection, which may be one to another server than before. */
+  readonly onConnection?: () => void
   /** How long the server may be silent while a connection is in use; 8 s by default. */
   readonly silenceTimeoutMs?: number
 }
@@ -54,6 +56,7 @@ export function createPool(options: PoolOptions): pg.Pool {
   // The pool drops a connection that breaks while it is idle. Without a listener the event would end the process.
   pool.on('error', ignore)
   pool.on('connect', watch)
+  if (options.onConnection) pool.on('connect', options.onConnection)
   // One timer for each use of a connection. The driver's `query_timeout` has one for each statement, which costs more.
   pool.on('acquire', (connection) => socketOf(connection).setTimeout(silenceTimeoutMs))
   pool.on('release', (_error, connection) => {

@@ -27,5 +27,6 @@ export type {
 export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
 export { developmentAccounts, seedDevelopment } from './seed-development.ts'
 export { empty, join, Sql, type SqlValue, type Statement, sql } from './sql.ts'
+export { type Durability, type DurabilityRisk, durabilityRisks, readDurability } from './read-durability.ts'
 export type { RollBack, Tx } from './transaction.ts'
 export { waitForDatabase } from './wait-for-database.ts'

@@ -13,6 +13,7 @@ import { Redis } from 'ioredis'
 import { Gauge, type Registry } from 'prom-client'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
+import { createDurabilityWatch } from './shared/durability-watch.ts'
 import { type GatewayAccount, LearnedAccount } from './shared/gateway-account.ts'
 import { leaseProblem, type PaymentPolicy } from './shared/payment-deps.ts'
 import { retryPostponedNow } from './shared/retry-postponed-now.ts'
@@ -85,12 +86,15 @@ export function lanesProblem(lanes: number): string | null {
 export function openConnections(options: ConnectionOptions): Connections {
   const problem = leaseProblem(options)
   if (problem) throw new RangeError(problem)
+  const durability = createDurabilityWatch(options)
   const database = createDatabase({
+    onConnection: () => durability.onConnection(),
     url: options.databaseUrl,
     poolSize: options.databasePoolSize,
     prepared: options.databasePrepared,
     applicationName: options.by,
   })
+  durability.start(database)
   const redis = openRedisLock(options)
   const gateway = openGateway(options, database)
   const lockMetrics = createLockMetrics(options.registry)
@@ -107,6 +111,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     close: async () => {
       redis.disconnect()
       await gateway.close()
+      await durability.close()
       await database.close()
     },
   }

@@ -1,0 +1,69 @@
+import { eventually } from '@seatbelt/testing'
+import { Registry } from 'prom-client'
+import { afterEach, expect, it } from 'vitest'
+import { createDurabilityWatch } from '../src/shared/durability-watch.ts'
+
+const safe = {
+  ...{ fsync: 'on', synchronousCommit: 'on', standbyNames: '*', seesStandbys: true, standbys: 1, synchronous: 1 },
+  timeline: '00000001',
+}
+
+let watch: ReturnType<typeof createDurabilityWatch> | undefined
+afterEach(() => watch?.close())
+
+function openWatch() {
+  const registry = new Registry()
+  const lines: string[] = []
+  const seen = { row: safe as object | null, looks: 0 }
+  const opened = createDurabilityWatch({
+    registry,
+    log: { info: (line) => lines.push(line), warn: (_, line) => lines.push(line) },
+  })
+  watch = opened
+  const query = async <Row>() => {
+    seen.looks += 1
+    if (seen.row === null) throw new Error('the database is away')
+    return [seen.row] as Row[]
+  }
+  opened.start({ query })
+  const look = async (row: object | null) => {
+    const before = seen.looks
+    seen.row = row
+    opened.onConnection()
+    await eventually('the settings are read again', async () => seen.looks > before)
+  }
+  const risk = async (name: string) =>
+    (await registry.getMetricsAsJSON())
+      .flatMap(({ values }) => values as { labels: { risk?: string }; value: number }[])
+      .find(({ labels }) => labels.risk === name)?.value
+  return { lines, look, risk, started: () => eventually('it has looked', async () => seen.looks > 0) }
+}
+
+it('is silent where nothing can be lost', async () => {
+  const { lines, risk, started } = openWatch()
+  await started()
+  expect(await risk('standby-asynchronous')).toBe(0)
+  expect(lines).toEqual([])
+})
+
+it('reports a promotion after a new connection, and what may be lost from then on', async () => {
+  const { lines, look, risk, started } = openWatch()
+  await started()
+  await look({ ...safe, timeline: '00000002', standbyNames: '', synchronous: 0 })
+  expect(lines).toEqual([
+    expect.stringContaining('promoted or restored'),
+    expect.stringContaining('standby-asynchronous'),
+  ])
+  expect(await risk('standby-asynchronous')).toBe(1)
+  await look({ ...safe, timeline: '00000002' })
+  expect(await risk('standby-asynchronous')).toBe(0)
+  expect(lines.at(-1)).toContain('commits survive')
+})
+
+it('counts settings that cannot be read as unsafe', async () => {
+  const { lines, look, risk, started } = openWatch()
+  await started()
+  await look(null)
+  expect(await risk('unreadable')).toBe(1)
+  expect(lines.at(-1)).toContain('unreadable')
+})
