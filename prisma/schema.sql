@@ -201,6 +201,8 @@ CREATE TABLE holds (
   -- How much time the hold had left when its checkout began; it has that again when the checkout comes to nothing.
   left_ms integer,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- The references of its checkouts' orders come from it. Null: its id.
+  gateway_reference text,
   CONSTRAINT holds_pkey PRIMARY KEY (id),
   CONSTRAINT holds_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT holds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -220,6 +222,8 @@ CREATE TABLE holds (
 );
 -- Finds the checkouts that are under way, of which some may be overdue.
 CREATE INDEX holds_being_paid ON public.holds USING btree (order_id) WHERE (state = 'checking_out'::hold_state);
+-- One use of a creation key makes one hold.
+CREATE UNIQUE INDEX holds_gateway_reference_key ON public.holds USING btree (gateway_reference);
 -- Counts what a customer holds.
 CREATE INDEX holds_of_customer ON public.holds USING btree (event_id, customer_id) WHERE (state = ANY (ARRAY['active'::hold_state, 'checking_out'::hold_state]));
 -- Finds what of one tier has lapsed, before it is called sold out.
@@ -366,7 +370,7 @@ CREATE TABLE orders (
   -- What made the order, which alone pays and cancels it.
   purpose text NOT NULL DEFAULT 'merchant'::text,
   receipt_email text,
-  -- What the gateway's keys and metadata of this order come from. Null: the ids of its payments and refunds.
+  -- The order's name at the gateway, from the key and the account that asked for it. Null: its id.
   gateway_reference text,
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -380,10 +384,58 @@ CREATE TABLE orders (
 );
 -- Lists an account's orders by id, and lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX orders_account_id_id_key ON public.orders USING btree (account_id, id);
+-- One use of a creation key makes one order, and a gateway's event finds it.
+CREATE UNIQUE INDEX orders_gateway_reference_key ON public.orders USING btree (gateway_reference);
 -- A step that is repeated meets the same intent at the gateway: what its key comes from never changes.
 CREATE TRIGGER orders_gateway_reference_stays BEFORE UPDATE OF gateway_reference ON public.orders FOR EACH ROW WHEN ((old.gateway_reference IS DISTINCT FROM new.gateway_reference)) EXECUTE FUNCTION orders_gateway_reference_stays();
 -- Each change of an order shows in its version, so that compare-and-set finds it.
 CREATE TRIGGER orders_version_grows BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE FUNCTION orders_version_grows();
+
+-- Payments and refunds at the gateway that our books do not have, because commits were lost. An open one blocks new payments and refunds of its order.
+CREATE TABLE orphans (
+  id uuid NOT NULL,
+  kind text NOT NULL,
+  account_id uuid,
+  -- Our order, where it is there. Not a foreign key: it may be lost as well.
+  order_id uuid,
+  -- The order as the gateway names it.
+  order_reference text,
+  -- The payment or refund as the gateway names it.
+  gateway_key text,
+  gateway_intent_id text,
+  gateway_refund_id text,
+  amount_minor integer,
+  currency character(3),
+  -- Until then the gateway shows this very payment to a creation with its name, so that a repetition meets it.
+  key_known_until timestamp(3) with time zone,
+  -- What the gateway showed of it.
+  seen text NOT NULL,
+  -- Why it could not be entered into the books.
+  why text NOT NULL,
+  found_by text NOT NULL,
+  found_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  resolved_at timestamp(3) with time zone,
+  resolution text,
+  -- The person who decided.
+  resolved_by text,
+  resolution_reason text,
+  -- A person names an orphan by its id.
+  CONSTRAINT orphans_pkey PRIMARY KEY (id),
+  -- An orphan can be found at the gateway.
+  CONSTRAINT orphans_is_named CHECK ((COALESCE(gateway_refund_id, gateway_intent_id, gateway_key) IS NOT NULL)),
+  -- Money that was taken, or money that was returned.
+  CONSTRAINT orphans_kind_is_known CHECK ((kind = ANY (ARRAY['payment'::text, 'refund'::text]))),
+  -- A person entered it into the books, returned its money, or dismissed it.
+  CONSTRAINT orphans_resolution_is_known CHECK ((resolution = ANY (ARRAY['adopted'::text, 'refunded'::text, 'dismissed'::text]))),
+  -- Each resolution has a time, a name and a reason.
+  CONSTRAINT orphans_resolved_as_a_whole CHECK ((((resolved_at IS NULL) = (resolution IS NULL)) AND ((resolved_at IS NULL) = (resolved_by IS NULL)) AND ((resolved_at IS NULL) = (resolution_reason IS NULL))))
+);
+-- The same news, however often it comes, makes one orphan.
+CREATE UNIQUE INDEX orphans_one_each ON public.orphans USING btree (COALESCE(gateway_refund_id, gateway_intent_id, gateway_key));
+-- Finds what blocks an order.
+CREATE INDEX orphans_open_by_order ON public.orphans USING btree (order_id) WHERE (resolved_at IS NULL);
+-- Finds what blocks an order that was lost and made again.
+CREATE INDEX orphans_open_by_reference ON public.orphans USING btree (order_reference) WHERE (resolved_at IS NULL);
 
 -- Messages to receivers outside, each written in the commit that made it true.
 CREATE TABLE outbox (
@@ -504,7 +556,7 @@ CREATE TABLE payments (
   declined_by text,
   -- The attempt that acts under this generation. An owner whose COMMIT was not answered finds itself here.
   owner uuid,
-  -- First part of the gateway's idempotency keys. Null: the id of the payment.
+  -- The payment's name at the gateway and the first part of its keys: from the order's reference and the payment's number. Null: the id of the payment.
   gateway_key text,
   -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
   gateway_account text,
@@ -678,7 +730,7 @@ CREATE TABLE refunds (
   reversed_at timestamp(3) with time zone,
   -- The attempt that acts under this generation. An owner whose COMMIT was not answered finds itself here.
   owner uuid,
-  -- First part of the gateway's idempotency key. Null: the id of the refund.
+  -- The refund's name at the gateway and the first part of its key: from its payment's name and its number. Null: the id of the refund.
   gateway_key text,
   CONSTRAINT refunds_pkey PRIMARY KEY (id),
   -- A refund belongs to an order of its own account.
@@ -794,6 +846,8 @@ CREATE TABLE subscriptions (
   paused_because text,
   -- Whether periods that were not charged when they fell due, after an outage or while it was past due, are charged later.
   missed_periods text NOT NULL DEFAULT 'skip'::text,
+  -- The references of its invoices' orders come from it. Null: its id.
+  gateway_reference text,
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A period costs a positive amount that the gateway takes in one charge.
@@ -820,6 +874,8 @@ END))),
 CREATE UNIQUE INDEX subscriptions_account_id_id_key ON public.subscriptions USING btree (account_id, id);
 -- Finds what the billing run must invoice.
 CREATE INDEX subscriptions_due ON public.subscriptions USING btree (next_due_at) WHERE (state = 'active'::subscription_state);
+-- One use of a creation key makes one subscription.
+CREATE UNIQUE INDEX subscriptions_gateway_reference_key ON public.subscriptions USING btree (gateway_reference);
 
 -- General admission: places without numbers. The counters say how many are held and sold; each hold and booking moves them in its own commit.
 CREATE TABLE tiers (

@@ -1,4 +1,5 @@
 import { type Random, seededRandom } from './random.ts'
+import { withoutTime } from './tallies.ts'
 
 /** How a request can be told to go wrong. */
 export const requestFaultKinds = [
@@ -116,7 +117,7 @@ export interface FaultRule {
   readonly event?: string | undefined
   /** For `garbage`; without it, one or the other by chance. */
   readonly status?: 200 | 502 | undefined
-  /** Only what concerns an intent (or a refund, or a customer) whose metadata has all of these. */
+  /** Only what concerns an intent, refund or customer whose metadata has all of these, whatever the time in an id. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
 }
 
@@ -228,5 +229,5 @@ function concerns(on: Operation | 'any', operation: Operation): boolean {
 }
 
 function hasAll(metadata: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
-  return Object.entries(wanted).every(([name, value]) => metadata[name] === value)
+  return Object.entries(wanted).every(([name, value]) => withoutTime(metadata[name] ?? '') === withoutTime(value))
 }

@@ -1,7 +1,11 @@
 import type { LedgerEntry, RefundStatus } from './facts.ts'
 import type { PaymentIntent } from './payment-intent.ts'
 
-/** What happened to the money of one order: whoever puts an `orderId` into its intents' metadata can ask by it. */
+/**
+ * The money of one order: a client that puts an `orderId` into its intents' metadata can read it by that id.
+ *
+ * An id with a time (UUIDv7) also finds the money where the metadata have the id without its time.
+ */
 export interface OrderTally {
   readonly captured: readonly CapturedCharge[]
   readonly refunds: readonly TalliedRefund[]
@@ -35,10 +39,17 @@ export function createTallies(): Tallies {
   return {
     count(entry, intent) {
       const { orderId } = intent.metadata
-      if (orderId !== undefined) tallies.set(orderId, tallyAfter(tallies.get(orderId) ?? nothing, entry))
+      if (orderId === undefined) return
+      const name = withoutTime(orderId)
+      tallies.set(name, tallyAfter(tallies.get(name) ?? nothing, entry))
     },
-    of: (orderId) => tallies.get(orderId) ?? nothing,
+    of: (orderId) => tallies.get(withoutTime(orderId)) ?? nothing,
   }
+}
+
+/** The 22 characters behind the time of a UUIDv7. */
+export function withoutTime(id: string): string {
+  return id.slice(-22)
 }
 
 const nothing: OrderTally = { captured: [], refunds: [], intents: 0, declined: 0 }

@@ -67,21 +67,27 @@ const paid = {
 
 interface OpenRefund extends Known {
   readonly refundId: string
+  /** As the gateway names it. */
+  readonly refundName: string
   readonly gatewayRefundId: string
 }
 
 async function openRefund(): Promise<OpenRefund> {
   const { orderId, paymentId } = await openPaid(replica)
   expect(brief(await refund(deaf, paymentId, 1_000))).toBe('unsettled')
-  const [row] = await world.sql<{ id: string }>('SELECT id FROM refunds WHERE payment_id = $1', [paymentId])
-  return { ...(await paymentOf(world, orderId)), refundId: row?.id ?? '', gatewayRefundId: `re_${row?.id}` }
+  const [row] = await world.sql<{ id: string; name: string }>(
+    'SELECT id, gateway_key AS name FROM refunds WHERE payment_id = $1',
+    [paymentId],
+  )
+  const { id = '', name = '' } = row ?? {}
+  return { ...(await paymentOf(world, orderId)), refundId: id, refundName: name, gatewayRefundId: `re_${id}` }
 }
 
 function refundEvent(open: OpenRefund, type: string, status: string, overrides: object = {}): GatewayEventOnWire {
-  const { orderId, refundId, intentId, gatewayRefundId: id } = open
+  const { names, refundName, intentId, gatewayRefundId: id } = open
   return event(type, {
     ...{ id, object: 'refund', amount: 1_000, currency: 'eur', payment_intent: intentId, charge: 'ch_1', created: 1 },
-    ...{ metadata: { refundId, orderId, accountId }, status },
+    ...{ metadata: { refundId: refundName, orderId: names.orderId, accountId }, status },
     ...(status === 'failed' && { failure_reason: 'lost_or_stolen_card' }),
     ...overrides,
   })
@@ -204,11 +210,17 @@ describe('an event about a refund', () => {
     expect(await booksOf(world, open.orderId)).toMatchObject({ refunded: 1_000, standingRefunds: 1 })
   })
 
-  it('that we do not have is told apart', async () => {
-    const open = { ...(await openRefund()), refundId: randomUUID(), gatewayRefundId: 're_unknown' }
-    expect(await api.deliver(refundEvent(open, 'refund.updated', 'succeeded'))).toMatchObject({
-      body: { result: 'unknown' },
-    })
+  it('whose commit was lost is entered, and one for which the payment has not enough left is an orphan', async () => {
+    const open = await openRefund()
+    const lost = () => ({ ...open, refundName: randomUUID(), gatewayRefundId: `re_${randomUUID()}` })
+    const succeeded = (overrides: object) => refundEvent(lost(), 'refund.updated', 'succeeded', overrides)
+    expect(await api.deliver(succeeded({ amount: 3_200 }))).toMatchObject({ body: { result: 'applied' } })
+    expect(await booksOf(world, open.orderId)).toMatchObject({ refunded: 3_200, pending: 1_000 })
+    expect(await api.deliver(succeeded({ amount: 1 }))).toMatchObject({ body: { result: 'unknown' } })
+    const orphans = await world.sql('SELECT kind, amount_minor AS amount FROM orphans WHERE order_id = $1', [
+      open.orderId,
+    ])
+    expect(orphans).toEqual([{ kind: 'refund', amount: 1 }])
   })
 })
 

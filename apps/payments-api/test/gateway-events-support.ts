@@ -114,16 +114,22 @@ export interface Known {
   readonly paymentId: string
   readonly intentId: string
   readonly amountMinor: number
+  /** As the gateway names them. */
+  readonly names: { readonly orderId: string; readonly paymentId: string }
 }
 
 /** A payment whose intent is stored, as it is in the books now. */
 export async function paymentOf(shop: Shop, orderId: string): Promise<Known & { readonly state: string }> {
-  const [row] = await shop.sql<{ id: string; intent: string; amount: number; state: string }>(
-    `SELECT id, gateway_intent_id AS intent, amount_minor AS amount, state::text FROM payments WHERE order_id = $1 ORDER BY id DESC`,
+  const [row] = await shop.sql<{ id: string; intent: string; amount: number; state: string; names: Known['names'] }>(
+    `SELECT id, gateway_intent_id AS intent, amount_minor AS amount, state::text,
+            json_build_object('paymentId', gateway_key,
+                              'orderId', (SELECT gateway_reference FROM orders WHERE orders.id = order_id)) AS names
+       FROM payments WHERE order_id = $1 ORDER BY id DESC`,
     [orderId],
   )
   if (!row) throw new Error(`order ${orderId} has no payment`)
-  return { orderId, paymentId: row.id, intentId: row.intent, amountMinor: row.amount, state: row.state }
+  const { id: paymentId, intent: intentId, amount: amountMinor, state, names } = row
+  return { orderId, paymentId, intentId, amountMinor, state, names }
 }
 
 /** What the gateway itself tells about an intent, oldest first. */
@@ -145,7 +151,7 @@ export interface GatewayEventOnWire {
 
 /** An event about the intent of a payment, with the id, the state and whatever else a test wants it to have. */
 export function intentEvent(
-  { paymentId, orderId, intentId, amountMinor }: Known,
+  { paymentId, intentId, amountMinor, names }: Known,
   type: string,
   overrides: Record<string, unknown> = {},
 ): GatewayEventOnWire {
@@ -159,12 +165,13 @@ export function intentEvent(
   return event(type, {
     id: intentId,
     object: 'payment_intent',
+    created: 1,
     amount: amountMinor,
     amount_received: took ? amountMinor : 0,
     currency: 'eur',
     last_payment_error: null,
     latest_charge: took ? `ch_${paymentId}` : null,
-    metadata: { paymentId, orderId, accountId: developmentAccounts[0].id },
+    metadata: { ...names, accountId: developmentAccounts[0].id },
     status: statuses[type] ?? 'processing',
     ...overrides,
   })

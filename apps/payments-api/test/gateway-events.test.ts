@@ -343,7 +343,7 @@ describe('what is not ours', () => {
     ['a type that has no object', () => event('account.updated', {}), 'ignored'],
     [
       "somebody else's intent",
-      () => intentEvent({ ...nobody, paymentId: 'not-an-id' }, 'payment_intent.succeeded'),
+      () => intentEvent({ ...nobody, names: { ...nobody.names, paymentId: 'not-an-id' } }, 'payment_intent.succeeded'),
       'ignored',
     ],
     ['a payment that we do not have', () => intentEvent(nobody, 'payment_intent.succeeded'), 'unknown'],
@@ -353,11 +353,12 @@ describe('what is not ours', () => {
     expect(await api.metrics()).toMatch(new RegExp(`gateway_events_total\\{result="${result}"\\} [1-9]`))
   })
 
-  const nobody = { orderId: randomUUID(), paymentId: randomUUID(), intentId: 'pi_nobody', amountMinor: 1 }
+  const names = { orderId: randomUUID(), paymentId: randomUUID() }
+  const nobody = { ...names, names, intentId: 'pi_nobody', amountMinor: 1 }
 
   it("a payment that is named under another account's name is none of that account", async () => {
     const payment = await openUnconfirmed()
-    const foreign = { metadata: { paymentId: payment.paymentId, accountId: developmentAccounts[1].id } }
+    const foreign = { metadata: { ...payment.names, accountId: developmentAccounts[1].id } }
     const told = intentEvent({ ...payment, intentId: 'pi_forged' }, 'payment_intent.canceled', foreign)
     expect(await api.deliver(told)).toMatchObject({ status: 200, body: { result: 'unknown' } })
     expect(await paymentOf(world, payment.orderId)).toMatchObject({ state: 'processing' })

@@ -53,6 +53,7 @@ export async function openWorld() {
       redisUrls: [process.env.TEST_REDIS_URL ?? ''],
       gatewayUrl: proxy.through(gateway.url),
       gatewayApiKey: 'sk_test_dev_only',
+      installation: 'test',
       by,
       registry: metrics.registry,
       log: logger,

@@ -17,6 +17,7 @@ export type {
   Hold,
   Invoice,
   Order,
+  Orphan,
   Payment,
   PaymentEvent,
   ReconciliationFinding,
@@ -25,8 +26,8 @@ export type {
   Subscription,
 } from './generated/client.ts'
 export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
+export { type Durability, type DurabilityRisk, durabilityRisks, readDurability } from './read-durability.ts'
 export { developmentAccounts, seedDevelopment } from './seed-development.ts'
 export { empty, join, Sql, type SqlValue, type Statement, sql } from './sql.ts'
-export { type Durability, type DurabilityRisk, durabilityRisks, readDurability } from './read-durability.ts'
 export type { RollBack, Tx } from './transaction.ts'
 export { waitForDatabase } from './wait-for-database.ts'

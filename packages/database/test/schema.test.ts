@@ -49,6 +49,7 @@ describe('the schema', () => {
       client.booking,
       client.seatClaim,
       client.bookedSeat,
+      client.orphan,
     ]
     // Each names all of its model's columns; one that is missing in the database is an error.
     for (const model of models) expect(await (model as typeof client.account).findMany({ take: 1 })).toEqual([])

@@ -15,6 +15,8 @@ export type Refusal =
   | { readonly code: 'order-cancelled'; readonly orderId: string }
   /** What made the order, a subscription's invoice or a checkout, alone pays and cancels it. */
   | { readonly code: 'order-managed'; readonly orderId: string }
+  /** The gateway has a payment or refund of it that our books do not. A person decides what becomes of that. */
+  | { readonly code: 'order-blocked'; readonly orderId: string }
   | { readonly code: 'refund-not-found'; readonly refundId: string }
   /** Nothing is on hold that could be captured or voided. */
   | { readonly code: 'payment-not-authorized'; readonly paymentId: string; readonly state: PaymentState }

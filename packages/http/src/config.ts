@@ -63,6 +63,13 @@ export function operationFields(defaults: { poolSize: number }) {
       .describe('single: the lock is on the first Redis server; quorum: Redlock over all of them'),
     GATEWAY_URL: urlField('http', 'https').describe('the payment gateway, such as https://api.stripe.com'),
     GATEWAY_API_KEY: z.string().describe("the gateway's secret key, such as sk_test_..."),
+    INSTALLATION: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes')
+      .default('seatbelt')
+      .describe(
+        "the installation's name in the gateway's keys: the same in all processes and after a restore; another one for a copy of the database that shares the account at the gateway",
+      ),
     SEATBELT_DEMO_KEYS: z
       .enum(['accept', 'refuse'])
       .default('refuse')
@@ -92,6 +99,7 @@ export function connectionOptions(config: OperationConfig & { readonly INSTANCE:
     redisUrls: config.REDIS_URLS,
     gatewayUrl: config.GATEWAY_URL,
     gatewayApiKey: config.GATEWAY_API_KEY,
+    installation: config.INSTALLATION,
     gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
     leaseMs: config.LEASE_MS,
     by: config.INSTANCE,

@@ -49,6 +49,13 @@ export const refusalTable = {
       "A subscription's invoice is paid by the billing run, or on request by its own path; the order of a checkout by the checkout.",
     members: ['orderId'],
   },
+  'order-blocked': {
+    status: 409,
+    title: 'The order waits for an operator',
+    detail:
+      'The gateway shows a payment or refund of this order that our records lack. Nothing was asked of the gateway. Contact support, who decide about it.',
+    members: ['orderId'],
+  },
   'payment-not-authorized': {
     status: 409,
     title: 'The payment is not on hold',

@@ -3,6 +3,7 @@ import type { Runtime } from '@seatbelt/domain'
 import {
   createAdvisoryLockLayer,
   createGatewayIntentLayer,
+  createGatewayReferenceLayer,
   createGatewayRefundLayer,
   createIdempotencyKeyLayer,
   createRedisLockLayer,
@@ -27,7 +28,7 @@ export const processRuntime: Runtime = {
 /** The parts of the layers. A test or the lab hands in its own. */
 export type LayerParts = Pick<
   Connections,
-  'database' | 'lock' | 'lockTtlMs' | 'lockMetrics' | 'gateway' | 'gatewayGate' | 'gatewayAccount'
+  'database' | 'lock' | 'lockTtlMs' | 'lockMetrics' | 'gateway' | 'gatewayGate' | 'gatewayAccount' | 'installation'
 > & { readonly by: string; readonly runtime: Runtime; readonly reportFault: PaymentLayers['reportFault'] }
 
 /** All layers, as they run in production. */
@@ -46,6 +47,7 @@ export function composeLayers(parts: LayerParts): PaymentLayers {
     }),
     gatewayRefund: createGatewayRefundLayer({ gateway, runtime, store: createRefundStore(database) }),
     gatewayCustomers: gateway,
+    gatewayReference: createGatewayReferenceLayer(parts.installation),
     runtime,
     reportFault: parts.reportFault,
   }

@@ -28,6 +28,8 @@ export interface ConnectionOptions extends PaymentPolicy {
   readonly redisUrls: readonly [string, ...string[]]
   readonly gatewayUrl: string
   readonly gatewayApiKey: string
+  /** Tells this installation from a copy of its database. See `createGatewayReferenceLayer`. */
+  readonly installation: string
   /** This process's name, in histories and in pg_stat_activity. */
   readonly by: string
   readonly registry: Registry
@@ -53,6 +55,7 @@ export interface Connections {
   readonly gateway: Gateway
   readonly gatewayGate: GatewayAdmission
   readonly gatewayAccount: GatewayAccount
+  readonly installation: string
   /** The gateway was away and answers again, and what was postponed is due: recovery need not wait. */
   onGatewayBack(listener: () => void): void
   close(): Promise<void>
@@ -107,6 +110,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     gateway: gateway.gate.gateway,
     gatewayGate: gateway.gate,
     gatewayAccount: gateway.account,
+    installation: options.installation,
     onGatewayBack: gateway.onBack,
     close: async () => {
       redis.disconnect()

@@ -241,7 +241,7 @@ describe('a run', () => {
         [after]: async (...parameters: unknown[]) => {
           const answer = await (real[after] as (...parameters: unknown[]) => Promise<GatewayAnswer>)(...parameters)
           if (answer.kind !== 'intent') throw new Error(`not ${type}: ${answer.kind}`)
-          const named = { accountId: null, paymentId: null, refundId: null }
+          const named = { accountId: null, orderId: null, paymentId: null, refundId: null }
           const subject = { kind: 'intent', intentId: answer.intent.id, named, shown: answer.intent } as const
           const event = { id: `evt_${randomUUID()}`, type, requestId: null, subject }
           expect(await applyGatewayEvent(other.deps, event)).toBe('applied')

@@ -59,7 +59,8 @@ async function orderState(orderId: string) {
 async function ledgerOf(paymentId: string): Promise<string[]> {
   const response = await fetch(`${shop.gatewayUrl}/_ledger?limit=5000`)
   const { entries } = (await response.json()) as { entries: { type: string; metadata: { paymentId?: string } }[] }
-  return entries.filter(({ metadata }) => metadata.paymentId === paymentId).map(({ type }) => type)
+  const [row] = await shop.sql<{ name: string }>('SELECT gateway_key AS name FROM payments WHERE id = $1', [paymentId])
+  return entries.filter(({ metadata }) => metadata.paymentId === row?.name).map(({ type }) => type)
 }
 
 const held = ['intent.created', 'charge.authorized']

@@ -79,7 +79,7 @@ const refundEvent =
   (status: 'succeeded' | 'failed'): Race['operate'] =>
   async ({ deps }, paymentId) => {
     const [row] = await shop.sql<{ refundId: string; orderId: string; id: string; intentId: string; chargeId: string }>(
-      `SELECT id AS "refundId", order_id AS "orderId", gateway_refund_id AS id, gateway_intent_id AS "intentId",
+      `SELECT gateway_key AS "refundId", order_id AS "orderId", gateway_refund_id AS id, gateway_intent_id AS "intentId",
               gateway_charge_id AS "chargeId" FROM refunds WHERE payment_id = $1`,
       [paymentId],
     )
@@ -88,14 +88,15 @@ const refundEvent =
     const money = { amountMinor: 1_000, currency: 'EUR', createdAt: new Date() }
     const metadata = { refundId, orderId, accountId }
     const shown = { id, status, intentId, chargeId, metadata, failureReason: null, ...money }
-    const named = { accountId, paymentId, refundId }
+    const named = { accountId, orderId, paymentId, refundId }
     const subject = { kind: 'refund', gatewayRefundId: id, named, shown } as const
     return applyGatewayEvent(deps, { id: `evt_${randomUUID()}`, type: 'refund.updated', requestId: null, subject })
   }
 
 const isSubscriptionRead = (text: string) => text.includes('anchor')
 const isEventRead = (text: string) => text.includes('key_is_remembered')
-const unknown = async () => ({ kind: 'unknown', reason: 'no answer', readable: true, requestLog: [] }) as const
+const unknown = async () =>
+  ({ kind: 'unknown', reason: 'no answer', readable: true, isOrphan: false, intentId: null, requestLog: [] }) as const
 
 const claiming = { isRead: isOrderRead, prepare: order, operate: pay }
 const settling = { isRead: isSettleRead, prepare: order, operate: pay }

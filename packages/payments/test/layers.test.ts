@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createLatch, freePort, raceCopies, startRedisServer, valuesOf } from '@seatbelt/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PaymentLayers } from '../src/index.ts'
@@ -96,9 +97,10 @@ describe('layer 5, the unique index', () => {
 describe('without any of these layers', () => {
   it('the same race charges the same order several times', async () => {
     await shop.sql('DROP INDEX payments_one_live_per_order')
-    const replica = await shop.replica('api-1', {
-      layers: withoutLocks({ afterRead: meetAfterReading(), change: withoutVersion }),
-    })
+    const layers = withoutLocks({ afterRead: meetAfterReading(), change: withoutVersion })
+    // With the gateway reference, all of them would meet the first one's intent.
+    const withoutReference = { gatewayReference: () => randomUUID() }
+    const replica = await shop.replica('api-1', { layers: (real) => ({ ...layers(real), ...withoutReference }) })
     const orderId = await replica.createOrder()
     await raceFor(orderId, replica)
     expect((await shop.charges(orderId)).length).toBe(contenders)

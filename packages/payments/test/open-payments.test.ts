@@ -27,6 +27,7 @@ async function open(redisLock: ConnectionOptions['redisLock']) {
     redisUrls: nodes.map(({ url }) => url) as [string, ...string[]],
     gatewayUrl: 'http://127.0.0.1:1',
     gatewayApiKey: 'sk_test_none',
+    installation: 'test',
     by: 'test',
     registry: new Registry(),
     log: { info: () => undefined, warn: () => undefined, error: () => undefined },

@@ -424,7 +424,12 @@ describe('a refund that no answer ever settles', () => {
     expect(await booksOf(shop, paid)).toMatchObject({ order: 'refunded', refunded: 4_200, pending: 0 })
   })
 
-  async function repeatByHand({ id, gatewayIntentId: intentId, amountMinor, orderId }: RefundRow): Promise<void> {
+  async function repeatByHand({
+    gatewayKey,
+    gatewayIntentId: intentId,
+    amountMinor,
+    orderId,
+  }: RefundRow): Promise<void> {
     let port: Gateway | undefined
     await shop.replica('by-hand', {
       gateway: (real) => {
@@ -432,7 +437,10 @@ describe('a refund that no answer ever settles', () => {
         return real
       },
     })
-    await port?.createRefund({ intentId, amountMinor, metadata: { refundId: id, orderId, accountId } }, randomUUID())
+    await port?.createRefund(
+      { intentId, amountMinor, metadata: { refundId: gatewayKey ?? '', orderId, accountId } },
+      randomUUID(),
+    )
   }
 })
 

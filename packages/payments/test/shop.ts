@@ -162,6 +162,7 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     runtime,
     gateway: parts.gateway?.(stripe) ?? stripe,
     gatewayAccount,
+    installation: 'test',
     // Tests that let the gateway fail for long are about other layers; those of the gate put one in.
     gatewayGate: { forRequests: (_, work) => work(), forRecovery: (_, work) => work() },
     lock: createRedisLock({ client: redis, commandBudgetMs: 500, keyPrefix }),

@@ -79,6 +79,7 @@ export function httpAnswer(status: number, body: string, contentType = 'applicat
 export const intentOnTheWire = {
   id: 'pi_raw',
   object: 'payment_intent',
+  created: 1,
   amount: 1999,
   amount_received: 1999,
   currency: 'eur',

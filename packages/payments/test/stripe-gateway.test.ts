@@ -76,6 +76,7 @@ describe('when all is well', () => {
         chargeId: null,
         declineCode: null,
         metadata: parameters.metadata,
+        createdAt: expect.any(Date),
       },
     })
     const { id } = intentIn(unconfirmed)

@@ -14,6 +14,11 @@ import type { Contended, KeyTaken } from './result.ts'
  */
 const lostRaces: Readonly<Record<string, KeyTaken | Contended>> = {
   idempotency_keys_pkey: { kind: 'key-taken' },
+  // Two copies of a creation, each of which saw its key unused. The order's id carries the reference.
+  orders_pkey: { kind: 'key-taken' },
+  orders_gateway_reference_key: { kind: 'key-taken' },
+  holds_gateway_reference_key: { kind: 'key-taken' },
+  subscriptions_gateway_reference_key: { kind: 'key-taken' },
   payments_one_live_per_order: { kind: 'contended' },
   refunds_one_repair_per_charge: { kind: 'contended' },
   invoices_one_per_period: { kind: 'contended' },

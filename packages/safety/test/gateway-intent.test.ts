@@ -74,6 +74,7 @@ const intent = (overrides: Partial<GatewayIntent>): GatewayIntent => ({
   chargeId: null,
   declineCode: null,
   metadata: parameters.metadata,
+  createdAt: new Date(0),
   ...overrides,
 })
 
@@ -130,7 +131,9 @@ const anyAnswer = fc.oneof(
       .map((refusal) => ({ kind: 'rejected', message: 'why', requestId: 'req', ...refusal })),
     weight: 2,
   },
-  fc.constantFrom(...reasons).map((reason) => ({ ...deadline, reason, status: statusOf[reason] ?? null })),
+  fc
+    .record({ reason: fc.constantFrom(...reasons), replayed: fc.boolean() })
+    .map(({ reason, replayed }) => ({ ...deadline, reason, replayed, status: statusOf[reason] ?? null })),
 ) as fc.Arbitrary<Scripted>
 
 interface ClaimedState {
@@ -140,6 +143,8 @@ interface ClaimedState {
   readonly wanted: boolean
   readonly notedDecline: Decline | null
   readonly cardWith: 'confirm' | undefined
+  /** The gateway still knows the key of the creation. */
+  readonly keyIsRemembered: boolean
 }
 
 /** As payments can be stored: a first owner has sent no request yet, and an authorization has an intent. */
@@ -156,13 +161,15 @@ const anyPayment: fc.Arbitrary<ClaimedState> = fc
       { declineCode: 'parameter_unknown', declinedBy: 'gateway' },
     ),
     cardWith: fc.constantFrom('confirm' as const, undefined),
+    keyIsRemembered: fc.constantFrom(true, true, false),
   })
   .map(({ goal, isFirstOwner, cardWith, ...drawn }) => {
     const isAuthorized = goal === 'capture' || goal === 'void'
     const isStored = isAuthorized || (!isFirstOwner && drawn.isStored)
     const wanted = isAuthorized || isFirstOwner || drawn.wanted
     const notedDecline = !isFirstOwner && isStored ? drawn.notedDecline : null
-    return { goal, isFirstOwner, isStored, wanted, notedDecline, cardWith }
+    const keyIsRemembered = isFirstOwner || drawn.keyIsRemembered
+    return { goal, isFirstOwner, isStored, wanted, notedDecline, cardWith, keyIsRemembered }
   })
 
 interface Request {
@@ -244,7 +251,7 @@ function attemptOf({ isStored, cardWith, ...claimed }: ClaimedState, allowsReque
     owner: 'owner',
     lease: { allowsRequest },
     gatewayIntentId: isStored ? 'pi' : null,
-    gatewayKey: 'key',
+    gatewayKey: 'payment',
     intentParameters: cardWith ? { ...parameters, cardWith } : parameters,
     keyNumbers,
   }
@@ -466,7 +473,8 @@ describe('layer 6, for all answers of the gateway', () => {
 
   it('keeps the key of a request until the gateway has ended the request without effect', async () => {
     await always(6_000, (_, { requests, nextKeys }) => {
-      for (const { name, key } of requests) if (name !== 'retrieve') expect(key).toBe(`key:${name}:${keyNumbers[name]}`)
+      for (const { name, key } of requests)
+        if (name !== 'retrieve') expect(key).toBe(`payment:${name}:${keyNumbers[name]}`)
       for (const request of nextKeys) {
         const asked = requests.find(({ name }) => name === request)
         expect(asked?.answer.kind === 'unknown' ? asked.answer.reason : 'ended').toMatch(
@@ -503,12 +511,13 @@ const takenOver: ClaimedState = {
   wanted: true,
   notedDecline: null,
   cardWith: 'confirm',
+  keyIsRemembered: true,
 }
 
 async function take(payment: Partial<ClaimedState>, answers: readonly Scripted[]) {
   const owner = { payment: { ...takenOver, ...payment }, deposedAfter: 99, leaseAllows: 99 }
   const { steps, evidence } = await run({ ...owner, answers })
-  const { requestLog, ...conclusion } = evidence
+  const { requestLog, intentId, ...conclusion } = evidence
   return { steps: steps.join(', '), conclusion }
 }
 
@@ -524,6 +533,8 @@ const rejected: GatewayAnswer = {
   requestId: null,
 }
 const failed: GatewayAnswer = { ...deadline, reason: 'server-error', status: 500 }
+const repeated: GatewayAnswer = { ...failed, replayed: true }
+const reused: GatewayAnswer = { ...deadline, reason: 'key-reused', status: 400 }
 const shown = (status: GatewayIntent['status']) => answerWith(usual(status))
 
 const first = { isFirstOwner: true, isStored: false } as const
@@ -534,7 +545,7 @@ const fenced = (outcome: object) => ({ kind: 'outcome', fenced: true, outcome })
 const unfenced = (outcome: object) => ({ kind: 'outcome', fenced: false, outcome })
 const voided = (declineCode: string | null) => fenced({ state: 'voided', declineCode })
 const authorized = fenced({ state: 'authorized' })
-const unknown = (reason: string) => ({ kind: 'unknown', reason, readable: true })
+const unknown = (reason: string) => ({ kind: 'unknown', reason, readable: true, isOrphan: false })
 const succeeded = fenced({ state: 'succeeded', gatewayChargeId: 'ch' })
 const byBank = fenced({ state: 'declined', declineCode: 'lost_card', declinedBy: 'bank' })
 const byGateway = { state: 'declined', declineCode: 'unexpected_state', declinedBy: 'gateway' }
@@ -549,12 +560,22 @@ const paths: readonly [name: string, payment: Partial<ClaimedState>, answers: Sc
     { ...first, goal: 'authorize' }, ['usual', 'usual'], 'create, store pi, confirm', authorized],
   ['ends if the creation is rejected',
     first, [rejected], 'create', unfenced(byGateway)],
-  ['uses the next key if the creation failed',
-    first, [failed], 'create, next create key', unknown('server-error (500)')],
+  ['keeps the key of a creation that failed, behind which an intent may be',
+    first, [failed], 'create', unknown('server-error (500)')],
+  ['uses the next key if the gateway repeats that the creation failed',
+    first, [repeated], 'create, next create key', unknown('server-error (500)')],
+  ['blocks the order if the key of the creation was used for another request',
+    first, [reused], 'create', { ...unknown('the gateway has another intent under the key of this creation'), isOrphan: true }],
   ['stores no intent that was used before',
     first, [afterDecline], 'create', unknown('the created intent is not new')],
-  ['creates nothing if the money is no longer wanted',
-    { isStored: false, wanted: false }, [], '', unfenced({ state: 'cancelled' })],
+  ['cancels the intent that the creation shows if the money is no longer wanted',
+    { isStored: false, wanted: false }, ['usual', 'usual'], 'create, store pi, cancel', fenced({ state: 'cancelled' })],
+  ['finds the money that is no longer wanted, if the commit that stored the intent was lost',
+    { isStored: false, wanted: false }, ['usual', rejected, shown('succeeded')], 'create, store pi, cancel, retrieve', succeeded],
+  ['creates nothing if the gateway may have forgotten the key',
+    { isStored: false, wanted: false, keyIsRemembered: false }, [], '', unknown('no intent is stored, and the gateway may have forgotten the key of its creation')],
+  ['releases what was authorized for a payment that asks for a charge',
+    {}, [shown('requires_capture'), 'usual'], 'retrieve, cancel', fenced({ state: 'cancelled' })],
   ['cancels after a card error, and reports the decline',
     first, ['usual', cardError, 'usual'], 'create, store pi, confirm, note lost_card, cancel', byBank],
   ['cancels after a rejected confirm that had no effect',

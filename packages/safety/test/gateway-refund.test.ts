@@ -130,7 +130,7 @@ function attemptOf(overrides: Partial<RefundAttempt>): RefundAttempt {
     parameters,
     currency: 'EUR',
     gatewayRefundId: null,
-    gatewayKey: 'key',
+    gatewayKey: 'refund',
     keyNumber: 3,
     isFirstOwner: false,
     keyIsRemembered: true,
@@ -264,7 +264,7 @@ describe('layer 6 of refunds, for all answers of the gateway', () => {
 
   it('keeps one key, and uses the next only after a repeated 5xx and a whole list without the refund', () =>
     always(({ isDeposed }, { requests, nextKeyAfter, evidence }) => {
-      for (const request of requests) if (request.name === 'post') expect(request.key).toBe('key:refund:3')
+      for (const request of requests) if (request.name === 'post') expect(request.key).toBe('refund:refund:3')
       if (nextKeyAfter.length === 0) return false
       expect(nextKeyAfter).toEqual([requests.length])
       expect(showsAbsent(requests.at(-1))).toBe(true)

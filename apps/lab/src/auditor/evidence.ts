@@ -45,6 +45,8 @@ export interface Mail {
 }
 
 export interface Books {
+  /** Our ids, by the names that the gateway has for our orders, payments and refunds. */
+  readonly idsByName: ReadonlyMap<string, string>
   /** When they were read, on the database's clock. */
   readonly readAt: Date
   readonly orders: readonly OrderRow[]
@@ -154,6 +156,17 @@ export interface ReceiptRow {
   /** How often a relay took it in order to send it. */
   readonly attempts: number
   readonly isGivenUp: boolean
+}
+
+/** The ledger with our ids instead of the names that the gateway has for them. Names that we do not know stay. */
+export function withOurIds(ledger: readonly LedgerEntry[], { idsByName }: Books): LedgerEntry[] {
+  const idOf = (name: string | null) => (name === null ? null : (idsByName.get(name) ?? name))
+  return ledger.map((entry) => ({
+    ...entry,
+    orderId: idOf(entry.orderId),
+    paymentId: idOf(entry.paymentId),
+    ourRefundId: idOf(entry.ourRefundId),
+  }))
 }
 
 /** The charges that the gateway captured, in the order in which it did so. An authorization is none. */

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Books } from './evidence.ts'
+import { type Books, withOurIds } from './evidence.ts'
 import { type Figures, figuresOf } from './figures.ts'
 import type { LedgerFollower } from './follow-ledger.ts'
 import type { MailFollower } from './follow-mail.ts'
@@ -78,7 +78,7 @@ export async function judgeRun(
       return unknown('the gateway was still being used, or mail still came, when the waiting was over')
     const { attempts, disturbances } = run
     const seats = { attempts: run.seatAttempts, books: books.seats }
-    const [ledger, mails] = [witnesses.ledger.entries, witnesses.mail?.mails ?? null]
+    const [ledger, mails] = [withOurIds(witnesses.ledger.entries, books), witnesses.mail?.mails ?? null]
     const evidence = withinScope({ attempts, disturbances, ledger, mails, books, seats }, witnesses.since)
     const reports = invariants.map((invariant) => report(invariant, evidence, expects))
     const gaps = run.sendersWithGaps()

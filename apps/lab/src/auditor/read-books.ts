@@ -89,8 +89,13 @@ export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
 async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> {
   const money = `amount_minor AS "amountMinor", currency`
   const rowsOf = <Row extends object>(text: string) => readRows<Row>(query, text)
-  const { clock, leftOpenPayments, seats, ...books } = await allOf({
+  const { clock, leftOpenPayments, names, seats, ...books } = await allOf({
     clock: rowsOf<{ now: Date }>('SELECT now()'),
+    names: rowsOf<{ name: string; id: string }>(
+      `SELECT gateway_reference AS name, id FROM orders WHERE gateway_reference IS NOT NULL
+        UNION ALL SELECT gateway_key, id FROM payments WHERE gateway_key IS NOT NULL
+        UNION ALL SELECT gateway_key, id FROM refunds WHERE gateway_key IS NOT NULL`,
+    ),
     orders: rowsOf<OrderRow>(
       `SELECT id, account_id AS "accountId", ${money}, state::text AS state, purpose, receipt_email AS "receiptEmail",
               created_at AS "createdAt" FROM orders`,
@@ -140,7 +145,8 @@ async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> 
   const [{ now: readAt } = { now: null }] = clock
   if (readAt === null) throw new Error('the database did not say what time it is')
   const leftOpenPaymentIds = new Set(leftOpenPayments.map(({ id }) => id))
-  return { ...books, readAt, leftOpenPaymentIds, seats: { ...seats, seen } }
+  const idsByName = new Map(names.map(({ name, id }) => [name, id]))
+  return { ...books, readAt, idsByName, leftOpenPaymentIds, seats: { ...seats, seen } }
 }
 
 async function readRows<Row extends object>(query: Query, text: string): Promise<Row[]> {

@@ -71,7 +71,12 @@ export async function runBenchHolds(options: BenchHoldsOptions): Promise<number>
 /** Nothing lapses while it is measured. */
 const holdMs = 3_600_000
 /** Nobody pays here. */
-const noGateway = { gatewayUrl: 'http://127.0.0.1:9', gatewayApiKey: 'sk_test_none', gatewayDeadlineMs: 8_000 }
+const noGateway = {
+  gatewayUrl: 'http://127.0.0.1:9',
+  gatewayApiKey: 'sk_test_none',
+  gatewayDeadlineMs: 8_000,
+  installation: 'bench',
+}
 
 async function measureAll(stack: Stack, plan: BenchPlan, { say, signal }: BenchHoldsOptions): Promise<HoldSeries[]> {
   const closing: (() => Promise<void>)[] = []

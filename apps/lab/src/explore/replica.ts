@@ -76,6 +76,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
     runtime: clock,
     gateway,
     gatewayAccount,
+    installation: 'explore',
     gatewayGate: { forRequests: (_, work) => work(), forRecovery: (_, work) => work() },
     lock,
     lockTtlMs: foreverMs,

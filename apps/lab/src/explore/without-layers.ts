@@ -41,11 +41,14 @@ function withoutFence(gateway: Gateway, store: IntentStore, { runtime }: Payment
     const confirmed = await gateway.confirmIntent(created.intent.id, intentParameters, runtime.newId())
     if (confirmed.kind !== 'intent' || confirmed.intent.chargeId === null) return cancelled
     const outcome = { state: 'succeeded', gatewayChargeId: confirmed.intent.chargeId } as const
-    return { kind: 'outcome', outcome, fenced: true, requestLog: [] }
+    return { kind: 'outcome', outcome, fenced: true, intentId: created.intent.id, requestLog: [] }
   }
 }
 
-const cancelled: Evidence = { kind: 'outcome', outcome: { state: 'cancelled' }, fenced: true, requestLog: [] }
+const cancelled: Evidence = {
+  ...{ kind: 'outcome', outcome: { state: 'cancelled' }, fenced: true },
+  ...{ intentId: null, requestLog: [] },
+}
 
 /**
  * The conditions that are a layer, and the statements that have them. They are switched off as they are sent.

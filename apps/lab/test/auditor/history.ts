@@ -32,12 +32,12 @@ export interface MutableEvidence {
   mails: Mutable<Mail>[]
   disturbances: Disturbance[]
   books: {
-    -readonly [K in keyof Omit<Books, 'seats'>]: Books[K] extends Date
+    -readonly [K in keyof Omit<Books, 'seats' | 'idsByName'>]: Books[K] extends Date
       ? Date
       : Books[K] extends readonly (infer Row)[]
         ? Mutable<Row>[]
         : Set<string>
-  } & { seats: SeatBooks }
+  } & Pick<Books, 'seats' | 'idsByName'>
   seats: {
     attempts: Mutable<SeatAttempt>[]
     books: {
@@ -92,6 +92,7 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
       gatewayCustomers: [],
       invoices: [],
       receipts: [],
+      idsByName: new Map(),
       leftOpenPaymentIds: new Set(),
       seats: noSeats,
     },

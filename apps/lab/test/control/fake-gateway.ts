@@ -37,6 +37,7 @@ export function fakeGateway({
       chargeId,
       declineCode: null,
       metadata: {},
+      createdAt: new Date(0),
     },
   })
   const nothingKnown = {

@@ -82,7 +82,7 @@ function fakeGateway(beforeCreate: () => Promise<void> = async () => undefined) 
     kind: 'intent',
     requestId: null,
     intent: {
-      ...{ id: 'pi_1', amountMinor, currency, metadata, declineCode: null },
+      ...{ id: 'pi_1', amountMinor, currency, metadata, declineCode: null, createdAt: new Date(0) },
       status: isCharged ? 'succeeded' : 'requires_confirmation',
       receivedMinor: isCharged ? amountMinor : 0,
       chargeId: isCharged ? 'ch_1' : null,

@@ -128,8 +128,8 @@ it("the control's events book the money that its requests then do not, and again
   const event: GatewayEvent = {
     ...{ id: 'evt_1', type: 'payment_intent.succeeded', requestId: null },
     subject: {
-      ...{ kind: 'intent', intentId: 'pi_1', named: { accountId, paymentId, refundId: null } },
-      shown: { ...shown, chargeId: 'ch_1', declineCode: null, metadata: { orderId } },
+      ...{ kind: 'intent', intentId: 'pi_1', named: { accountId, orderId: null, paymentId, refundId: null } },
+      shown: { ...shown, chargeId: 'ch_1', declineCode: null, metadata: { orderId }, createdAt: new Date(0) },
     },
   }
   await applyNaively({ database }, event)

@@ -152,6 +152,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
       })),
       ...{ refunds: [], subscriptions: [], gatewayCustomers: [], invoices: [], receipts: [], seats: noSeats },
       recordedAnswers: recorded,
+      idsByName: new Map(),
       leftOpenPaymentIds: new Set(),
     }
   }

@@ -66,6 +66,7 @@ function payOrder(operations: Payments): Operation {
       'gateway-forbids-operation',
       'order-not-found',
       'order-already-paid',
+      'order-blocked',
       'order-cancelled',
       'order-managed',
       'payment-in-progress',

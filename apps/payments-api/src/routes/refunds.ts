@@ -61,6 +61,7 @@ function refundPayment(operations: Refunds): Operation {
       'gateway-forbids-operation',
       'payment-not-found',
       'payment-not-refundable',
+      'order-blocked',
       'refund-exceeds-payment',
       'too-many-refunds',
       'payment-in-progress',

@@ -4,6 +4,7 @@ import {
   askGateway,
   claimPayment,
   leasedPayments,
+  namesOf,
   type OwnedPayment,
   orderLockName,
   resumePayment,
@@ -63,8 +64,10 @@ async function claim(
   if (!hold.isWhole) return refuse({ code: 'hold-expired', holdId })
 
   const { amountMinor, currency, now } = hold
+  // No other payment of this order can be at the gateway than one that this claim meets, so no orphan blocks it.
+  const gatewayReference = payments.layers.gatewayReference('checkout', hold.name, hold.checkouts + 1)
   const newOrder = { accountId, customerId, amountMinor, currency, receiptEmail, purpose: 'checkout' } as const
-  const order = writeOrder(payments, tx, newOrder, now)
+  const order = writeOrder(payments, tx, { ...newOrder, gatewayReference }, now)
   // Pinned claims do not lapse. Places need no pin: no request takes those of a hold that is being checked out.
   moveHold(tx, hold, {
     hold: sql`
@@ -74,6 +77,7 @@ async function claim(
   const attempt = claimPayment(payments, tx, {
     order,
     now,
+    names: namesOf(payments, gatewayReference, []),
     how: { paymentMethod, captureMethod: 'manual' },
     // Recovery asks for the money as long as a customer waits for a hold, and no longer.
     wantedForMs: policy.holdMs,

@@ -9,6 +9,7 @@ import { deleteClaims } from './delete-claims.ts'
 export interface HoldToCreate extends Customer, Pick<Hold, 'quantity' | 'amountMinor'> {
   readonly seatIds?: readonly string[]
   readonly tierId?: string
+  readonly gatewayReference: string
 }
 
 /** Writes the row of a hold. Its seats are claimed, or its places taken, in the same transaction. */
@@ -39,10 +40,10 @@ export function createHold(
   const seatIds = hold.tierId === null ? hold.seatIds : null
   tx.write(sql`
     INSERT INTO holds (id, account_id, event_id, customer_id, seat_ids, tier_id, quantity, amount_minor, currency,
-                       expires_at, created_at)
+                       expires_at, gateway_reference, created_at)
     VALUES (${hold.id}::uuid, ${hold.accountId}::uuid, ${hold.eventId}::uuid, ${hold.customerId}, ${seatIds}::uuid[],
             ${hold.tierId}::uuid, ${hold.quantity}, ${hold.amountMinor}, ${currency}, ${hold.expiresAt}::timestamptz,
-            ${now}::timestamptz)`)
+            ${wanted.gatewayReference}, ${now}::timestamptz)`)
   publishSeatChange(tx, hold, 'held')
   return hold
 }

@@ -1,5 +1,6 @@
 import { type Sql, sql } from '@seatbelt/database'
 import type { Call } from '@seatbelt/domain'
+import { readCreationReference } from '@seatbelt/payments'
 import { type Guarded, guardTransaction } from '@seatbelt/safety'
 import { customerLock, overLimit, readSale } from '../event/read-sale.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
@@ -34,8 +35,9 @@ function tryOnce(deps: BookingDeps, call: Call, wanted: AdjacentSeats, amongBest
   return guardTransaction(deps.payments.layers, call, {
     lockOn: customerLock(call, wanted),
     work: async (tx, rollBack) => {
-      const [sale, [section]] = await Promise.all([
+      const [sale, gatewayReference, [section]] = await Promise.all([
         readSale(tx, customer),
+        readCreationReference(deps.payments, tx, call, 'hold'),
         tx.read<{ priceMinor: number }>(sql`
           SELECT price_minor AS "priceMinor" FROM event_sections
            WHERE id = ${sectionId}::uuid AND event_id = ${eventId}::uuid`),
@@ -48,7 +50,7 @@ function tryOnce(deps: BookingDeps, call: Call, wanted: AdjacentSeats, amongBest
       const [run] = await tx.read<Run>(chooseRun({ sectionId, quantity, amongBest, random }))
       if (!run) return refuse({ code: 'no-adjacent-seats', sectionId, quantity })
       const amountMinor = quantity * section.priceMinor
-      const hold = createHold(deps, tx, sale, { ...customer, seatIds: run.seatIds, amountMinor })
+      const hold = createHold(deps, tx, sale, { ...customer, seatIds: run.seatIds, amountMinor, gatewayReference })
       await claimSeats(tx, rollBack, hold, run)
       return { kind: 'done', answer: deps.renderings.holdCreated(hold) }
     },

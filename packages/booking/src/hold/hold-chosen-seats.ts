@@ -1,5 +1,6 @@
 import { sql, type Tx } from '@seatbelt/database'
 import type { Call, Refusal } from '@seatbelt/domain'
+import { readCreationReference } from '@seatbelt/payments'
 import { type Guarded, guardTransaction } from '@seatbelt/safety'
 import { customerLock, overLimit, readSale, type Sale } from '../event/read-sale.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
@@ -17,12 +18,16 @@ export function holdChosenSeats(deps: BookingDeps, call: Call, chosen: ChosenSea
     preCheck: deps.seatPreCheck.preCheck(seatIds),
     lockOn: customerLock(call, chosen),
     work: async (tx, rollBack) => {
-      const [sale, seats] = await Promise.all([readSale(tx, customer), readSeats(tx, call.accountId, seatIds)])
+      const [sale, seats, gatewayReference] = await Promise.all([
+        readSale(tx, customer),
+        readSeats(tx, call.accountId, seatIds),
+        readCreationReference(deps.payments, tx, call, 'hold'),
+      ])
       if (sale.kind === 'refused') return sale
       const refusal = judge(sale, seats, chosen)
       if (refusal) return refuse(refusal)
       const amountMinor = seats.reduce((sum, { priceMinor }) => sum + priceMinor, 0)
-      const hold = createHold(deps, tx, sale, { ...customer, quantity: seatIds.length, amountMinor })
+      const hold = createHold(deps, tx, sale, { ...customer, quantity: seatIds.length, amountMinor, gatewayReference })
       await claimSeats(tx, rollBack, hold, { someLapsed: seats.some(({ claim }) => claim === 'lapsed') })
       return { kind: 'done', answer: deps.renderings.holdCreated(hold) }
     },

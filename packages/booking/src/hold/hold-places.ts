@@ -1,5 +1,6 @@
 import { sql, type Tx } from '@seatbelt/database'
 import type { Call } from '@seatbelt/domain'
+import { readCreationReference } from '@seatbelt/payments'
 import { changedOne, type Guarded, guardTransaction, isContention } from '@seatbelt/safety'
 import { customerLock, overLimit, readSale } from '../event/read-sale.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
@@ -40,7 +41,11 @@ function takePlaces(deps: BookingDeps, call: Call, wanted: Places, turn: 'first'
   return guardTransaction(deps.payments.layers, call, {
     lockOn: customerLock(call, wanted),
     work: async (tx) => {
-      const [sale, tier] = await Promise.all([readSale(tx, customer), readTier(tx, wanted)])
+      const [sale, tier, gatewayReference] = await Promise.all([
+        readSale(tx, customer),
+        readTier(tx, wanted),
+        readCreationReference(deps.payments, tx, call, 'hold'),
+      ])
       if (sale.kind === 'refused') return sale
       if (!tier) return refuse({ code: 'tier-not-found', tierId })
       const { capacity, priceMinor } = tier
@@ -51,7 +56,7 @@ function takePlaces(deps: BookingDeps, call: Call, wanted: Places, turn: 'first'
         if (tier.hasLapsed && turn === 'first') throw new HoldsHaveLapsed()
         return refuse({ code: 'sold-out', tierId })
       }
-      const hold = createHold(deps, tx, sale, { ...customer, amountMinor: quantity * priceMinor })
+      const hold = createHold(deps, tx, sale, { ...customer, amountMinor: quantity * priceMinor, gatewayReference })
       // The tier's row is the last one that is locked, because every request for the tier needs it.
       tx.write(sql`
         WITH changed AS (

@@ -22,6 +22,8 @@ export interface LockedHold extends Hold {
   /** Never negative. Of a hold that is being checked out: what it had left when the checkout began. */
   readonly leftMs: number
   readonly claimedIds: readonly string[]
+  /** The source of the gateway references of its checkouts' orders. */
+  readonly name: string
   /** All that it is of is still its own. False: a lapsed claim was taken over, or a row was changed by hand. */
   readonly isWhole: boolean
 }
@@ -45,6 +47,7 @@ export async function lockHold(tx: Tx, which: Sql): Promise<LockedHold | null> {
   const [[row], claims, [booking]] = await Promise.all([
     tx.read<LockedRow>(sql`
       SELECT ${holdColumns}, hold.left_ms AS "leftMs", clock_timestamp() AS now,
+             COALESCE(hold.gateway_reference, hold.id::text) AS name,
              (SELECT held FROM tiers WHERE tiers.id = hold.tier_id) AS "tierHeld"
         FROM (SELECT * FROM holds WHERE ${which} FOR UPDATE) AS hold`),
     lockClaims(tx, sql`SELECT id FROM holds WHERE ${which}`),
@@ -66,6 +69,7 @@ export async function lockHold(tx: Tx, which: Sql): Promise<LockedHold | null> {
 }
 
 interface LockedRow extends HoldRow {
+  readonly name: string
   readonly leftMs: number | null
   readonly now: Date
   /** Of the hold's tier, if it is of places. */

@@ -5,12 +5,13 @@ import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
 import { judgeIntentEvent, type PaymentOfEvent } from './apply-intent-event.ts'
 import { judgeRefundEvent, type RefundOfEvent } from './apply-refund-event.ts'
-import type { GatewayEvent, Verdict } from './gateway-event.ts'
+import { enterLost, readLost } from './enter-lost.ts'
+import { eventLog, type GatewayEvent, type Verdict } from './gateway-event.ts'
 
 /**
  * `applied`: it settled something. `repeated`: it had been applied before. `noted`: recovery runs now, or there was
  * nothing left to do. `ignored`: it is about nothing of ours. `unknown`: it names something of ours that we do not
- * have, for reconciliation to find. `contended`: the order's lock was not granted, nothing is recorded, and it must be
+ * have; money is an orphan then. `contended`: the order's lock was not granted, nothing is recorded, and it must be
  * delivered again.
  */
 export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknown' | 'contended'
@@ -30,7 +31,7 @@ export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknow
 export async function applyGatewayEvent(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
   const { isApplied, subject } = await readSubject(deps, event)
   if (isApplied) return 'repeated'
-  if (subject === null) return ignore(deps, event)
+  if (subject === null) return takeUpUnknown(deps, event)
 
   const verdict = judge(subject, event)
   if (verdict.kind === 'evidence') return applyUnderLock(deps, event, subject)
@@ -55,6 +56,12 @@ const subjects = {
   refund: { table: leasedRefunds, gatewayId: sql`refunds.gateway_refund_id`, columns: leasedRefunds.columns },
 }
 
+/** What is recorded of a subject. */
+interface EventRow {
+  readonly kind: 'payment' | 'refund'
+  readonly row: { readonly id: string; readonly accountId: string }
+}
+
 interface Read {
   readonly isApplied: boolean
   readonly subject: Subject | null
@@ -70,8 +77,8 @@ async function readSubject(deps: Queryable, { id, subject }: GatewayEvent): Prom
     const { isApplied: wasApplied } = await readRow(deps, sql`SELECT ${isApplied}`)
     return { isApplied: wasApplied, subject: null }
   }
-  const { accountId, paymentId, refundId } = subject.named
-  const [kind, gatewayId, ourId] =
+  const { accountId, orderId, paymentId, refundId } = subject.named
+  const [kind, gatewayId, name] =
     subject.kind === 'refund'
       ? (['refund', subject.gatewayRefundId, refundId] as const)
       : (['payment', subject.intentId, paymentId] as const)
@@ -80,7 +87,10 @@ async function readSubject(deps: Queryable, { id, subject }: GatewayEvent): Prom
     deps,
     sql`SELECT ${isApplied}, ${columns} FROM (SELECT) AS once LEFT JOIN ${table.name}
             ON ${stored} = ${gatewayId}
-            OR (${table.name}.account_id = ${accountId}::uuid AND ${table.name}.id = ${ourId}::uuid)
+            OR (${table.name}.account_id = ${accountId}::uuid AND ${table.name}.id = ${name}::uuid)
+            OR (${table.name}.gateway_key = ${name} AND ${table.name}.order_id = (
+                  SELECT id FROM orders
+                   WHERE account_id = ${accountId}::uuid AND (gateway_reference = ${orderId} OR id = ${orderId}::uuid)))
          ORDER BY ${stored} = ${gatewayId} DESC NULLS LAST LIMIT 1`,
   )
   return { isApplied: row.isApplied, subject: row.id ? ({ kind, row } as unknown as Subject) : null }
@@ -142,7 +152,7 @@ async function record(tx: Tx, event: GatewayEvent, result: 'applied' | 'noted', 
   return (await tx.writeReturning(insertEvent(event, result, subject))).length === 1
 }
 
-function insertEvent({ id, type }: GatewayEvent, result: string, subject: Subject | null): Sql {
+function insertEvent({ id, type }: GatewayEvent, result: string, subject: EventRow | null): Sql {
   const paymentId = subject?.kind === 'payment' ? subject.row.id : null
   const refundId = subject?.kind === 'refund' ? subject.row.id : null
   return sql`
@@ -171,6 +181,32 @@ function recordHint(event: GatewayEvent, subject: Subject): Sql {
     WITH woken AS (${wake(subjects[subject.kind].table, sql`id = ${subject.row.id}::uuid`)}),
     woken_refunds AS (${wake(leasedRefunds, sql`payment_id = ${refundsOf}::uuid`)})
     ${insertEvent(event, 'noted', subject)}`
+}
+
+/** Enters money that our names are on into the books, or keeps it as an orphan. Everything else is ignored. */
+async function takeUpUnknown(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
+  const lost = readLost(event)
+  if (lost === null) return ignore(deps, event)
+  const [named] = await deps.database.query<{ orderId: string | null }>(sql`
+    SELECT (SELECT id FROM orders
+             WHERE account_id = accounts.id AND (gateway_reference = ${lost.named.orderId} OR id = ${lost.named.orderId}::uuid))
+           AS order_id
+      FROM accounts WHERE id = ${lost.named.accountId}::uuid`)
+  // Another installation may share the account at the gateway.
+  if (!named) return ignore(deps, event)
+  const { accountId } = lost.named
+  const resource = orderLockName({ accountId, orderId: named.orderId ?? lost.named.orderId })
+  const tryOnce = () => false
+  const enter = async (tx: Tx): Promise<EventResult> => {
+    const entered = await enterLost(deps, tx, lost, named.orderId, eventLog(deps, event))
+    const result = entered.kind === 'adopted' ? 'applied' : 'noted'
+    await tx.writeReturning(insertEvent(event, entered.kind === 'orphan' ? 'ignored' : result, entered.subject))
+    return entered.kind === 'orphan' ? 'unknown' : result
+  }
+  return guardSettle(deps.layers, resource, enter, tryOnce).catch((fault: unknown) => {
+    if (isContention(fault)) return 'contended'
+    throw fault
+  })
 }
 
 async function ignore({ database }: Queryable, event: GatewayEvent): Promise<EventResult> {

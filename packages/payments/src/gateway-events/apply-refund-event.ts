@@ -4,12 +4,12 @@ import { type GatewayRefund, isThisRefund, readRefundOutcome } from '@seatbelt/s
 import { applyLateEvidence } from '../refund/apply-late-evidence.ts'
 import { toRefundAttempt } from '../refund/owned-refund.ts'
 import { settleRefund } from '../refund/settle-refund.ts'
-import { depose, leasedRefunds } from '../shared/leased-work.ts'
+import { depose, leasedRefunds, noOwner } from '../shared/leased-work.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
-import { eventLog, type GatewayEvent, noOwner, type Verdict } from './gateway-event.ts'
+import { eventLog, type GatewayEvent, type Verdict } from './gateway-event.ts'
 
-export type RefundOfEvent = RefundRow & { readonly purpose: OrderPurpose }
+export type RefundOfEvent = RefundRow & { readonly purpose: OrderPurpose; readonly orderName: string }
 
 /**
  * Judges an event about a refund. A refund only ever goes forward, from pending to succeeded to failed: an older event
@@ -53,6 +53,6 @@ function finalRefundIn({ subject }: GatewayEvent): GatewayRefund | null {
   return readRefundOutcome(subject.shown).state === 'pending' ? null : subject.shown
 }
 
-function attemptOf(row: RefundRow) {
+function attemptOf(row: RefundOfEvent) {
   return toRefundAttempt(toRefund(row), row, { ...noOwner, keyIsRemembered: false })
 }

@@ -28,9 +28,14 @@ export type EventSubject =
   | { readonly kind: 'charge'; readonly intentId: string | null; readonly named: NamedByUs }
   | { readonly kind: 'other' }
 
-/** The ids that we sent with our requests. A person with access to the account at the gateway can write others. */
+/**
+ * The names that we sent with our requests: gateway references, or ids where an earlier version sent them.
+ *
+ * A person with access to the account at the gateway can write others.
+ */
 export interface NamedByUs {
   readonly accountId: string | null
+  readonly orderId: string | null
   readonly paymentId: string | null
   readonly refundId: string | null
 }
@@ -44,13 +49,6 @@ export type Verdict =
   /** It is known already. */
   | { readonly kind: 'agrees' }
   | { readonly kind: 'contradicts'; readonly why: string }
-
-/** The attempt has no owner: the commit that applies an event deposes it. */
-export const noOwner = {
-  owner: '00000000-0000-0000-0000-000000000000',
-  lease: { allowsRequest: () => false },
-  isFirstOwner: false,
-}
 
 /** The line of history that says where the evidence came from. */
 export function eventLog({ runtime }: Pick<PaymentDeps, 'runtime'>, { id, type, requestId }: GatewayEvent) {

@@ -120,7 +120,7 @@ function namedIn(metadata: Record<string, unknown>): NamedByUs {
     const value = metadata[name]
     return typeof value === 'string' && uuid.test(value) ? value : null
   }
-  return { accountId: id('accountId'), paymentId: id('paymentId'), refundId: id('refundId') }
+  return { accountId: id('accountId'), orderId: id('orderId'), paymentId: id('paymentId'), refundId: id('refundId') }
 }
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/

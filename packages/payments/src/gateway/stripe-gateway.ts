@@ -303,7 +303,8 @@ const intentStatuses: readonly GatewayIntent['status'][] = [
 export function readIntent(wire: Stripe.PaymentIntent): GatewayIntent | null {
   const status = intentStatuses.find((known) => known === wire.status)
   const hasMetadata = typeof wire.metadata === 'object' && wire.metadata !== null
-  if (!isSound(wire, 'payment_intent', [wire.amount, wire.amount_received]) || !hasMetadata || !status) return null
+  if (!isSound(wire, 'payment_intent', [wire.amount, wire.amount_received, wire.created]) || !hasMetadata || !status)
+    return null
   return {
     id: wire.id,
     status,
@@ -313,6 +314,7 @@ export function readIntent(wire: Stripe.PaymentIntent): GatewayIntent | null {
     chargeId: holdsMoney(status) ? idOf(wire.latest_charge) : null,
     declineCode: wire.last_payment_error ? declineCodeOf(wire.last_payment_error) : null,
     metadata: wire.metadata,
+    createdAt: new Date(wire.created * 1000),
   }
 }
 

@@ -1,7 +1,8 @@
 import { sql, type Tx } from '@seatbelt/database'
 import { type Call, inProgressRetryAfterSeconds, type Order, type OrderPurpose } from '@seatbelt/domain'
-import { guardTransaction } from '@seatbelt/safety'
+import { guardTransaction, idWithReference } from '@seatbelt/safety'
 import { readClock } from '../shared/clock.ts'
+import { readCreationReference } from '../shared/creation-reference.ts'
 import type { NewOrder, Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 
@@ -18,8 +19,9 @@ export function createOrder(deps: PaymentDeps, call: Call, request: NewOrder): P
       contended: { code: 'request-in-progress', retryAfterSeconds: inProgressRetryAfterSeconds },
     },
     work: async (tx) => {
-      const now = await readClock(tx)
-      const order = writeOrder(deps, tx, { ...request, accountId: call.accountId, purpose: 'merchant' }, now)
+      const [now, gatewayReference] = await Promise.all([readClock(tx), readCreationReference(deps, tx, call, 'order')])
+      const { accountId } = call
+      const order = writeOrder(deps, tx, { ...request, accountId, purpose: 'merchant', gatewayReference }, now)
       return { kind: 'done', answer: deps.renderings.orderCreated(order) }
     },
   })
@@ -28,16 +30,18 @@ export function createOrder(deps: PaymentDeps, call: Call, request: NewOrder): P
 export interface OrderToWrite extends NewOrder {
   readonly accountId: string
   readonly purpose: OrderPurpose
+  readonly gatewayReference: string
 }
 
 /** `now`: the database's time, as this transaction has read it. */
 export function writeOrder({ runtime }: Pick<PaymentDeps, 'runtime'>, tx: Tx, order: OrderToWrite, now: Date): Order {
-  const id = runtime.newId()
-  const { accountId, customerId, amountMinor, currency, receiptEmail, purpose } = order
+  const { accountId, customerId, amountMinor, currency, receiptEmail, purpose, gatewayReference } = order
+  const id = idWithReference(runtime.newId(), gatewayReference)
   tx.write(sql`
-    INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, receipt_email, purpose, created_at)
+    INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, receipt_email, purpose, gateway_reference,
+                        created_at)
     VALUES (${id}::uuid, ${accountId}::uuid, ${customerId}, ${amountMinor}, ${currency}, ${receiptEmail}, ${purpose},
-            ${now}::timestamptz)`)
+            ${gatewayReference}, ${now}::timestamptz)`)
   return {
     id,
     accountId,

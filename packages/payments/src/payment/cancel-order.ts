@@ -19,7 +19,7 @@ export function cancelOrder(deps: PaymentDeps, call: Call, orderId: string): Pro
   return guardTransaction(layers, call, {
     lockOn: orderLock({ accountId: call.accountId, orderId }),
     work: async (tx) => {
-      const found = await readOrderToDecide(tx, call.accountId, orderId)
+      const found = await readOrderToDecide(deps, tx, call.accountId, orderId)
       if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
       const decision = decideToCancel(found.order, found.live)
       if (decision.code === 'payment-in-progress') {
@@ -27,6 +27,7 @@ export function cancelOrder(deps: PaymentDeps, call: Call, orderId: string): Pro
         return abandoned ? withdrawPayment(deps, tx, abandoned) : { kind: 'refused', refusal: decision }
       }
       if (decision.code !== 'cancel') return { kind: 'refused', refusal: decision }
+      if (found.isBlocked) return { kind: 'refused', refusal: { code: 'order-blocked', orderId } }
       moveOrder(tx, found.order, 'cancelled')
       return { kind: 'done', answer: renderings.orderCancelled({ ...found.order, state: 'cancelled' }, null) }
     },

@@ -1,7 +1,7 @@
 import { sql, type Tx } from '@seatbelt/database'
 import type { Order, Payment } from '@seatbelt/domain'
 import type { IntentParameters, PaymentAttempt } from '@seatbelt/safety'
-import { moveOrder, type OrderToDecide } from '../order/order-to-decide.ts'
+import { moveOrder, type NamesAtGateway, type OrderToDecide } from '../order/order-to-decide.ts'
 import { startLease } from '../shared/leased-work.ts'
 import { type PaymentDeps, wantedMs } from '../shared/payment-deps.ts'
 import type { OwnedPayment } from './owned-payment.ts'
@@ -9,7 +9,9 @@ import type { OwnedPayment } from './owned-payment.ts'
 /** How the money is to be taken. */
 export type HowToPay = Pick<IntentParameters, 'paymentMethod' | 'captureMethod' | 'offSessionCustomer'>
 
-export interface PaymentClaim extends Pick<OrderToDecide, 'order' | 'now'> {
+export interface PaymentClaim extends Pick<OrderToDecide, 'order' | 'now' | 'names'> {
+  /** Of a claim that is made anew because its commit was lost. A new one otherwise. */
+  readonly id?: string
   readonly how: HowToPay
   /** How long recovery goes on asking for the money. */
   readonly wantedForMs?: number
@@ -22,10 +24,10 @@ export interface PaymentClaim extends Pick<OrderToDecide, 'order' | 'now'> {
 export function claimPayment(
   deps: PaymentDeps,
   tx: Tx,
-  { order, now, how, wantedForMs = wantedMs }: PaymentClaim,
+  { id = deps.runtime.newId(), order, now, names, how, wantedForMs = wantedMs }: PaymentClaim,
 ): OwnedPayment {
   const lease = startLease(deps)
-  const attempt: PaymentAttempt = { ...firstAttempt(deps, order, how), lease }
+  const attempt: PaymentAttempt = { ...firstAttempt(deps, id, order, names, how), lease }
   const payment = newPayment(order, attempt, now)
   moveOrder(tx, order, 'processing')
   insertPayment(deps, tx, payment, attempt, wantedForMs)
@@ -36,16 +38,18 @@ function insertPayment(
   { policy, gatewayAccount, by }: PaymentDeps,
   tx: Tx,
   payment: Payment,
-  { owner, goal, intentParameters }: PaymentAttempt,
+  { owner, goal, gatewayKey, intentParameters }: PaymentAttempt,
   wantedForMs: number,
 ): void {
   tx.write(sql`
     WITH inserted AS (
       INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, intent_parameters, goal,
-                            gateway_account, owner, leased_until, next_attempt_at, abandon_after, created_at, step_started_at)
+                            gateway_key, gateway_account, owner, leased_until, next_attempt_at, abandon_after, created_at,
+                            step_started_at)
       VALUES (${payment.id}::uuid, ${payment.accountId}::uuid, ${payment.orderId}::uuid, ${payment.amountMinor},
               ${payment.currency}, ${payment.paymentMethod}, ${JSON.stringify(intentParameters)}::jsonb, ${goal},
-              ${gatewayAccount.id}, ${owner}::uuid, clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8),
+              ${gatewayKey}, ${gatewayAccount.id}, ${owner}::uuid,
+              clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8),
               clock_timestamp(), clock_timestamp() + make_interval(secs => ${wantedForMs / 1000}::float8),
               ${payment.createdAt}::timestamptz, clock_timestamp())
       RETURNING account_id, id, generation)
@@ -53,10 +57,14 @@ function insertPayment(
     SELECT account_id, id, 'claimed', ${by}, generation FROM inserted`)
 }
 
-function firstAttempt({ runtime }: PaymentDeps, order: Order, how: HowToPay): Omit<PaymentAttempt, 'lease'> {
-  const id = runtime.newId()
-  const { id: orderId, accountId, amountMinor, currency } = order
-  const metadata = { paymentId: id, orderId, accountId }
+function firstAttempt(
+  { runtime }: PaymentDeps,
+  id: string,
+  { accountId, amountMinor, currency }: Order,
+  names: NamesAtGateway,
+  how: HowToPay,
+): Omit<PaymentAttempt, 'lease'> {
+  const metadata = { paymentId: names.payment, orderId: names.order, accountId }
   return {
     id,
     generation: 1,
@@ -64,11 +72,12 @@ function firstAttempt({ runtime }: PaymentDeps, order: Order, how: HowToPay): Om
     goal: how.captureMethod === 'manual' ? 'authorize' : 'charge',
     isFirstOwner: true,
     gatewayIntentId: null,
-    gatewayKey: id,
+    gatewayKey: names.payment,
     intentParameters: { amountMinor, currency, ...how, metadata, cardWith: 'confirm' },
     keyNumbers: { create: 1, confirm: 1, capture: 1, cancel: 1 },
     notedDecline: null,
     wanted: true,
+    keyIsRemembered: true,
   }
 }
 

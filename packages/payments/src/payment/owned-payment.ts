@@ -41,6 +41,7 @@ export async function askGateway(deps: PaymentDeps, { attempt }: OwnedPayment): 
 export interface AttemptFacts extends Pick<Attempt, 'owner' | 'lease'> {
   readonly isFirstOwner: boolean
   readonly wanted: boolean
+  readonly keyIsRemembered: boolean
 }
 
 /** A payment that was claimed before, as its next owner has it. */
@@ -76,7 +77,7 @@ export function toNextStep(
   attempt: Pick<Attempt, 'owner' | 'lease'>,
 ): OwnedPayment {
   const { owner, lease } = attempt
-  const next = toAttempt(row, { owner, lease, isFirstOwner: true, wanted: true })
+  const next = toAttempt(row, { owner, lease, isFirstOwner: true, wanted: true, keyIsRemembered: true })
   return { payment: toPayment(row), purpose, attempt: { ...next, notedDecline: null }, attempts: 0, isOverdue: false }
 }
 

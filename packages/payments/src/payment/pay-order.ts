@@ -22,16 +22,17 @@ export function payOrder(deps: PaymentDeps, call: Call, request: NewPaymentReque
     lockOn: orderLock({ accountId: call.accountId, orderId }),
     begins: 'pay',
     claim: async (tx) => {
-      const found = await readOrderToDecide(tx, call.accountId, orderId)
+      const found = await readOrderToDecide(deps, tx, call.accountId, orderId)
       if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
       const decision = decideToPay(found.order, found.live)
       if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
+      if (found.isBlocked) return { kind: 'refused', refusal: { code: 'order-blocked', orderId } }
       const how = { paymentMethod, ...(capture === 'manual' && { captureMethod: capture }) }
       const attempt = claimPayment(deps, tx, { ...found, how })
       return { kind: 'claimed', attempt, target: { step: 'pay', paymentId: attempt.payment.id } }
     },
     effect: (owned) => askGateway(deps, owned),
-    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
+    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found, call),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
     resume: (target) => resumePayment(deps, target),
@@ -40,18 +41,18 @@ export function payOrder(deps: PaymentDeps, call: Call, request: NewPaymentReque
 
 /** An order of the API: the merchant decides about an authorization, and the answers show the payment. */
 export const merchantPurpose: Purpose = {
-  settling: async ({ renderings }, tx) => ({
+  settling: async (deps, tx) => ({
     keyStep: (goal) => goal,
     authorized: async () => 'await',
     ended: async (payment, outcome, isWithdrawn) => {
       const isPaid = outcome.state === 'succeeded'
       const orderState = isWithdrawn && !isPaid ? 'cancelled' : orderStateAfter(outcome)
-      const found = isWithdrawn ? await readOrderToDecide(tx, payment.accountId, payment.orderId) : null
+      const found = isWithdrawn ? await readOrderToDecide(deps, tx, payment.accountId, payment.orderId) : null
       return {
         orderState,
-        answer: (step) => renderings.paymentSettled(payment, outcome, step),
+        answer: (step) => deps.renderings.paymentSettled(payment, outcome, step),
         withdrawalAnswer:
-          found && renderings.orderCancelled({ ...found.order, state: orderState }, isPaid ? payment.id : null),
+          found && deps.renderings.orderCancelled({ ...found.order, state: orderState }, isPaid ? payment.id : null),
         isUnfulfilled: false,
       }
     },

@@ -75,7 +75,12 @@ async function finishPayment(deps: PaymentDeps, owned: OwnedPayment, ask: typeof
   }
 }
 
-type DueRow = PaymentRow & { readonly wanted: boolean; readonly overdue: boolean; readonly purpose: OrderPurpose }
+type DueRow = PaymentRow & {
+  readonly wanted: boolean
+  readonly keyIsRemembered: boolean
+  readonly overdue: boolean
+  readonly purpose: OrderPurpose
+}
 
 async function takeOverPayment(deps: PaymentDeps, which: Sql): Promise<OwnedPayment | null> {
   const attempt = { owner: deps.runtime.newId(), lease: startLease(deps) }
@@ -84,7 +89,12 @@ async function takeOverPayment(deps: PaymentDeps, which: Sql): Promise<OwnedPaym
   return {
     payment: toPayment(row),
     purpose: row.purpose,
-    attempt: toAttempt(row, { ...attempt, isFirstOwner: false, wanted: row.wanted }),
+    attempt: toAttempt(row, {
+      ...attempt,
+      isFirstOwner: false,
+      wanted: row.wanted,
+      keyIsRemembered: row.keyIsRemembered,
+    }),
     attempts: row.attempts,
     isOverdue: row.overdue,
   }

@@ -1,24 +1,29 @@
 import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
-import { type Order, type OrderState, openPaymentStates, type Payment } from '@seatbelt/domain'
+import { type Call, type Order, type OrderState, openPaymentStates, type Payment } from '@seatbelt/domain'
 import { type Continues, changedOne, type Evidence, type FinalOutcome } from '@seatbelt/safety'
 import { tellPayment } from '../messages/enqueue-messages.ts'
-import { moveOrder } from '../order/order-to-decide.ts'
+import { moveOrder, readOrderToDecide } from '../order/order-to-decide.ts'
 import { openRefund } from '../refund/open-refund.ts'
 import { appendHistory, type HistoryEntry } from '../shared/history.ts'
 import {
   answerAsRecorded,
+  bindAgain,
+  depose,
   giveUp,
   isOwnedBy,
   leasedPayments,
+  noOwner,
   reportReview,
   requestRecovery,
 } from '../shared/leased-work.ts'
 import type { PaymentStep, Result } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
+import { keyKnownUntil, recordOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps, PaymentEnd, SettlingPurpose } from '../shared/payment-deps.ts'
 import { toPayment } from '../shared/rows.ts'
-import { claimNextStep } from './claim-next-step.ts'
-import { type OwnedPayment, type PaymentFound, toNextStep } from './owned-payment.ts'
+import { adoptIntent, findPaymentNamed, isAdoptable } from './adopt-intent.ts'
+import { claimCaptureOrVoid, claimNextStep } from './claim-next-step.ts'
+import { type OwnedPayment, type PaymentFound, toAttempt, toNextStep } from './owned-payment.ts'
 
 type Settled = Result | Continues<OwnedPayment>
 
@@ -28,18 +33,24 @@ type Settled = Result | Continues<OwnedPayment>
  *
  * Guarantees: exactly one settle of a payment takes effect. One that lost the race (its owner was deposed meanwhile)
  * writes what it learned into the history, makes recovery run, and returns what is recorded. Without evidence the
- * payment stays open, and recovery looks again later. The additions of the order's purpose stand in `purposes`.
+ * payment stays open, and recovery looks again later. An owner whose row or later step was lost with its commit enters
+ * what it knows anew, or leaves an orphan. The additions of the order's purpose stand in `purposes`.
+ *
+ * `call`: the request that claimed the payment, whose key may be lost as well.
  */
 export async function settlePayment(
   deps: PaymentDeps,
   tx: Tx,
   owned: OwnedPayment,
   found: PaymentFound,
+  call: Call | null = null,
 ): Promise<Settled> {
-  const [row, purpose] = await Promise.all([
-    readToSettle(tx, owned),
-    deps.purposes[owned.purpose].settling(deps, tx, owned.payment),
-  ])
+  const [reading, settling] = [readToSettle(tx, owned), deps.purposes[owned.purpose].settling(deps, tx, owned.payment)]
+  // The rows of the purpose may have been lost together with the payment.
+  settling.catch(() => undefined)
+  const row = await reading
+  if (row === null) return settleLostPayment(deps, tx, owned, found, call)
+  const purpose = await settling
   if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found)
   const { evidence } = found
   if (evidence.kind === 'unknown') return leavePaymentOpen(deps, tx, owned, evidence)
@@ -56,14 +67,13 @@ interface RowToSettle extends PaymentRow {
 }
 
 /** Locked, so that recovery cannot take the payment over between this read and the writes. */
-async function readToSettle(tx: Tx, { attempt }: OwnedPayment): Promise<RowToSettle> {
+async function readToSettle(tx: Tx, { attempt }: OwnedPayment): Promise<RowToSettle | null> {
   const [row] = await tx.read<RowToSettle>(sql`
     SELECT payments.*, ${isOwnedBy(leasedPayments, attempt)} AS is_owned, orders.version AS order_version,
            orders.state::text AS order_state, clock_timestamp() AS now
       FROM payments JOIN orders ON orders.id = payments.order_id
      WHERE payments.id = ${attempt.id}::uuid FOR NO KEY UPDATE OF payments`)
-  if (!row) throw new Error(`payment ${attempt.id} is gone`)
-  return row
+  return row ?? null
 }
 
 /** The payment ends. */
@@ -78,7 +88,7 @@ async function end(
   const declineCode = 'declineCode' in outcome ? outcome.declineCode : null
   const declinedBy = 'declinedBy' in outcome ? outcome.declinedBy : null
   const payment: Payment = { ...owned.payment, state: outcome.state, declineCode, declinedBy, settledAt: row.now }
-  writeOutcome(tx, owned, outcome, evidence.fenced, row.now)
+  writeOutcome(tx, owned, outcome, evidence, row.now)
   const ended = await purpose.ended(payment, outcome, row.withdrawnAt !== null)
   moveOrderOf(tx, row, ended.orderState)
   if (outcome.state === 'succeeded') book(deps, tx, payment)
@@ -92,8 +102,17 @@ async function end(
   return answer(deps, tx, payment, purpose, stepOf(owned), ended.answer)
 }
 
-/** An end without a fence additionally needs that no intent is stored: then none can be confirmed any more. */
-function writeOutcome(tx: Tx, { attempt }: OwnedPayment, outcome: FinalOutcome, isFenced: boolean, now: Date): void {
+/**
+ * An end without a fence additionally needs that no intent is stored: then none can be confirmed any more. If the
+ * commit that stored the intent was lost, the intent is stored now.
+ */
+function writeOutcome(
+  tx: Tx,
+  { attempt }: OwnedPayment,
+  outcome: FinalOutcome,
+  { fenced, intentId }: Extract<Evidence, { kind: 'outcome' }>,
+  now: Date,
+): void {
   tx.write(sql`
     WITH changed AS (
       UPDATE payments
@@ -101,8 +120,9 @@ function writeOutcome(tx: Tx, { attempt }: OwnedPayment, outcome: FinalOutcome, 
              settled_at = ${now}::timestamptz,
              decline_code = ${'declineCode' in outcome ? outcome.declineCode : null},
              declined_by = ${'declinedBy' in outcome ? outcome.declinedBy : null},
-             gateway_charge_id = ${outcome.state === 'succeeded' ? outcome.gatewayChargeId : null}
-       WHERE ${isOwnedBy(leasedPayments, attempt)} AND (${isFenced} OR gateway_intent_id IS NULL)
+             gateway_charge_id = ${outcome.state === 'succeeded' ? outcome.gatewayChargeId : null},
+             gateway_intent_id = COALESCE(gateway_intent_id, ${intentId})
+       WHERE ${isOwnedBy(leasedPayments, attempt)} AND (${fenced} OR gateway_intent_id IS NULL)
       RETURNING id)
     SELECT ${changedOne['payment-generation']}`)
 }
@@ -135,11 +155,12 @@ async function authorize(
   { evidence, nextLease }: PaymentFound,
 ): Promise<Settled> {
   const payment: Payment = { ...owned.payment, state: 'authorized', authorizedAt: row.now }
-  writeAuthorization(tx, owned, row.now)
+  writeAuthorization(tx, owned, evidence.intentId, row.now)
   note(deps, tx, owned, [...evidence.requestLog, { event: 'settled', detail: 'authorized' }])
   const next = await purpose.authorized(payment)
   if (next !== 'await') {
-    const authorized = { ...row, state: 'authorized', authorizedAt: row.now } as const
+    const gatewayIntentId = row.gatewayIntentId ?? evidence.intentId
+    const authorized = { ...row, state: 'authorized', authorizedAt: row.now, gatewayIntentId } as const
     return claimNextStep(deps, tx, { row: authorized, owned, goal: next, nextLease })
   }
   tellPayment(deps, tx, payment)
@@ -154,12 +175,13 @@ async function authorize(
  */
 const authorizationDays = 4
 
-function writeAuthorization(tx: Tx, { attempt }: OwnedPayment, now: Date): void {
+function writeAuthorization(tx: Tx, { attempt }: OwnedPayment, intentId: string | null, now: Date): void {
   tx.write(sql`
     WITH changed AS (
       UPDATE payments
          SET state = 'authorized', leased_until = NULL, wake_requested = false, decline_code = NULL, declined_by = NULL,
-             authorized_at = ${now}::timestamptz, void_at = step_started_at + make_interval(days => ${authorizationDays}::int)
+             authorized_at = ${now}::timestamptz, gateway_intent_id = COALESCE(gateway_intent_id, ${intentId}),
+             void_at = step_started_at + make_interval(days => ${authorizationDays}::int)
        WHERE ${isOwnedBy(leasedPayments, attempt)} AND goal = 'authorize'
       RETURNING id)
     SELECT ${changedOne['payment-generation']}`)
@@ -197,7 +219,8 @@ export function leavePaymentOpen(
   evidence: Extract<Evidence, { kind: 'unknown' }>,
 ): Result {
   const { payment, attempts, isOverdue } = owned
-  const needsReview = isOverdue && evidence.readable
+  if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a creation under this key was refused'))
+  const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
   const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
   giveUp(deps, tx, leasedPayments, owned.attempt, { attempts, waitsFor, needsReview })
   note(deps, tx, owned, [...evidence.requestLog, { event: 'unknown', detail: evidence.reason }])
@@ -225,6 +248,12 @@ async function resolveLostRace(
   if (isNextStep && nextLease)
     return { kind: 'continues', attempt: toNextStep(row, owned.purpose, { owner: attempt.owner, lease: nextLease }) }
   const isEnd = row.settledAt !== null || row.state === 'authorized'
+  // A generation never falls: the commits of this owner's step were lost, and only this owner knows its outcome.
+  const isLost = row.generation < attempt.generation && row.settledAt === null
+  if (isLost && evidence.kind === 'outcome' && evidence.outcome.state !== 'authorized') {
+    const known = { outcome: evidence.outcome, intentId: evidence.intentId, requestLog: evidence.requestLog }
+    return settleUnowned(deps, tx, { ...row, purpose: owned.purpose }, known)
+  }
   const isOwnCommit = row.generation === attempt.generation && isEnd
   if (!isOwnCommit) recordLateEvidence(deps, tx, row, owned, evidence)
   return answerAsRecorded(deps, tx, {
@@ -234,6 +263,102 @@ async function resolveLostRace(
     isOwnCommit,
     isFirstOwner: attempt.isFirstOwner,
   })
+}
+
+export interface UnownedEvidence {
+  readonly outcome: FinalOutcome
+  readonly intentId: string | null
+  readonly requestLog: Evidence['requestLog']
+}
+
+/**
+ * Settles an open or authorized payment by final evidence that no owner of the row brought, under its order's lock:
+ * takes it from its owner, then does what that owner would have done. An owner that comes later loses by the
+ * generation, and returns what is recorded.
+ */
+export function settleUnowned(
+  deps: PaymentDeps,
+  tx: Tx,
+  row: PaymentRow & Pick<OwnedPayment, 'purpose'>,
+  { outcome, intentId, requestLog }: UnownedEvidence,
+): Promise<Settled> {
+  const goal = outcome.state === 'succeeded' ? 'capture' : 'void'
+  const isAuthorized = row.state === 'authorized'
+  const stored = toAttempt(row, { ...noOwner, wanted: true, keyIsRemembered: true })
+  const { generation } = isAuthorized
+    ? claimCaptureOrVoid(deps, tx, { row, goal, owner: null })
+    : { generation: depose(tx, leasedPayments, row) }
+  const attempt = { ...stored, generation, goal: isAuthorized ? goal : stored.goal }
+  const owned = { payment: toPayment(row), purpose: row.purpose, attempt, attempts: 0, isOverdue: false }
+  const evidence = { kind: 'outcome', outcome, fenced: true, intentId, requestLog } as const
+  return settlePayment(deps, tx, owned, { evidence, nextLease: null })
+}
+
+/**
+ * Settles a payment whose row was lost with its commit.
+ *
+ * It enters this owner's evidence anew, if the order still waits for it. A payment that was claimed since meets the
+ * same intent, and recovery looks at it. Otherwise money is an orphan.
+ */
+async function settleLostPayment(
+  deps: PaymentDeps,
+  tx: Tx,
+  owned: OwnedPayment,
+  { evidence, nextLease }: PaymentFound,
+  call: Call | null,
+): Promise<Settled> {
+  const { payment, attempt } = owned
+  const { accountId, orderId } = payment
+  const unsettled = { kind: 'unsettled', subject: payment } as const
+  const repeated = await findPaymentNamed(tx, orderId, attempt.gatewayKey)
+  if (repeated) {
+    note(deps, tx, { ...owned, payment: toPayment(repeated) }, [...evidence.requestLog, { event: 'superseded' }])
+    requestRecovery(tx, leasedPayments, repeated.id)
+    return unsettled
+  }
+  const found = await readOrderToDecide(deps, tx, accountId, orderId)
+  if (found && isAdoptable(found, payment)) {
+    const again = adoptIntent(deps, tx, found, { ...attempt, intentId: evidence.intentId })
+    await bindAgain(deps, tx, call, { step: 'pay', paymentId: payment.id })
+    return settlePayment(deps, tx, again, { evidence: asIfClaimed(evidence), nextLease })
+  }
+  const isMoneyPossible = evidence.kind === 'unknown' ? evidence.intentId !== null : !isWithoutMoney(evidence.outcome)
+  if (isMoneyPossible) recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its order is not open'))
+  return unsettled
+}
+
+function isWithoutMoney({ state }: Extract<Evidence, { kind: 'outcome' }>['outcome']): boolean {
+  return state === 'declined' || state === 'cancelled' || state === 'voided'
+}
+
+/** A payment that is entered anew has not been authorized in our books, so it cannot be voided there. */
+function asIfClaimed(evidence: Evidence): Evidence {
+  if (evidence.kind === 'unknown' || evidence.outcome.state !== 'voided') return evidence
+  const { declineCode } = evidence.outcome
+  const outcome =
+    declineCode === null ? cancelled : ({ state: 'declined', declineCode, declinedBy: 'gateway' } as const)
+  return { ...evidence, outcome }
+}
+
+const cancelled = { state: 'cancelled' } as const
+
+function orphanOf({ payment, attempt }: OwnedPayment, evidence: Evidence, why: string) {
+  const { amountMinor, currency, metadata } = attempt.intentParameters
+  return {
+    kind: 'payment',
+    accountId: payment.accountId,
+    orderId: payment.orderId,
+    orderReference: metadata.orderId,
+    gatewayKey: attempt.gatewayKey,
+    gatewayIntentId: evidence.intentId,
+    gatewayRefundId: null,
+    amountMinor,
+    currency,
+    // Of a creation that was refused, no intent is known that a repetition would meet.
+    keyKnownUntil: evidence.intentId === null ? null : keyKnownUntil(payment.createdAt),
+    seen: evidence.kind === 'unknown' ? evidence.reason : evidence.outcome.state,
+    why,
+  } as const
 }
 
 /** Writes what a deposed owner knows into the history, and makes recovery run if the payment is still open. */

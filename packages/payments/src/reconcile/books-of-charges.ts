@@ -23,7 +23,8 @@ export interface BooksOfCharge extends ChargeInBooks {
  * Reads what our books know of these charges, in one statement, in their order.
  *
  * A charge leads to the payment that has stored its intent, and to the order of that payment. Where no payment has
- * stored it, the charge leads to the order in its metadata, within the account in its metadata.
+ * stored it, the charge leads to the order in its metadata, by its reference or its id, within the account in its
+ * metadata.
  */
 export function findBooksOfCharges(
   read: Read,
@@ -52,7 +53,8 @@ export function findBooksOfCharges(
       FROM asked
       CROSS JOIN (SELECT clock_timestamp() - make_interval(secs => ${judgedAfterMs / 1000}::float8) AS bound) AS age
       LEFT JOIN payments AS owner ON owner.gateway_intent_id = asked.intent_id
-      LEFT JOIN orders ON orders.id = COALESCE(owner.order_id, asked.order_id)
+      LEFT JOIN orders AS named ON named.gateway_reference = asked.order_id::text AND named.account_id = asked.account_id
+      LEFT JOIN orders ON orders.id = COALESCE(owner.order_id, named.id, asked.order_id)
                       AND orders.account_id = COALESCE(owner.account_id, asked.account_id)
       LEFT JOIN payments AS paid_by ON paid_by.order_id = orders.id AND paid_by.state = 'succeeded'
       LEFT JOIN refunds AS repair ON repair.gateway_charge_id = asked.charge_id AND repair.origin = 'reconciliation'

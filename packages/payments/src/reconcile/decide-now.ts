@@ -1,6 +1,7 @@
-import { sql, type Tx } from '@seatbelt/database'
+import type { Tx } from '@seatbelt/database'
 import { decideCharge, type RefundState, type RepairAction } from '@seatbelt/domain'
 import { isContention, lostRace, underLock } from '@seatbelt/safety'
+import { lockSubscriptionOf } from '../payment/adopt-intent.ts'
 import { type BooksOfCharge, type FoundCharge, findBooksOfCharges, type Read } from './books-of-charges.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
@@ -56,9 +57,7 @@ export async function decideUnderLock<T>(
 ): Promise<T | Outcome> {
   try {
     return await underLock(deps.payments.layers, repair.resource, async (tx) => {
-      await tx.read(sql`
-        SELECT 1 FROM subscriptions WHERE id = (SELECT subscription_id FROM invoices WHERE order_id = ${repair.orderId}::uuid)
-           FOR NO KEY UPDATE`)
+      await tx.read(lockSubscriptionOf(repair.orderId))
       const { action } = await decideNow(deps, tx.read.bind(tx), repair)
       if (action === expected) return act(tx)
       return action === 'none' ? { kind: 'gone' } : waiting

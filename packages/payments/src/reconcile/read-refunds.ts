@@ -28,24 +28,31 @@ type Books = Awaited<ReturnType<typeof findBooks>>
 
 async function findBooks({ database }: Queryable, items: readonly GatewayRefund[]) {
   const gatewayIds = items.map(({ id }) => id)
-  const ids = items.flatMap(({ metadata }) => readId(metadata, 'refundId') ?? [])
+  const names = items.flatMap(({ metadata }) => readId(metadata, 'refundId') ?? [])
   const intentIds = items.flatMap(({ intentId }) => intentId ?? [])
-  const refunds = await database.statement(({ refund }) =>
-    refund.findMany({ where: { OR: [{ gatewayRefundId: { in: gatewayIds } }, { id: { in: ids } }] } }),
-  )
+  const chargeIds = items.flatMap(({ chargeId }) => chargeId ?? [])
   const owners = await database.statement(({ payment }) =>
     payment.findMany({ where: { gatewayIntentId: { in: intentIds } } }),
   )
+  // No index has the names. The refunds of these payments and the repairs of these charges have one.
+  const isNamed = { gatewayKey: { in: names } }
+  const ofThese = [
+    { ...isNamed, paymentId: { in: owners.map(({ id }) => id) } },
+    { ...isNamed, origin: 'reconciliation', gatewayChargeId: { in: chargeIds } },
+  ]
+  const refunds = await database.statement(({ refund }) =>
+    refund.findMany({ where: { OR: [{ gatewayRefundId: { in: gatewayIds } }, { id: { in: names } }, ...ofThese] } }),
+  )
   return {
     byGatewayId: new Map(refunds.map((row) => [row.gatewayRefundId, row])),
-    byId: new Map(refunds.map((row) => [row.id, row])),
+    byName: new Map(refunds.map((row) => [row.gatewayKey ?? row.id, row])),
     owners: new Map(owners.map((owner) => [owner.gatewayIntentId, owner])),
   }
 }
 
-function judge(refund: GatewayRefund, { byGatewayId, byId, owners }: Books): Judged {
+function judge(refund: GatewayRefund, { byGatewayId, byName, owners }: Books): Judged {
   const refundId = readId(refund.metadata, 'refundId')
-  const row = byGatewayId.get(refund.id) ?? byId.get(refundId ?? '') ?? null
+  const row = byGatewayId.get(refund.id) ?? byName.get(refundId ?? '') ?? null
   const owner = refund.intentId === null ? undefined : owners.get(refund.intentId)
   return {
     verdict: decideRefund(refund, { row, isNamed: refundId !== null, isOfOurCharge: owner !== undefined }),

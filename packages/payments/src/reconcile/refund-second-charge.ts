@@ -66,11 +66,13 @@ async function claim(deps: ReconcileDeps, tx: Tx, repair: Repair): Promise<Claim
   const currency = currencies.find((known) => known === charge.currency)
   if (action !== 'refund' || !currency) return { kind: 'refused', refusal: inProgress(orderId) }
   const lease = startLease(payments)
-  const [order] = await tx.read<{ now: Date; purpose: OrderPurpose }>(sql`
-    SELECT clock_timestamp() AS now, purpose FROM orders WHERE id = ${orderId}::uuid`)
+  const [order] = await tx.read<{ now: Date; purpose: OrderPurpose; orderName: string }>(sql`
+    SELECT clock_timestamp() AS now, purpose, COALESCE(gateway_reference, id::text) AS order_name
+      FROM orders WHERE id = ${orderId}::uuid`)
   if (!order) throw new Error(`order ${orderId} is gone`)
   const money = { accountId, orderId, paymentId: null, amountMinor, currency, reason: null } as const
+  const names = { id: payments.runtime.newId(), gatewayKey: payments.layers.gatewayReference('repair', charge.id) }
   const source = { origin: 'reconciliation', gatewayIntentId, gatewayChargeId: charge.id } as const
-  const attempt = insertRefund(payments, tx, { ...money, ...source, ...order, lease })
+  const attempt = insertRefund(payments, tx, { ...money, ...names, ...source, ...order, lease })
   return { kind: 'claimed', attempt, target: { step: 'refund', refundId: attempt.refund.id } }
 }

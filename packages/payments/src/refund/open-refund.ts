@@ -1,13 +1,17 @@
 import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
 import { decideToRefund, type OrderPurpose, type Refund } from '@seatbelt/domain'
-import { type AttemptLease, changedOne, type Refused } from '@seatbelt/safety'
+import { type AttemptLease, changedOne, type RefundAttempt, type Refused } from '@seatbelt/safety'
+import { nextName } from '../order/order-to-decide.ts'
 import type { NewRefundRequest } from '../shared/operations.ts'
+import { isOpenOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toPayment } from '../shared/rows.ts'
 import { type OwnedRefund, toRefundAttempt } from './owned-refund.ts'
 
 export interface RefundToOpen extends NewRefundRequest {
   readonly accountId: string
+  /** Of a refund that the gateway has and whose commit was lost. The next ones otherwise. */
+  readonly known?: Pick<RefundAttempt, 'id' | 'gatewayKey'>
   /** Null: no process owns it, and recovery finds it due at once. */
   readonly lease: AttemptLease | null
 }
@@ -19,19 +23,27 @@ export interface RefundToOpen extends NewRefundRequest {
 export async function openRefund(
   deps: PaymentDeps,
   tx: Tx,
-  { accountId, paymentId, amountMinor: askedMinor, reason, lease }: RefundToOpen,
+  { accountId, paymentId, amountMinor: askedMinor, reason, lease, known }: RefundToOpen,
 ): Promise<{ readonly kind: 'opened'; readonly owned: OwnedRefund } | Refused> {
   const row = await readRefundable(tx, accountId, paymentId)
   const decision = decideToRefund(row, askedMinor, row.refundsAtGateway)
   if (decision.code !== 'refund') return { kind: 'refused', refusal: decision }
+  const gatewayKey = nextName((number) => deps.layers.gatewayReference('refund', row.name, number), row.usedNames)
+  // A refund that meets the orphan may go on.
+  if (!known && row.orphans.some((name) => name !== gatewayKey))
+    return { kind: 'refused', refusal: { code: 'order-blocked', orderId: row.orderId } }
 
   const { amountMinor } = decision
   reserve(tx, paymentId, amountMinor)
   const { orderId, currency } = toPayment(row)
+  const { id, gatewayKey: name } = known ?? { id: deps.runtime.newId(), gatewayKey }
   const toInsert = { accountId, orderId, paymentId, amountMinor, currency, reason, origin: 'merchant' } as const
   const owned = insertRefund(deps, tx, {
     ...toInsert,
     ...takenBy(row),
+    id,
+    gatewayKey: name,
+    orderName: row.orderName,
     purpose: row.purpose,
     lease,
     now: row.now,
@@ -43,6 +55,12 @@ interface RefundableRow extends PaymentRow {
   readonly purpose: OrderPurpose
   /** How many of the payment's refunds the gateway may list: all but those that failed before there was one. */
   readonly refundsAtGateway: number
+  /** Of the payment and of the order, at the gateway. */
+  readonly name: string
+  readonly orderName: string
+  readonly usedNames: readonly (string | null)[]
+  /** As in `RowToDecide`. */
+  readonly orphans: readonly (string | null)[]
   readonly now: Date
 }
 
@@ -51,7 +69,13 @@ async function readRefundable(tx: Tx, accountId: string, paymentId: string): Pro
     SELECT payments.*, orders.purpose, clock_timestamp() AS now,
            (SELECT count(*)::int FROM refunds
              WHERE refunds.payment_id = payments.id AND NOT (refunds.state = 'failed' AND gateway_refund_id IS NULL))
-             AS refunds_at_gateway
+             AS refunds_at_gateway,
+           COALESCE(payments.gateway_key, payments.id::text) AS name,
+           COALESCE(orders.gateway_reference, orders.id::text) AS order_name,
+           ARRAY(SELECT gateway_key FROM refunds WHERE refunds.payment_id = payments.id) AS used_names,
+           ARRAY(SELECT CASE WHEN key_known_until > now() THEN gateway_key END FROM orphans
+                  WHERE (order_id = orders.id OR order_reference = orders.gateway_reference)
+                    AND kind = 'refund' AND ${isOpenOrphan}) AS orphans
       FROM payments JOIN orders ON orders.id = payments.order_id
      WHERE payments.account_id = ${accountId}::uuid AND payments.id = ${paymentId}::uuid`)
   if (!row) throw new Error(`payment ${paymentId} is gone`)
@@ -71,6 +95,9 @@ function reserve(tx: Tx, paymentId: string, amountMinor: number): void {
 
 export interface RefundToInsert
   extends Pick<Refund, 'accountId' | 'orderId' | 'paymentId' | 'amountMinor' | 'currency' | 'reason' | 'origin'> {
+  readonly id: string
+  readonly gatewayKey: string
+  readonly orderName: string
   readonly gatewayIntentId: string
   readonly gatewayChargeId: string
   readonly purpose: OrderPurpose
@@ -83,18 +110,19 @@ export interface RefundToInsert
 export function insertRefund(
   { runtime, policy, by }: PaymentDeps,
   tx: Tx,
-  { gatewayIntentId, gatewayChargeId, purpose, lease, now, ...money }: RefundToInsert,
+  { id, gatewayKey, orderName, gatewayIntentId, gatewayChargeId, purpose, lease, now, ...money }: RefundToInsert,
 ): OwnedRefund {
-  const id = runtime.newId()
   const owner = runtime.newId()
   const leaseSeconds = lease === null ? null : policy.leaseMs / 1000
   tx.write(sql`
     WITH inserted AS (
       INSERT INTO refunds (id, account_id, order_id, payment_id, origin, amount_minor, currency, reason, owner,
-                           gateway_intent_id, gateway_charge_id, leased_until, next_attempt_at, attempt_since, created_at)
+                           gateway_key, gateway_intent_id, gateway_charge_id, leased_until, next_attempt_at, attempt_since,
+                           created_at)
       VALUES (${id}::uuid, ${money.accountId}::uuid, ${money.orderId}::uuid, ${money.paymentId}::uuid, ${money.origin},
               ${money.amountMinor}, ${money.currency}, ${money.reason},
-              ${lease === null ? null : owner}::uuid, ${gatewayIntentId}, ${gatewayChargeId},
+              ${lease === null ? null : owner}::uuid, ${gatewayKey}, ${gatewayIntentId},
+              ${gatewayChargeId},
               clock_timestamp() + make_interval(secs => ${leaseSeconds}::float8), clock_timestamp(), clock_timestamp(),
               ${now}::timestamptz)
       RETURNING account_id, payment_id, id, generation)
@@ -109,7 +137,7 @@ export function insertRefund(
     settledAt: null,
     reversedAt: null,
   }
-  const row = { generation: 1, gatewayIntentId, gatewayRefundId: null, gatewayKey: null, refundAttempt: 1 }
+  const row = { generation: 1, gatewayIntentId, gatewayRefundId: null, gatewayKey, orderName, refundAttempt: 1 }
   const facts = { owner, lease: lease ?? noLease, isFirstOwner: true, keyIsRemembered: true }
   return { refund, purpose, attempt: toRefundAttempt(refund, row, facts), attempts: 0, isOverdue: false }
 }

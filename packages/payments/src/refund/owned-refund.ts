@@ -17,7 +17,10 @@ export interface OwnedRefund {
 export type RefundAtGateway = Pick<
   RefundRow,
   'generation' | 'gatewayIntentId' | 'gatewayRefundId' | 'gatewayKey' | 'refundAttempt'
->
+> & {
+  /** The order's name at the gateway. */
+  readonly orderName: string
+}
 
 /** The part of an attempt that does not stand in the refund's row. */
 export interface RefundAttemptFacts extends Pick<Attempt, 'owner' | 'lease'> {
@@ -27,7 +30,7 @@ export interface RefundAttemptFacts extends Pick<Attempt, 'owner' | 'lease'> {
 
 /** Made of what never changes in the row, so that each owner asks for the same. */
 export function toRefundAttempt(refund: Refund, row: RefundAtGateway, facts: RefundAttemptFacts): RefundAttempt {
-  const { id, accountId, orderId, amountMinor, currency } = refund
+  const { id, amountMinor, currency } = refund
   return {
     ...facts,
     id,
@@ -36,6 +39,12 @@ export function toRefundAttempt(refund: Refund, row: RefundAtGateway, facts: Ref
     gatewayRefundId: row.gatewayRefundId,
     gatewayKey: row.gatewayKey ?? id,
     keyNumber: row.refundAttempt,
-    parameters: { intentId: row.gatewayIntentId, amountMinor, metadata: { refundId: id, orderId, accountId } },
+    parameters: { intentId: row.gatewayIntentId, amountMinor, metadata: metadataOf(refund, row) },
   }
+}
+
+/** A refund of an earlier version wrote ids. It has no name of its own, which tells. */
+function metadataOf({ id, accountId, orderId }: Refund, { gatewayKey, orderName }: RefundAtGateway) {
+  if (gatewayKey === null) return { refundId: id, orderId, accountId }
+  return { refundId: gatewayKey, orderId: orderName, accountId }
 }

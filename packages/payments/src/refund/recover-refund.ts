@@ -58,6 +58,7 @@ type DueRow = RefundRow & {
   readonly keyIsRemembered: boolean
   readonly overdue: boolean
   readonly purpose: OrderPurpose
+  readonly orderName: string
 }
 
 const isDue = isAbandoned(leasedRefunds)

@@ -24,7 +24,7 @@ export function refundPayment(deps: PaymentDeps, call: Call, request: NewRefundR
     begins: 'refund',
     claim: (tx) => claimRefund(deps, tx, call, request),
     effect: ({ attempt }) => deps.layers.gatewayRefund(attempt),
-    settle: (tx, owned, evidence) => settleRefund(deps, tx, owned, evidence),
+    settle: (tx, owned, evidence) => settleRefund(deps, tx, owned, evidence, call),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedRefunds, attempt),
     unsettled: ({ refund }) => refund,
     resume: (target) => resumeRefund(deps, target),

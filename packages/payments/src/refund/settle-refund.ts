@@ -1,10 +1,11 @@
 import { type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
-import type { Refund, RefundOutcome } from '@seatbelt/domain'
+import type { Call, Refund, RefundOutcome } from '@seatbelt/domain'
 import { changedOne, type FinalRefundOutcome, type RefundEvidence } from '@seatbelt/safety'
 import { tellRefund } from '../messages/enqueue-messages.ts'
 import { appendHistory } from '../shared/history.ts'
 import {
   answerAsRecorded,
+  bindAgain,
   giveUp,
   isOwnedBy,
   leasedRefunds,
@@ -14,9 +15,11 @@ import {
 } from '../shared/leased-work.ts'
 import type { RefundResult } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
+import { keyKnownUntil, recordOrphan } from '../shared/orphan.ts'
 import { pauseBeforeLookMs } from '../shared/pause-before-look.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toRefund } from '../shared/rows.ts'
+import { adoptRefund } from './adopt-refund.ts'
 import { applyLateEvidence } from './apply-late-evidence.ts'
 import { bookRefund, type PaidOrder } from './book-refund.ts'
 import type { OwnedRefund } from './owned-refund.ts'
@@ -29,14 +32,18 @@ import type { OwnedRefund } from './owned-refund.ts'
  * history, reverses what was settled as succeeded if it saw it fail after that, and returns what is recorded. A refund
  * that the bank takes its time for keeps its reservation, and its key is answered. Without evidence the refund stays
  * open, and recovery looks again later.
+ *
+ * `call`: the request that claimed the refund, whose key may be lost as well.
  */
 export async function settleRefund(
   deps: PaymentDeps,
   tx: Tx,
   owned: OwnedRefund,
   evidence: RefundEvidence,
+  call: Call | null = null,
 ): Promise<RefundResult> {
   const row = await readToSettle(tx, owned)
+  if (row === null) return settleLostRefund(deps, tx, owned, evidence, call)
   if (!row.isOwned) return resolveLostRace(deps, tx, row, owned, evidence)
   if (evidence.kind === 'unknown') return leaveRefundOpen(deps, tx, owned, evidence)
   const { outcome } = evidence
@@ -58,7 +65,7 @@ interface RowToSettle extends RefundRow, PaidOrder {
 }
 
 /** Locked, so that recovery cannot take the refund over between this read and the writes. A repair has no payment. */
-async function readToSettle(tx: Tx, { attempt }: OwnedRefund): Promise<RowToSettle> {
+async function readToSettle(tx: Tx, { attempt }: OwnedRefund): Promise<RowToSettle | null> {
   const [row] = await tx.read<RowToSettle>(sql`
     SELECT refunds.*, ${isOwnedBy(leasedRefunds, attempt)} AS is_owned, clock_timestamp() AS now,
            payments.amount_minor AS paid_minor, payments.refunded_minor,
@@ -67,8 +74,56 @@ async function readToSettle(tx: Tx, { attempt }: OwnedRefund): Promise<RowToSett
       JOIN orders ON orders.id = refunds.order_id
       LEFT JOIN payments ON payments.id = refunds.payment_id
      WHERE refunds.id = ${attempt.id}::uuid FOR NO KEY UPDATE OF refunds`)
-  if (!row) throw new Error(`refund ${attempt.id} is gone`)
-  return row
+  return row ?? null
+}
+
+/**
+ * Settles a refund whose row was lost with its commit.
+ *
+ * It enters this owner's evidence anew, if the payment still has that amount. A refund that was claimed since meets the
+ * gateway's refund, and recovery looks at it. Otherwise the gateway's refund is an orphan.
+ */
+async function settleLostRefund(
+  deps: PaymentDeps,
+  tx: Tx,
+  owned: OwnedRefund,
+  evidence: RefundEvidence,
+  call: Call | null,
+): Promise<RefundResult> {
+  const { refund, attempt } = owned
+  const unsettled = { kind: 'unsettled', subject: refund } as const
+  const [repeated] = await tx.read<RefundRow>(sql`
+    SELECT * FROM refunds WHERE payment_id = ${refund.paymentId}::uuid AND gateway_key = ${attempt.gatewayKey}`)
+  if (repeated) {
+    requestRecovery(tx, leasedRefunds, repeated.id)
+    return unsettled
+  }
+  if (evidence.kind === 'unknown' || evidence.outcome.state === 'failed') return unsettled
+  const again = await adoptRefund(deps, tx, refund, attempt)
+  if (again) {
+    await bindAgain(deps, tx, call, { step: 'refund', refundId: refund.id })
+    return settleRefund(deps, tx, again, evidence)
+  }
+  recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its payment has not so much left'))
+  return unsettled
+}
+
+function orphanOf({ refund, attempt }: OwnedRefund, evidence: RefundEvidence, why: string) {
+  const seen = evidence.kind === 'unknown' ? null : evidence.outcome
+  return {
+    kind: 'refund',
+    accountId: refund.accountId,
+    orderId: refund.orderId,
+    orderReference: attempt.parameters.metadata.orderId,
+    gatewayKey: attempt.gatewayKey,
+    gatewayIntentId: attempt.parameters.intentId,
+    gatewayRefundId: seen?.gatewayRefundId ?? null,
+    amountMinor: refund.amountMinor,
+    currency: refund.currency,
+    keyKnownUntil: seen && keyKnownUntil(refund.createdAt),
+    seen: evidence.kind === 'unknown' ? evidence.reason : evidence.outcome.state,
+    why,
+  } as const
 }
 
 function writeOutcome(tx: Tx, { attempt }: OwnedRefund, refund: Refund, outcome: FinalRefundOutcome): void {
@@ -137,7 +192,8 @@ export function leaveRefundOpen(
   evidence: Extract<RefundEvidence, { kind: 'unknown' }>,
 ): RefundResult {
   const { refund, attempts, isOverdue } = owned
-  const needsReview = isOverdue && evidence.readable
+  if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a request under this key was refused'))
+  const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
   const state = needsReview ? 'needs_review' : refund.state
   giveUp(deps, tx, leasedRefunds, owned.attempt, { attempts, needsReview, waitsFor: waitsFor(state) })
   note(deps, tx, owned, evidence, { event: 'unknown', detail: evidence.reason })

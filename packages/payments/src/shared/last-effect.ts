@@ -25,5 +25,6 @@ interface Seen {
 export function unrecorded(seen: Seen | null) {
   const outcome = seen?.outcome?.state ?? 'the answer'
   const reason = `${outcome} could not be recorded, which the log explains`
-  return { kind: 'unknown', reason, readable: true, requestLog: seen?.requestLog ?? [] } as const
+  const unknown = { kind: 'unknown', reason, readable: true, isOrphan: false, intentId: null } as const
+  return { ...unknown, requestLog: seen?.requestLog ?? [] }
 }

@@ -1,5 +1,5 @@
 import { type Sql, sql, type Tx } from '@seatbelt/database'
-import { lateFailureDays } from '@seatbelt/domain'
+import { type Call, lateFailureDays } from '@seatbelt/domain'
 import {
   type Attempt,
   type AttemptLease,
@@ -37,6 +37,7 @@ export const leasedPayments: LeasedTable = {
   guard: 'payment-generation',
   isOpen: sql`payments.state IN ('processing', 'capturing', 'voiding', 'needs_review')`,
   columns: sql`payments.*, goal IN ('capture', 'void') OR abandon_after > now() AS wanted,
+           created_at > now() - make_interval(hours => ${keyRememberedHours}::int) AS key_is_remembered,
            (SELECT purpose FROM orders WHERE orders.id = payments.order_id) AS purpose,
            step_started_at < now() - make_interval(secs => ${reviewAfterMs / 1000}::float8) AS overdue`,
   onTakeover: sql`,
@@ -53,6 +54,7 @@ export const leasedRefunds: LeasedTable = {
   guard: 'refund-generation',
   isOpen: sql`refunds.state IN ('processing', 'pending', 'needs_review')`,
   columns: sql`refunds.*, (SELECT purpose FROM orders WHERE orders.id = refunds.order_id) AS purpose,
+           (SELECT COALESCE(gateway_reference, id::text) FROM orders WHERE orders.id = refunds.order_id) AS order_name,
            attempt_since > now() - make_interval(hours => ${keyRememberedHours}::int) AS key_is_remembered,
            (state = 'processing' AND created_at < now() - make_interval(secs => ${reviewAfterMs / 1000}::float8)
             OR state = 'needs_review'
@@ -119,6 +121,13 @@ export function depose(tx: Tx, table: LeasedTable, read: Pick<Attempt, 'id' | 'g
   return read.generation + 1
 }
 
+/** For evidence that came by another way: the commit that applies it deposes the owner. */
+export const noOwner = {
+  owner: '00000000-0000-0000-0000-000000000000',
+  lease: { allowsRequest: () => false },
+  isFirstOwner: false,
+}
+
 /** How an attempt that learned nothing leaves its row. */
 export interface Abandonment {
   /** How often recovery looked before, which spaces its looks. */
@@ -172,6 +181,16 @@ export async function wasClaimed(tx: Tx, { name }: LeasedTable, { id, generation
     SELECT 1 FROM ${name} WHERE id = ${id}::uuid AND generation = ${generation} AND owner = ${owner}::uuid
        FOR NO KEY UPDATE`)
   return rows.length === 1
+}
+
+/** Binds the key of a request to what it had started, if the commit that had bound it was lost. */
+export async function bindAgain(
+  { layers: { idempotencyKey } }: PaymentDeps,
+  tx: Tx,
+  call: Call | null,
+  target: KeyTarget,
+): Promise<void> {
+  if (call && (await idempotencyKey.find(call, tx)).kind === 'unseen') idempotencyKey.bind(tx, call, target)
 }
 
 /** The state that a former owner found when it came to settle. */

@@ -12,6 +12,7 @@ import {
   type CustomerGateway,
   type FinalOutcome,
   type GatewayIntentLayer,
+  type GatewayReferenceLayer,
   type GatewayRefundLayer,
   type Layers,
   maxGatewayRequests,
@@ -42,6 +43,7 @@ export interface PaymentLayers extends Layers {
   readonly gatewayIntent: GatewayIntentLayer
   readonly gatewayRefund: GatewayRefundLayer
   readonly gatewayCustomers: CustomerGateway
+  readonly gatewayReference: GatewayReferenceLayer
 }
 
 /**

@@ -73,11 +73,12 @@ export async function claimTry(
     isCustomerOf(tx, customerOf(subscriptionId)),
     tx.read<{ state: InvoiceState; tries: number; nextTryAt: Date | null }>(sql`
       SELECT state::text, tries, next_try_at FROM invoices WHERE id = ${id}::uuid`),
-    readOrderToDecide(tx, accountId, orderId),
+    readOrderToDecide(deps, tx, accountId, orderId),
   ])
   if (!subscription || !invoice || !found) throw new Error(`invoice ${id} has lost its order or its subscription`)
   const decision = decideToPay(found.order, found.live, 'invoice')
   if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
+  if (found.isBlocked) return { kind: 'refused', refusal: { code: 'order-blocked', orderId } }
   if (subscription.state === 'cancelled' || (term && subscription.state !== 'active'))
     return { kind: 'refused', refusal: { code: 'subscription-cancelled', subscriptionId } }
   const isDue = term === null || (invoice.nextTryAt !== null && invoice.nextTryAt <= term.dueBy)

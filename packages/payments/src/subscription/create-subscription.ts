@@ -2,6 +2,7 @@ import { sql, type Tx } from '@seatbelt/database'
 import type { Call, Currency, MissedPeriods, Schedule, Subscription } from '@seatbelt/domain'
 import { guardTransaction } from '@seatbelt/safety'
 import { readClock } from '../shared/clock.ts'
+import { readCreationReference } from '../shared/creation-reference.ts'
 import type { Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { unlocked } from '../shared/unlocked.ts'
@@ -34,9 +35,10 @@ export function createSubscription(deps: PaymentDeps, call: Call, request: NewSu
     lockOn: unlocked,
     work: async (tx) => {
       const { gatewayCustomerId } = request
-      const [now, isOurs] = await Promise.all([
+      const [now, isOurs, gatewayReference] = await Promise.all([
         readClock(tx),
         isCustomerOf(tx, sql`account_id = ${call.accountId}::uuid AND gateway_customer_id = ${gatewayCustomerId}`),
+        readCreationReference(deps, tx, call, 'subscription'),
       ])
       if (!isOurs) return { kind: 'refused', refusal: { code: 'gateway-customer-not-found', gatewayCustomerId } }
       const schedule = { ...request, anchor: request.anchor ?? wallTimeAt(request.timeZone, now) }
@@ -50,22 +52,23 @@ export function createSubscription(deps: PaymentDeps, call: Call, request: NewSu
         version: 0,
         createdAt: now,
       }
-      insertSubscription(tx, subscription)
+      insertSubscription(tx, subscription, gatewayReference)
       return { kind: 'done', answer: deps.renderings.subscriptionCreated(subscription) }
     },
   })
 }
 
-function insertSubscription(tx: Tx, subscription: Subscription): void {
+function insertSubscription(tx: Tx, subscription: Subscription, gatewayReference: string): void {
   const { id, accountId, customerId, gatewayCustomerId, paymentMethod, receiptEmail, interval } = subscription
   tx.write(sql`
     INSERT INTO subscriptions (id, account_id, customer_id, gateway_customer_id, payment_method, receipt_email,
                                amount_minor, currency, interval_unit, interval_count, time_zone, anchor, next_period,
-                               next_due_at, missed_periods, created_at)
+                               next_due_at, missed_periods, gateway_reference, created_at)
     VALUES (${id}::uuid, ${accountId}::uuid, ${customerId}, ${gatewayCustomerId}, ${paymentMethod}, ${receiptEmail},
             ${subscription.amountMinor}, ${subscription.currency}, ${interval.unit}, ${interval.count},
             ${subscription.timeZone}, ${subscription.anchor}::timestamp, ${subscription.nextPeriod},
-            ${subscription.nextDueAt}::timestamptz, ${subscription.missedPeriods}, ${subscription.createdAt}::timestamptz)`)
+            ${subscription.nextDueAt}::timestamptz, ${subscription.missedPeriods}, ${gatewayReference},
+            ${subscription.createdAt}::timestamptz)`)
 }
 
 /**

@@ -37,21 +37,24 @@ async function invoiceNextPeriod(
   { fence, dueBy }: BillingTerm,
   subscriptionId: string,
 ): Promise<boolean> {
-  const [, subscription, now, [lastPaid]] = await Promise.all([
+  const [, subscription, [named], now, [lastPaid]] = await Promise.all([
     admitBillingFence(tx, fence),
     readSubscription(tx, sql`id = ${subscriptionId}::uuid`),
+    tx.read<{ name: string }>(sql`
+      SELECT COALESCE(gateway_reference, id::text) AS name FROM subscriptions WHERE id = ${subscriptionId}::uuid`),
     readClock(tx),
     tx.read<{ settledAt: Date }>(sql`
       SELECT settled_at FROM invoices WHERE subscription_id = ${subscriptionId}::uuid AND state = 'paid'
        ORDER BY period DESC LIMIT 1`),
   ])
-  if (!subscription) throw new Error(`subscription ${subscriptionId} is gone`)
+  if (!subscription || !named) throw new Error(`subscription ${subscriptionId} is gone`)
   if (subscription.state !== 'active' || subscription.nextDueAt > dueBy) return false
   const { accountId, nextPeriod, nextDueAt } = periodToInvoice(subscription, dueBy)
   const zoned = (at: Date): ZonedInstant => ({ at, day: wallTimeAt(subscription.timeZone, at).slice(0, 10) })
   if (!mayChargePeriod(nextDueAt, lastPaid ? zoned(lastPaid.settledAt) : null, zoned(now))) return false
 
-  const order = writeOrder(deps, tx, { ...subscription, purpose: 'invoice' }, now)
+  const gatewayReference = deps.layers.gatewayReference('invoice', named.name, nextPeriod)
+  const order = writeOrder(deps, tx, { ...subscription, purpose: 'invoice', gatewayReference }, now)
   // Layer 5 for invoices: `invoices_one_per_period` and `invoices_one_open_per_subscription`.
   tx.write(sql`
     INSERT INTO invoices (id, account_id, subscription_id, period, due_at, order_id, next_try_at, created_at)

@@ -10,7 +10,7 @@ import {
   readIntent,
   readIntentAnswer,
 } from './read-intent-answer.ts'
-import { type Facts, known, type Protocol, type RequestLogEntry, runProtocol } from './run-protocol.ts'
+import { type Facts, known, type Protocol, type RequestLogEntry, runProtocol, type Transition } from './run-protocol.ts'
 
 export type { RequestLogEntry } from './run-protocol.ts'
 
@@ -34,8 +34,6 @@ export type GatewayRequest = 'create' | 'confirm' | 'capture' | 'cancel'
 
 /** One owner's attempt at a step of a payment that the caller has claimed. */
 export interface PaymentAttempt extends Attempt, PaymentOfIntent {
-  /** First part of the gateway's idempotency keys: `${gatewayKey}:create:1`. */
-  readonly gatewayKey: string
   /** The number in the gateway's key of each kind of request. */
   readonly keyNumbers: Readonly<Record<GatewayRequest, number>>
 }
@@ -48,7 +46,11 @@ export interface IntentStore {
   useNextKey(attempt: PaymentAttempt, request: GatewayRequest): Promise<boolean>
 }
 
-export type Evidence = Conclusion & { readonly requestLog: readonly RequestLogEntry[] }
+export type Evidence = Conclusion & {
+  /** The intent that the evidence is about. Null: none is stored. */
+  readonly intentId: string | null
+  readonly requestLog: readonly RequestLogEntry[]
+}
 
 /** An outcome that ends a payment. */
 export type FinalOutcome = Exclude<PaymentOutcome, { state: 'authorized' }>
@@ -65,7 +67,12 @@ export interface GatewayIntentDeps extends Pick<Facts, 'runtime'> {
 }
 
 export function createGatewayIntentLayer(deps: GatewayIntentDeps): GatewayIntentLayer {
-  return (payment) => runProtocol(protocol, intentTransitions, startOf(deps, payment))
+  return (payment) => lead(intentTransitions, startOf(deps, payment))
+}
+
+async function lead(table: readonly Transition[], start: IntentFacts): Promise<Evidence> {
+  const { attempt, ...concluded } = await runProtocol(protocol, table, start)
+  return { ...concluded, intentId: attempt.gatewayIntentId }
 }
 
 /**
@@ -76,7 +83,7 @@ export function createGatewayIntentLayer(deps: GatewayIntentDeps): GatewayIntent
  */
 export function createMissingIntentLayer(deps: GatewayIntentDeps, command: string): GatewayIntentLayer {
   return async (payment) => {
-    const seen = await runProtocol(protocol, missingIntentTransitions, startOf(deps, payment))
+    const seen = await lead(missingIntentTransitions, startOf(deps, payment))
     const line = {
       atMs: deps.runtime.monotonicMs(),
       event: 'operator',

@@ -9,6 +9,7 @@ import {
   type Reading,
   type RequestLogEntry,
   runProtocol,
+  type Transition,
   type UnknownConclusion,
 } from './run-protocol.ts'
 
@@ -40,7 +41,7 @@ export interface RefundAttempt extends Attempt {
   readonly currency: Currency
   /** Known once the gateway has answered that the refund is pending. */
   readonly gatewayRefundId: string | null
-  /** First part of the gateway's idempotency key: `${gatewayKey}:refund:1`. */
+  /** The refund's name in its metadata, and the first part of its key: `${gatewayKey}:refund:1`. */
   readonly gatewayKey: string
   /** The number in the gateway's key. */
   readonly keyNumber: number
@@ -78,7 +79,12 @@ export interface GatewayRefundDeps extends Pick<Facts, 'runtime'> {
 }
 
 export function createGatewayRefundLayer(deps: GatewayRefundDeps): GatewayRefundLayer {
-  return (refund) => runProtocol(protocol, refundTransitions, startOf(deps, refund))
+  return (refund) => lead(refundTransitions, startOf(deps, refund))
+}
+
+async function lead(table: readonly Transition[], start: RefundFacts): Promise<RefundEvidence> {
+  const { attempt: _, ...concluded } = await runProtocol(protocol, table, start)
+  return concluded
 }
 
 /**
@@ -90,7 +96,7 @@ export function createGatewayRefundLayer(deps: GatewayRefundDeps): GatewayRefund
  */
 export function createMissingRefundLayer(deps: GatewayRefundDeps, command: string): GatewayRefundLayer {
   return async (refund) => {
-    const seen = await runProtocol(protocol, missingRefundTransitions, startOf(deps, refund))
+    const seen = await lead(missingRefundTransitions, startOf(deps, refund))
     const line = {
       atMs: deps.runtime.monotonicMs(),
       event: 'operator',
@@ -153,12 +159,13 @@ function readRefundAnswer(answer: AnyRefundAnswer, request: string, refund: Refu
     const isAboutRefund = answer.status === 400 || answer.status === 402
     return { ...reading, seen: isAboutRefund ? 'refused' : 'unclear', conclusion: neverMade(answer.errorCode) }
   }
+  if (answer.reason === 'key-reused') return { ...reading, seen: 'reused' }
   if (answer.reason !== 'server-error') return { ...reading, seen: 'unclear' }
   return { ...reading, seen: answer.replayed ? 'repeated' : 'failed' }
 }
 
 function readList({ items, hasMore }: RefundList, refund: RefundAttempt): RefundReading {
-  const ours = items.filter(({ metadata }) => metadata.refundId === refund.id)
+  const ours = items.filter(({ metadata }) => metadata.refundId === refund.gatewayKey)
   const detail = ours.map(({ id, status }) => `${id}: ${status}`).join(', ') || 'absent'
   // If there were two, reconciliation would find the other. The foremost shows where the money is.
   const rankOf = (shown: GatewayRefund) => foremostFirst.indexOf(readRefundOutcome(shown).state)
@@ -186,13 +193,13 @@ function neverMade(failureCode: string): RefundConclusion {
   return { kind: 'outcome', outcome: { state: 'failed', failureCode, gatewayRefundId: null } }
 }
 
-type ExpectedRefund = Pick<RefundAttempt, 'id' | 'currency' | 'gatewayRefundId' | 'parameters'>
+type ExpectedRefund = Pick<RefundAttempt, 'gatewayKey' | 'currency' | 'gatewayRefundId' | 'parameters'>
 
 /** Whether the gateway's refund is ours, by the metadata that we wrote on it and by all that we know of it. */
 export function isThisRefund(shown: GatewayRefund, expected: ExpectedRefund): boolean {
-  const { id, currency, gatewayRefundId, parameters } = expected
+  const { gatewayKey, currency, gatewayRefundId, parameters } = expected
   return (
-    shown.metadata.refundId === id &&
+    shown.metadata.refundId === gatewayKey &&
     shown.amountMinor === parameters.amountMinor &&
     shown.currency === currency &&
     shown.intentId === parameters.intentId &&

@@ -72,6 +72,7 @@ export interface IntentParameters {
    * Missing for payments that an earlier version claimed: it sent both with the creation.
    */
   readonly cardWith?: 'confirm'
+  /** The gateway references of the payment and its order. For payments of an earlier version, their ids. */
   readonly metadata: { readonly paymentId: string; readonly orderId: string; readonly accountId: string }
   /** Only authorizes the amount, until it is captured or cancelled. */
   readonly captureMethod?: 'manual'
@@ -82,7 +83,7 @@ export interface IntentParameters {
 export interface RefundParameters {
   readonly intentId: string
   readonly amountMinor: number
-  /** Finds our refund among those of an intent: a refund has no id before it is answered. */
+  /** Gateway references. They find our refund among those of an intent: it has no id before it is answered. */
   readonly metadata: { readonly refundId: string; readonly orderId: string; readonly accountId: string }
 }
 
@@ -131,6 +132,7 @@ export interface GatewayIntent {
   /** Of the last confirm that failed. Null: none has failed, or the intent was changed since. */
   readonly declineCode: string | null
   readonly metadata: Readonly<Record<string, string>>
+  readonly createdAt: Date
 }
 
 /** An intent (2xx), or an answer without one. */

@@ -1,5 +1,5 @@
 import type { Decline, PaymentGoal, PaymentOutcome } from '@seatbelt/domain'
-import type { GatewayAnswer, GatewayIntent, IntentParameters } from './gateway.ts'
+import type { GatewayAnswer, GatewayIntent, IntentParameters, NoAnswer } from './gateway.ts'
 import type { IntentSeen } from './intent-transitions.ts'
 import { readNoAnswer } from './no-answer.ts'
 import type { Reading, UnknownConclusion } from './run-protocol.ts'
@@ -18,7 +18,8 @@ export interface IntentReading extends Reading<Conclusion> {
 
 /** The payment of an intent, with which each answer about the intent is compared. */
 export interface PaymentOfIntent {
-  readonly id: string
+  /** The payment's name in its metadata, and the first part of its keys: `${gatewayKey}:create:1`. */
+  readonly gatewayKey: string
   readonly goal: PaymentGoal
   /** This owner claimed the step, so that no request for it can have been sent before. */
   readonly isFirstOwner: boolean
@@ -28,6 +29,8 @@ export interface PaymentOfIntent {
   readonly notedDecline: Decline | null
   /** Whether the money is still wanted. Otherwise the intent is cancelled. */
   readonly wanted: boolean
+  /** The creation was claimed so short a time ago that the gateway still remembers its key. */
+  readonly keyIsRemembered: boolean
 }
 
 const nothing = {
@@ -44,16 +47,16 @@ const nothing = {
 export function readClaim(payment: PaymentOfIntent): IntentReading {
   if (payment.gatewayIntentId !== null)
     return { ...nothing, seen: payment.isFirstOwner ? seenAuthorized(payment) : 'stored' }
-  if (payment.wanted) return { ...nothing, seen: 'wanted' }
-  return { ...nothing, seen: 'unwanted', conclusion: { ...withoutMoney(payment, null), fenced: false } }
+  const conclusion = { ...withoutMoney(payment, null), fenced: false }
+  if (!payment.keyIsRemembered) return { ...nothing, seen: 'forgotten', conclusion }
+  return { ...nothing, seen: payment.wanted ? 'wanted' : 'unwanted' }
 }
 
 export function readIntentAnswer(answer: GatewayAnswer, request: string, payment: PaymentOfIntent): IntentReading {
   if (answer.kind === 'intent') return readIntent(answer.intent, payment)
   const reading = { ...nothing, ...readNoAnswer(answer) }
   if (answer.kind === 'unknown') {
-    const isRepeated = answer.reason === 'server-error' || answer.reason === 'key-reused'
-    return { ...reading, seen: isRepeated ? 'failed' : 'unclear' }
+    return { ...reading, seen: request === 'create' ? failedCreation(answer) : failedRequest(answer) }
   }
   if (answer.kind === 'rejected' && answer.status === 404 && request === 'look') {
     const reason = 'the gateway does not show the stored intent'
@@ -69,6 +72,17 @@ export function readIntentAnswer(answer: GatewayAnswer, request: string, payment
         }
   const conclusion = { ...withoutMoney(payment, decline), fenced: request !== 'create' }
   return { ...reading, seen: isFinal ? 'refused' : 'rejected', decline, conclusion }
+}
+
+type Unknown = Extract<NoAnswer, { kind: 'unknown' }>
+
+function failedCreation({ reason, replayed }: Unknown): IntentSeen {
+  if (reason === 'key-reused') return 'reused'
+  return reason === 'server-error' && replayed ? 'repeated' : 'unclear'
+}
+
+function failedRequest({ reason }: Unknown): IntentSeen {
+  return reason === 'server-error' || reason === 'key-reused' ? 'failed' : 'unclear'
 }
 
 /**
@@ -107,7 +121,6 @@ export function readIntent(intent: GatewayIntent, payment: PaymentOfIntent): Int
     case 'canceled':
       return ended('cancelled', withoutMoney(payment, payment.notedDecline))
     case 'requires_capture':
-      if (payment.goal === 'charge') return unclear('the gateway authorized what it was asked to take')
       return ended(seenAuthorized(payment), fenced({ state: 'authorized' }))
     case 'processing':
       return unclear('the gateway says processing')
@@ -118,9 +131,12 @@ export function readIntent(intent: GatewayIntent, payment: PaymentOfIntent): Int
 
 const notOurs = "the gateway showed an intent that is not this payment's"
 
-function isIntentOf({ id, intentParameters, gatewayIntentId }: PaymentOfIntent, intent: GatewayIntent): boolean {
+function isIntentOf(
+  { gatewayKey, intentParameters, gatewayIntentId }: PaymentOfIntent,
+  intent: GatewayIntent,
+): boolean {
   const { amountMinor, currency, metadata } = intentParameters
-  const isNamed = intent.metadata.paymentId === id && metadata.paymentId === id
+  const isNamed = intent.metadata.paymentId === gatewayKey && metadata.paymentId === gatewayKey
   const isStored = gatewayIntentId === null || intent.id === gatewayIntentId
   return isNamed && isStored && intent.amountMinor === amountMinor && intent.currency === currency
 }
@@ -129,6 +145,7 @@ function seenUnasked({ goal, wanted }: PaymentOfIntent): IntentSeen {
   return wanted && (goal === 'charge' || goal === 'authorize') ? 'confirmable' : 'cancellable'
 }
 
+/** A repetition after a lost commit may ask for a charge where the first had authorized: that is released. */
 function seenAuthorized({ goal, wanted }: PaymentOfIntent): IntentSeen {
   if (goal === 'capture') return 'capturable'
   return goal === 'authorize' && wanted ? 'authorized' : 'cancellable'

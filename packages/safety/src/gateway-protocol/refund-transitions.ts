@@ -4,6 +4,8 @@ export type RefundSeen = SeenIn<typeof refundTransitions> | 'missing' | 'unclear
 
 const mayBeForgotten = 'unknown: it is not there, and the gateway may have forgotten the key that it was asked for with'
 
+const keyReused = 'orphan: the gateway has another refund under this key'
+
 /**
  * The protocol of a refund. The first row that fits decides.
  *
@@ -17,6 +19,7 @@ const mayBeForgotten = 'unknown: it is not there, and the gateway may have forgo
  * A request can be
  * - refused: an earlier request may have had its effect, so that nothing is left to refund;
  * - failed: a 5xx, which a proxy can send while the gateway still works on the request;
+ * - reused: the gateway has another refund under its key, which our books do not have;
  * - repeated: a 5xx that the gateway sends again for this key, which proves that the request has ended.
  */
 // biome-ignore format: a table is read by its columns
@@ -33,6 +36,9 @@ export const refundTransitions = [
   ['refund again',              'refused',    null,        'refund-look after refusal'],
   ['refund-look after failure', 'absent',     'next key',  'unknown, as before'],
   ['refund-look after refusal', 'absent',     null,        'end, as before'],
+
+  ['refund',                    'reused',     null,        keyReused],
+  ['refund again',              'reused',     null,        keyReused],
 
   // Otherwise:
   ['any',                       'shown',      null,        'end'],

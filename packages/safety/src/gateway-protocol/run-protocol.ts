@@ -65,12 +65,15 @@ export interface UnknownConclusion {
   readonly kind: 'unknown'
   readonly reason: string
   readonly readable: boolean
+  /** The gateway has something of this attempt that our books cannot know: a person must look at once. */
+  readonly isOrphan: boolean
 }
 
 type ConclusionOf<F extends Facts> = NonNullable<F['reading']['conclusion']> | UnknownConclusion
 
 /**
- * Leads one attempt through a protocol and returns its conclusion, with the log of its requests.
+ * Leads one attempt through a protocol and returns its conclusion, with the log of its requests and the attempt as it
+ * became.
  *
  * Guarantees: a request is sent only after the write before it is stored, and only while the lease allows one more.
  * A request on the wire ends by its own deadline, not by the lease.
@@ -79,18 +82,21 @@ export async function runProtocol<F extends Facts, Answer extends { readonly req
   { requests, writes, read }: Protocol<F, Answer>,
   table: readonly Transition[],
   start: F,
-): Promise<ConclusionOf<F> & Pick<Facts, 'requestLog'>> {
+): Promise<ConclusionOf<F> & Pick<F, 'requestLog' | 'attempt'>> {
   let facts = start
   for (let sent = 'nothing'; ; ) {
     const [, , write, then] = findTransition(table, sent, facts.reading.seen)
     if (write !== null) {
       const added = await known(writes[write])(facts)
-      if (added === null) return { ...unknown('another owner took over', false), requestLog: facts.requestLog }
+      if (added === null) {
+        const { attempt, requestLog } = facts
+        return { ...unknown('another owner took over', false), attempt, requestLog }
+      }
       facts = { ...facts, ...added }
     }
     const { attempt, runtime, reading, requestLog } = facts
-    if (/^(end|unknown)/.test(then)) return { ...conclude(then, facts), requestLog }
-    if (!attempt.lease.allowsRequest()) return { ...unknown('lease-over', false), requestLog }
+    if (/^(end|unknown|orphan)/.test(then)) return { ...conclude(then, facts), attempt, requestLog }
+    if (!attempt.lease.allowsRequest()) return { ...unknown('lease-over', false), attempt, requestLog }
 
     const [event = then] = then.split(' ')
     const answer = await known(requests[event])(facts)
@@ -119,11 +125,12 @@ function conclude<F extends Facts>(then: string, facts: F): ConclusionOf<F> {
   const { conclusion, reason, detail, readable } = then.endsWith('as before') ? facts.earlier : facts.reading
   if (then.startsWith('end')) return known(conclusion) as ConclusionOf<F>
   const [, why] = then.split(': ')
+  if (then.startsWith('orphan')) return { ...unknown(known(why), true), isOrphan: true }
   return why === undefined ? unknown(reason ?? detail, readable) : unknown(why, true)
 }
 
 function unknown(reason: string, readable: boolean): UnknownConclusion {
-  return { kind: 'unknown', reason, readable }
+  return { kind: 'unknown', reason, readable, isOrphan: false }
 }
 
 /** For what the table promises. A request, a write or an end follows only an answer that has what it needs. */

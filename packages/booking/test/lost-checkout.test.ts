@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { afterEffect, openCommitLog } from '../../payments/test/lost-rows.ts'
+import { type BoxOffice, bodyOf, openBoxOffice, recoverEverything, type SoldEvent, type Window } from './box-office.ts'
+import { counterOf } from './holding.ts'
+
+let office: BoxOffice
+beforeAll(async () => {
+  office = await openBoxOffice()
+})
+afterAll(() => office?.close())
+
+let windows = 0
+
+/** What remains of a checkout: after so many commits everything that followed is lost. */
+const kept = [
+  { what: 'nothing, not even the hold', commits: 0 },
+  { what: 'the hold', commits: 1 },
+  { what: 'the claim', commits: 2 },
+  { what: 'the stored intent', commits: 3 },
+  { what: 'the booking', commits: 4 },
+]
+
+const cases = kept.flatMap((lost) =>
+  [true, false].flatMap((isDead) =>
+    (['the same key', 'a new key'] as const).flatMap((then) =>
+      (['confirmIntent', 'captureIntent'] as const)
+        .filter((request) => request === 'captureIntent' || lost.commits < 4)
+        .map((request) => ({ ...lost, isDead, then, request })),
+    ),
+  ),
+)
+
+describe('a checkout whose commits are lost', () => {
+  it.each(cases)('is charged and booked once: $what remains after $request, dead $isDead, $then', async (lost) => {
+    const { commits, isDead, then, request } = lost
+    const { owner, other } = await openWindows(request, commits, isDead)
+    const event = await office.newEvent({ capacity: null })
+    const [holdKey, key] = [randomUUID(), randomUUID()]
+    const held = await hold(owner, event, holdKey)
+    await owner.checkOut(held, { key }).catch(() => undefined)
+    const holdId = commits === 0 ? await hold(other, event, holdKey) : held
+    await other.checkOut(holdId, { key: then === 'the same key' ? key : randomUUID() }).catch(() => undefined)
+    await recoverEverything(office, other)
+    await other.checkOut(holdId)
+    await recoverEverything(office, other)
+    expect(await moneyOf(event)).toEqual({ state: 'confirmed', order: 'paid', charges: 1 })
+  })
+})
+
+async function openWindows(request: 'confirmIntent' | 'captureIntent', commits: number, isDead: boolean) {
+  const log = await openCommitLog(office)
+  let died = false
+  const name = `owner-${windows++}`
+  const owner = await office.open(name, {
+    ...afterEffect(request, async () => {
+      await log.keep(commits)
+      died = isDead
+    }),
+    database: (real) => {
+      const recorded = log.parts.database?.(real) ?? real
+      const alive = <T>(work: () => Promise<T>) => (died ? Promise.reject(new Error('the owner is dead')) : work())
+      return {
+        ...recorded,
+        query: (statement) => alive(() => recorded.query(statement)),
+        transaction: (work) => alive(() => recorded.transaction(work)),
+      }
+    },
+  })
+  const other = await office.open(`other-${windows}`)
+  onTestFinished(async () => {
+    await office.closeReplicas('owner-')
+    await office.closeReplicas('other-')
+    await log.close()
+  })
+  return { owner, other }
+}
+
+async function hold(window: Window, event: SoldEvent, key: string): Promise<string> {
+  const [seatId = ''] = event.seatIds
+  return bodyOf<{ id: string }>(await counterOf(window).seats(event, [seatId], { key })).id
+}
+
+async function moneyOf({ eventId }: SoldEvent) {
+  const [row] = await office.sql<{ state: string; order: string; orderId: string }>(
+    `SELECT bookings.state::text AS state, orders.state::text AS "order", orders.id AS "orderId"
+       FROM bookings JOIN orders ON orders.id = order_id WHERE event_id = $1`,
+    [eventId],
+  )
+  if (!row) return null
+  const { orderId, ...states } = row
+  return { ...states, charges: (await office.charges(orderId)).length }
+}

@@ -1,0 +1,372 @@
+import { randomUUID } from 'node:crypto'
+import type { Gateway, GatewayAnswer } from '@seatbelt/safety'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import {
+  applyGatewayEvent,
+  countOrphans,
+  createPaymentOperations,
+  listOrphans,
+  recoverPayment,
+  resolveOrphan,
+} from '../src/index.ts'
+import { hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
+import { afterEffect, type CommitLog, openCommitLog } from './lost-rows.ts'
+import { refund, refundsAtGateway } from './refund-support.ts'
+import {
+  bodyOf,
+  brief,
+  call,
+  letLeasesRunOut,
+  newOrder,
+  openShop,
+  paymentIdOf,
+  type Replica,
+  type ReplicaParts,
+  type Shop,
+} from './shop.ts'
+
+let shop: Shop
+beforeAll(async () => {
+  shop = await openShop()
+})
+afterAll(() => shop?.close())
+
+let replicas = 0
+
+interface Losing {
+  readonly log: CommitLog
+  /** Loses commits just after the gateway has done `request`, and then either lives on with what it learned or is dead. */
+  readonly owner: Replica
+  readonly other: Replica
+}
+
+/** `isDead`: the owner cannot reach the database any more. */
+async function losing(
+  request: 'confirmIntent' | 'captureIntent' | 'createRefund',
+  lose: (log: CommitLog) => Promise<void>,
+  isDead: boolean,
+  parts: Pick<ReplicaParts, 'layers'> = {},
+) {
+  const name = `owner-${replicas++}`
+  const log = await openCommitLog(shop)
+  let died = false
+  const owner = await shop.replica(name, {
+    ...parts,
+    ...afterEffect(request, async () => {
+      await lose(log)
+      died = isDead
+    }),
+    database: (real) => {
+      const recorded = log.parts.database?.(real) ?? real
+      const alive = <T>(work: () => Promise<T>) => (died ? Promise.reject(new Error('the owner is dead')) : work())
+      return {
+        ...recorded,
+        query: (statement) => alive(() => recorded.query(statement)),
+        transaction: (work) => alive(() => recorded.transaction(work)),
+      }
+    },
+  })
+  const other = await shop.replica(`other-${replicas}`, parts)
+  onTestFinished(async () => {
+    await shop.closeReplicas('owner-')
+    await shop.closeReplicas('other-')
+    await log.close()
+  })
+  return { log, owner, other } satisfies Losing
+}
+
+async function recoverAll(replica: Replica): Promise<void> {
+  for (let looks = 0; looks < 6; looks++) {
+    await letLeasesRunOut(shop)
+    while (await recoverPayment(replica.deps));
+    const open = await shop.sql("SELECT 1 FROM payments WHERE state IN ('processing', 'capturing', 'voiding')")
+    if (open.length === 0) return
+  }
+}
+
+async function orderOf(creationKey: string, replica: Replica): Promise<string> {
+  const order = newOrder()
+  const created = await createPaymentOperations(replica.deps).createOrder(call(creationKey, order), order)
+  return bodyOf<{ id: string }>(created).id
+}
+
+/** What remains of an order's payment: after so many commits everything that followed is lost. */
+const kept = [
+  { what: 'nothing, not even the order', commits: 0 },
+  { what: 'the order', commits: 1 },
+  { what: 'the claim', commits: 2 },
+  { what: 'the stored intent', commits: 3 },
+]
+
+const next: Readonly<Record<string, (replica: Replica, orderId: string, key: string) => Promise<unknown>>> = {
+  'a retry with the same key': (replica, orderId, key) => replica.pay(orderId, key),
+  'a retry with a new key': (replica, orderId) => replica.pay(orderId),
+  'a retry with another card': (replica, orderId) => replica.pay(orderId, randomUUID(), 'pm_card_mastercard'),
+  'a retry with manual capture': (replica, orderId) => replica.authorize(orderId),
+  recovery: (replica) => recoverAll(replica),
+}
+
+const owners = [
+  { owner: 'dead', isDead: true },
+  { owner: 'alive', isDead: false },
+]
+
+const cases = kept.flatMap((lost) =>
+  owners.flatMap((owner) => Object.keys(next).map((then) => ({ ...lost, ...owner, then }))),
+)
+
+describe('a payment that is confirmed when commits are lost', () => {
+  it.each(cases)('is charged once: $what remains, the owner is $owner, $then', async ({ commits, isDead, then }) => {
+    const lost = await losing('confirmIntent', (log) => log.keep(commits), isDead)
+    const [creationKey, key] = [randomUUID(), randomUUID()]
+    const first = await orderOf(creationKey, lost.owner)
+    await lost.owner.pay(first, key).catch(() => undefined)
+    const orderId = commits === 0 ? await orderOf(creationKey, lost.other) : first
+    await next[then]?.(lost.other, orderId, key)
+    await recoverAll(lost.other)
+    // Whatever came of that, the customer tries until the order is paid.
+    for (let tries = 0; tries < 3; tries++) {
+      await lost.other.pay(orderId)
+      await recoverAll(lost.other)
+    }
+    expect(await shop.charges(orderId)).toHaveLength(1)
+    expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+  })
+
+  it('is charged once if its row is lost and the owner enters it anew', async () => {
+    const lost = await losing('confirmIntent', (log) => log.keep(1), false)
+    const orderId = await orderOf(randomUUID(), lost.owner)
+    const paid = await lost.owner.pay(orderId)
+    expect(brief(paid)).toBe('answered 201')
+    expect(await paymentsOf(orderId)).toEqual([{ id: paymentIdOf(paid), state: 'succeeded' }])
+    expect(brief(await lost.other.pay(orderId))).toBe('refused order-already-paid')
+  })
+})
+
+describe('without the gateway reference', () => {
+  const random = { layers: () => ({ gatewayReference: () => randomUUID() }) }
+
+  it('a payment whose claim is lost is charged twice, so the loss is real', async () => {
+    const lost = await losing('confirmIntent', (log) => log.keep(1), true, random)
+    const orderId = await orderOf(randomUUID(), lost.owner)
+    await lost.owner.pay(orderId).catch(() => undefined)
+    expect(brief(await lost.other.pay(orderId))).toBe('answered 201')
+    expect(await shop.charges(orderId)).toHaveLength(2)
+  })
+})
+
+describe('a capture that is done when commits are lost', () => {
+  const steps = [
+    { what: 'the order', commits: 1 },
+    { what: 'the claim', commits: 2 },
+    { what: 'the stored intent', commits: 3 },
+    { what: 'the authorization', commits: 4 },
+    { what: 'the claim of the capture', commits: 5 },
+  ]
+  it.each(steps.flatMap((step) => owners.map((owner) => ({ ...step, ...owner }))))(
+    'takes the money once: $what remains, the owner is $owner',
+    async ({ commits, isDead }) => {
+      const lost = await losing('captureIntent', (log) => log.keep(commits), isDead)
+      const orderId = await orderOf(randomUUID(), lost.owner)
+      const paymentId = paymentIdOf(await lost.owner.authorize(orderId))
+      await lost.owner.capture(paymentId).catch(() => undefined)
+      for (let tries = 0; tries < 3; tries++) {
+        await recoverAll(lost.other)
+        await lost.other.authorize(orderId)
+        for (const { id } of await paymentsOf(orderId)) await lost.other.capture(id)
+      }
+      await recoverAll(lost.other)
+      expect(await shop.charges(orderId)).toHaveLength(1)
+      expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+    },
+  )
+})
+
+describe('a refund that is made when commits are lost', () => {
+  it.each(['the same key', 'a new key'].flatMap((then) => owners.map((owner) => ({ ...owner, then }))))(
+    'is made once: its claim is lost, the owner is $owner, $then',
+    async ({ isDead, then }) => {
+      let paidCommits = 0
+      const lost = await losing('createRefund', (log) => log.keep(paidCommits), isDead)
+      const orderId = await orderOf(randomUUID(), lost.owner)
+      const paymentId = paymentIdOf(await lost.owner.pay(orderId))
+      paidCommits = lost.log.count()
+      const key = randomUUID()
+      await refund(lost.owner, paymentId, 1_000, key).catch(() => undefined)
+      const again = await refund(lost.other, paymentId, 1_000, then === 'the same key' ? key : randomUUID())
+      expect(brief(again)).toBe('answered 201')
+      // An owner that lives has entered and answered its refund, so a new key asks for a second one.
+      const expected = !isDead && then === 'a new key' ? 2 : 1
+      expect(await refundsAtGateway(shop, orderId)).toHaveLength(expected)
+      expect(await refundedMinor(paymentId)).toBe(expected * 1_000)
+    },
+  )
+
+  it('is not followed by a refund of another amount, which waits for an operator', async () => {
+    let paidCommits = 0
+    const lost = await losing('createRefund', (log) => log.keep(paidCommits), true)
+    const orderId = await orderOf(randomUUID(), lost.owner)
+    const paymentId = paymentIdOf(await lost.owner.pay(orderId))
+    paidCommits = lost.log.count()
+    await refund(lost.owner, paymentId, 1_000).catch(() => undefined)
+    expect(brief(await refund(lost.other, paymentId, 500))).toBe('unsettled')
+    expect(brief(await refund(lost.other, paymentId, 1_000))).toBe('refused order-blocked')
+    expect(await refundsAtGateway(shop, orderId)).toHaveLength(1)
+    expect(await openOrphans(orderId)).toMatchObject([{ kind: 'refund' }])
+  })
+})
+
+describe('an order that is made again with other content under its creation key', () => {
+  it('is not charged, and waits for an operator', async () => {
+    const lost = await losing('confirmIntent', (log) => log.keep(0), true)
+    const creationKey = randomUUID()
+    await lost.owner.pay(await orderOf(creationKey, lost.owner)).catch(() => undefined)
+    const order = newOrder({ amountMinor: 7_700 })
+    const created = await createPaymentOperations(lost.other.deps).createOrder(call(creationKey, order), order)
+    const { id: orderId } = bodyOf<{ id: string }>(created)
+    expect(brief(await lost.other.pay(orderId))).toBe('unsettled')
+    await recoverAll(lost.other)
+    expect(await shop.charges(orderId)).toHaveLength(1)
+    expect(await paymentsOf(orderId)).toMatchObject([{ state: 'needs_review' }])
+    expect(await openOrphans(orderId)).toMatchObject([{ kind: 'payment', why: expect.stringContaining('key') }])
+  })
+})
+
+async function booksOf(orderId: string) {
+  const [row] = await shop.sql<{ state: string; transfers: number }>(
+    `SELECT state, (SELECT count(*)::int FROM transfers JOIN payments ON payments.id = payment_id
+                     WHERE order_id = orders.id AND kind = 'charge') AS transfers
+       FROM orders WHERE id = $1`,
+    [orderId],
+  )
+  return row
+}
+
+function paymentsOf(orderId: string) {
+  return shop.sql<{ id: string; state: string }>('SELECT id, state FROM payments WHERE order_id = $1', [orderId])
+}
+
+async function refundedMinor(paymentId: string) {
+  const rows = await shop.sql<{ refunded: number }>('SELECT refunded_minor AS refunded FROM payments WHERE id = $1', [
+    paymentId,
+  ])
+  return rows[0]?.refunded
+}
+
+function openOrphans(orderId: string) {
+  return shop.sql('SELECT kind, why FROM orphans WHERE order_id = $1 AND resolved_at IS NULL', [orderId])
+}
+
+/** By the name that the gateway has for the order: its id without the time. */
+async function orphansOf({ deps }: Replica, orderId: string) {
+  return (await listOrphans(deps)).filter(({ orderReference }) => orderReference?.slice(14) === orderId.slice(14))
+}
+
+describe('an event about a payment that our books do not have', () => {
+  /** The gateway tells of the only intent of this order that took money. */
+  async function tell(replica: Replica, orderId: string) {
+    const response = await fetch(`${shop.gatewayUrl}/_ledger/orders/${orderId}`)
+    const { captured } = (await response.json()) as { captured: { intentId: string }[] }
+    await shop.replica(`asks-${replicas++}`, {
+      gateway: (real) => {
+        port = real
+        return real
+      },
+    })
+    const shown: GatewayAnswer | undefined = await port?.retrieveIntent(captured[0]?.intentId ?? '')
+    if (shown?.kind !== 'intent') throw new Error('the gateway does not show it')
+    const { intent } = shown
+    const { accountId = '', orderId: order = '', paymentId = '' } = intent.metadata
+    const named = { accountId, orderId: order, paymentId, refundId: null }
+    const subject = { kind: 'intent', intentId: intent.id, named, shown: intent } as const
+    const event = { id: `evt_${randomUUID()}`, type: 'payment_intent.succeeded', requestId: null, subject }
+    return applyGatewayEvent(replica.deps, event)
+  }
+  let port: Gateway | undefined
+
+  async function lose(commits: number) {
+    const lost = await losing('confirmIntent', (log) => log.keep(commits), true)
+    const creationKey = randomUUID()
+    const orderId = await orderOf(creationKey, lost.owner)
+    await lost.owner.pay(orderId).catch(() => undefined)
+    return { ...lost, creationKey, orderId }
+  }
+
+  it('enters it as the payment of its order', async () => {
+    const { other, orderId } = await lose(1)
+    expect(await tell(other, orderId)).toBe('applied')
+    expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+    expect(brief(await other.pay(orderId))).toBe('refused order-already-paid')
+    expect(await shop.charges(orderId)).toHaveLength(1)
+  })
+
+  it('keeps it as an orphan if its order is lost, until the order is made again and its payment meets it', async () => {
+    const { other, orderId, creationKey } = await lose(0)
+    expect(await tell(other, orderId)).toBe('unknown')
+    expect(await tell(other, orderId)).toBe('unknown')
+    expect(await orphansOf(other, orderId)).toMatchObject([{ kind: 'payment', orderId: null, amountMinor: 4_200 }])
+    expect(other.faults.map(String)).toContainEqual(expect.stringContaining('orphan'))
+    const again = await orderOf(creationKey, other)
+    expect(brief(await other.pay(again))).toBe('answered 201')
+    expect(await shop.charges(again)).toHaveLength(1)
+    expect(await orphansOf(other, orderId)).toEqual([])
+  })
+
+  it.each([
+    ['adopt', 'paid', 1],
+    ['refund', 'pending', 1],
+    ['dismiss', 'pending', 1],
+  ] as const)(
+    'blocks its order once the gateway has forgotten its key, until a person decides: %s',
+    async (resolution, state, charges) => {
+      const { other, orderId, creationKey } = await lose(0)
+      await tell(other, orderId)
+      await shop.sql("UPDATE orphans SET key_known_until = now() - interval '1 hour'")
+      const again = await orderOf(creationKey, other)
+      expect(brief(await other.pay(again))).toBe('refused order-blocked')
+      expect(brief(await other.cancel(again))).toBe('refused order-blocked')
+
+      const [orphan] = await orphansOf(other, orderId)
+      const before = await countOrphans(other.deps)
+      const decision = { id: orphan?.id ?? '', resolution, gatewayId: null, as: 'ada', reason: 'looked at the gateway' }
+      const parts = { payments: other.deps, gateway: port as Gateway }
+      expect(await resolveOrphan(parts, decision)).toMatchObject({ kind: 'resolved' })
+      expect(await resolveOrphan(parts, decision)).toMatchObject({ kind: 'left' })
+      expect(await countOrphans(other.deps)).toBe(before - 1)
+      expect(await booksOf(again)).toMatchObject({ state })
+      expect(await shop.charges(again)).toHaveLength(charges)
+      expect(await refundsAtGateway(shop, again)).toHaveLength(resolution === 'refund' ? 1 : 0)
+      const [row] = await shop.sql('SELECT resolved_by, resolution_reason FROM orphans WHERE id = $1', [decision.id])
+      expect(row).toEqual({ resolved_by: 'ada', resolution_reason: 'looked at the gateway' })
+    },
+  )
+})
+
+describe('a period that is being charged when commits are lost', () => {
+  const left = [
+    { what: 'the subscription', commits: 1 },
+    { what: 'the invoice', commits: 3 },
+    { what: 'the claim', commits: 5 },
+    { what: 'the stored intent', commits: 6 },
+  ]
+  it.each(left.flatMap((step) => owners.map((owner) => ({ ...step, ...owner }))))(
+    'is charged once by the next leaders: $what remains, the owner is $owner',
+    async ({ commits, isDead }) => {
+      const before = { commits: 0 }
+      const lost = await losing('confirmIntent', (log) => log.keep(before.commits + commits), isDead)
+      const billing = openBillingShop(shop)
+      const start = lost.log.count()
+      const subscriptionId = await billing.subscribe(lost.owner)
+      expect(lost.log.count()).toBe(start + 1)
+      before.commits = start
+      await lead(lost.owner, hoursFromNow(1)).catch(() => undefined)
+      for (const hours of [2, 3, 4]) {
+        await recoverAll(lost.other)
+        await lead(lost.other, hoursFromNow(hours))
+      }
+      await recoverAll(lost.other)
+      expect(await billing.chargesOf(subscriptionId)).toEqual([1])
+      expect(await billing.invoicesOf(subscriptionId)).toMatchObject([{ state: 'paid' }])
+    },
+  )
+})
