@@ -31,17 +31,21 @@ const COMMANDS = {
     operand: 'name',
   },
   review: {
-    usage: 'review [ID [--fail | --cancel]] | receipts [ID] [--send-again | --dismiss]',
+    usage:
+      'review [ID [--fail | --cancel]] | receipts [ID] [--send-again | --dismiss] | orphans [ID --adopt | --refund | --dismiss]',
     explains:
-      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; receipts: that were given up; what acts needs --as NAME --reason TEXT',
+      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; receipts: that were given up; orphans: money at the gateway that our books do not know; what acts needs --as NAME --reason TEXT',
     options: {
       fail: { type: 'boolean' },
       cancel: { type: 'boolean' },
       'send-again': { type: 'boolean' },
       dismiss: { type: 'boolean' },
+      adopt: { type: 'boolean' },
+      refund: { type: 'boolean' },
+      'gateway-id': { type: 'string' },
       ...operator,
     },
-    topics: ['receipts'],
+    topics: ['receipts', 'orphans'],
     operand: 'id',
     acts: ({ values, operands }) => operands.length > 0 || values['send-again'] || values.dismiss,
   },

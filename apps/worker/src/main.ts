@@ -12,6 +12,7 @@ import {
 } from '@seatbelt/http'
 import {
   billHour,
+  countOrphans,
   createReceiptSender,
   createWebhookSender,
   defaultPageSize,
@@ -34,6 +35,7 @@ import { runPurge } from './run-purge.ts'
 import { runReconciliation } from './run-reconciliation.ts'
 import { runRecovery } from './run-recovery.ts'
 import { runRelays } from './run-relays.ts'
+import { showOrphans } from './show-orphans.ts'
 
 const config = readConfig(configSchema)
 const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE })
@@ -133,6 +135,8 @@ const reconciliation = runReconciliation({
   logger,
   registry,
 })
+
+showOrphans(registry, () => countOrphans(connections))
 
 await listen({
   app: answerMetrics,

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util'
 import type { Operator } from '@seatbelt/payments'
 import { operatorOptions, readOperator } from '../operator-arguments.ts'
+import { type OrphanCommand, readOrphanCommand } from './orphans.ts'
 
-export type ReviewCommand = { readonly kind: 'list' } | { readonly kind: 'list-receipts' } | ActCommand
+export type ReviewCommand = { readonly kind: 'list' } | { readonly kind: 'list-receipts' } | ActCommand | OrphanCommand
 
 export interface ActCommand {
   readonly kind: 'look' | 'fail' | 'cancel' | 'send-again' | 'dismiss'
@@ -12,13 +13,14 @@ export interface ActCommand {
 }
 
 export const usage = `Usage: review [ID of a payment or a refund], review REFUND-ID --fail, review PAYMENT-ID --cancel,
-review receipts, review receipts [ID] --send-again, review receipts ID --dismiss. Without more words, it lists what
-waits. Everything else needs --as NAME and --reason TEXT.`
+review receipts, review receipts [ID] --send-again, review receipts ID --dismiss, review orphans, review orphans ID
+--adopt | --refund | --dismiss. Without more words, it lists what waits. Everything else needs --as NAME and --reason TEXT.`
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 /** Fails with an Error that says what was wrong. */
 export function readArguments(argv: readonly string[]): ReviewCommand {
+  if (argv[0] === 'orphans') return readOrphanCommand(argv.slice(1))
   const { values, positionals } = parseArgs({
     args: [...argv],
     allowPositionals: true,

@@ -6,14 +6,17 @@ import {
   failMissingRefund,
   listDeadReceipts,
   listInReview,
+  listOrphans,
   type PaymentDeps,
   recordAction,
+  resolveOrphan,
   reviewAsOperator,
   sendReceiptsAgain,
 } from '@seatbelt/payments'
 import { describeInReview } from './describe-in-review.ts'
 import { describeDismissed, describeReceipts, describeSentAgain } from './describe-receipts.ts'
 import { describeEnd, describeReview } from './describe-review.ts'
+import { describeOrphans, describeResolved } from './orphans.ts'
 import type { ActCommand, ReviewCommand } from './read-arguments.ts'
 
 interface Parts {
@@ -26,6 +29,14 @@ export async function runReview(parts: Parts, asked: ReviewCommand): Promise<Com
   const { payments } = parts
   if (asked.kind === 'list') return { text: describeInReview(await listInReview(payments), new Date()), exitCode: 0 }
   if (asked.kind === 'list-receipts') return { text: describeReceipts(await listDeadReceipts(payments)), exitCode: 0 }
+  if (asked.kind === 'list-orphans') return { text: describeOrphans(await listOrphans(payments)), exitCode: 0 }
+  if (asked.kind === 'resolve-orphan') {
+    const { operator, decision } = asked
+    const action = `review orphans --${decision.resolution}`
+    return recordAction(payments, { operator, action, subjectId: decision.id }, async () =>
+      describeResolved(decision.id, await resolveOrphan(parts, decision)),
+    )
+  }
   const { operator, id } = asked
   return recordAction(payments, { operator, action: nameOf(asked), subjectId: id }, () => act(parts, asked, id ?? ''))
 }
