@@ -36,6 +36,9 @@ export interface CommandOptions {
   readonly topic?: string
   readonly 'send-again'?: boolean
   readonly dismiss?: boolean
+  readonly adopt?: boolean
+  readonly refund?: boolean
+  readonly 'gateway-id'?: string
   readonly as?: string
   readonly reason?: string
   readonly orders?: number
@@ -63,7 +66,14 @@ export async function main({ command, options, root, signal }: Command): Promise
     case 'reconcile':
       return reconcile({ ...options, root, signal, say })
     case 'review':
-      return review({ ...options, sendAgain: options['send-again'] === true, root, signal, say })
+      return review({
+        ...options,
+        sendAgain: options['send-again'] === true,
+        gatewayId: options['gateway-id'],
+        root,
+        signal,
+        say,
+      })
     case 'test':
       return test({ root, signal, say })
     case 'explore':

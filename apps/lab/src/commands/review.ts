@@ -15,6 +15,11 @@ export interface ReviewOptions {
   readonly topic?: string | undefined
   readonly sendAgain?: boolean
   readonly dismiss?: boolean
+  /** For an orphan: enters it in the books, or returns its money. */
+  readonly adopt?: boolean
+  readonly refund?: boolean
+  /** The orphan's id at the gateway, where it is not known. */
+  readonly gatewayId?: string | undefined
   /** The person who acts, and why. */
   readonly as?: string | undefined
   readonly reason?: string | undefined
@@ -36,13 +41,17 @@ export async function review(options: ReviewOptions): Promise<number> {
   return exitCode ?? 1
 }
 
-function asArguments({ topic, id, fail, cancel, sendAgain, dismiss, as: name, reason }: ReviewOptions): string[] {
+function asArguments(options: ReviewOptions): string[] {
+  const { topic, id, fail, cancel, sendAgain, dismiss, adopt, refund, gatewayId, as: name, reason } = options
   return [
     ...[topic, id].filter((word) => word !== undefined),
     ...(fail === true ? ['--fail'] : []),
     ...(cancel === true ? ['--cancel'] : []),
     ...(sendAgain === true ? ['--send-again'] : []),
     ...(dismiss === true ? ['--dismiss'] : []),
+    ...(adopt === true ? ['--adopt'] : []),
+    ...(refund === true ? ['--refund'] : []),
+    ...(gatewayId === undefined ? [] : ['--gateway-id', gatewayId]),
     ...operatorArguments({ as: name, reason }),
   ]
 }

@@ -1,5 +1,5 @@
 import pg, { type PoolClient } from 'pg'
-import type { Evidence, LedgerEntry } from '../auditor/evidence.ts'
+import { type Evidence, type LedgerEntry, withOurIds } from '../auditor/evidence.ts'
 import { followLedger, type LedgerFollower } from '../auditor/follow-ledger.ts'
 import type { Finding, InvariantId } from '../auditor/invariant.ts'
 import { invariants } from '../auditor/invariants/index.ts'
@@ -60,7 +60,7 @@ export class Judge {
         readGenerations(client),
       ])
       const seats = { attempts: seatAttempts, books: books.seats }
-      return [{ attempts, ledger, mails: null, disturbances: [], books, seats }, generations]
+      return [{ attempts, ledger: withOurIds(ledger, books), mails: null, disturbances: [], books, seats }, generations]
     } finally {
       client.release()
     }
