@@ -408,7 +408,7 @@ CREATE TABLE orphans (
   currency character(3),
   -- Until then the gateway shows this very payment to a creation with its name, so that a repetition meets it.
   key_known_until timestamp(3) with time zone,
-  -- What the gateway showed of it.
+  -- The state that the gateway showed.
   seen text NOT NULL,
   -- Why it could not be entered into the books.
   why text NOT NULL,

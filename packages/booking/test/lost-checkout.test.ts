@@ -12,7 +12,7 @@ afterAll(() => office?.close())
 
 let windows = 0
 
-/** What remains of a checkout: after so many commits everything that followed is lost. */
+/** The first commits of a checkout remain, and all that followed are lost. */
 const kept = [
   { what: 'nothing, not even the hold', commits: 0 },
   { what: 'the hold', commits: 1 },

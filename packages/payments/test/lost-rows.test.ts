@@ -35,7 +35,7 @@ let replicas = 0
 
 interface Losing {
   readonly log: CommitLog
-  /** Loses commits just after the gateway has done `request`, and then either lives on with what it learned or is dead. */
+  /** Loses commits just after the gateway has done the request. Then it lives on with what it learned, or is dead. */
   readonly owner: Replica
   readonly other: Replica
 }
@@ -90,7 +90,7 @@ async function orderOf(creationKey: string, replica: Replica): Promise<string> {
   return bodyOf<{ id: string }>(created).id
 }
 
-/** What remains of an order's payment: after so many commits everything that followed is lost. */
+/** The first commits of an order's payment remain, and all that followed are lost. */
 const kept = [
   { what: 'nothing, not even the order', commits: 0 },
   { what: 'the order', commits: 1 },
@@ -140,6 +140,42 @@ describe('a payment that is confirmed when commits are lost', () => {
     expect(brief(paid)).toBe('answered 201')
     expect(await paymentsOf(orderId)).toEqual([{ id: paymentIdOf(paid), state: 'succeeded' }])
     expect(brief(await lost.other.pay(orderId))).toBe('refused order-already-paid')
+  })
+})
+
+describe('an owner whose claim was lost and made again', () => {
+  it('learns that a retry has settled it: one payment, one charge, and no fault', async () => {
+    const orderId = await orderOf(randomUUID(), await shop.replica(`other-${replicas++}`))
+    let retry = async (): Promise<void> => undefined
+    const lose = async (log: CommitLog) => {
+      await log.keep(0)
+      await retry()
+    }
+    // Else the retry would be refused while the owner has the lock in Redis.
+    const withoutLock: Pick<ReplicaParts, 'layers'> = { layers: () => ({ redisLock: (_, work) => work() }) }
+    const lost = await losing('confirmIntent', lose, false, withoutLock)
+    retry = async () => expect(brief(await lost.other.pay(orderId))).toBe('answered 201')
+    expect(brief(await lost.owner.pay(orderId))).toBe('unsettled')
+    expect(await paymentsOf(orderId)).toMatchObject([{ state: 'succeeded' }])
+    expect(await shop.charges(orderId)).toHaveLength(1)
+    expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+    expect(lost.owner.faults).toEqual([])
+  })
+})
+
+describe('a creation key that is used again after it was forgotten', () => {
+  it('makes another order with a reference of its own, which is charged once', async () => {
+    const api = await shop.replica(`other-${replicas++}`)
+    const creationKey = randomUUID()
+    const orders: string[] = []
+    for (let uses = 1; uses <= 6; uses++) {
+      orders.push(await orderOf(creationKey, api))
+      await shop.sql('DELETE FROM idempotency_keys WHERE key = $1', [creationKey])
+    }
+    for (const orderId of orders) expect(brief(await api.pay(orderId))).toBe('answered 201')
+    expect(new Set(orders.map((id) => id.slice(14))).size).toBe(6)
+    for (const orderId of orders) expect(await shop.charges(orderId)).toHaveLength(1)
+    await shop.closeReplicas('other-')
   })
 })
 

@@ -1,7 +1,7 @@
 -- Commits can be lost: by an asynchronous standby that is promoted, by a restore, by synchronous_commit = off.
 
--- 1. What a repeated step is called at the gateway comes from what asked for it. Rows of the version before have none:
--- their open payments and refunds keep their own ids as keys.
+-- 1. A repeated step has the same name at the gateway, because the name comes from the request. Rows of the version
+-- before have no such name: their open payments and refunds keep their own ids as keys.
 ALTER TABLE holds ADD COLUMN gateway_reference text;
 ALTER TABLE subscriptions ADD COLUMN gateway_reference text;
 COMMENT ON COLUMN orders.gateway_reference IS
@@ -23,7 +23,7 @@ COMMENT ON INDEX orders_gateway_reference_key IS
 COMMENT ON INDEX holds_gateway_reference_key IS 'One use of a creation key makes one hold.';
 COMMENT ON INDEX subscriptions_gateway_reference_key IS 'One use of a creation key makes one subscription.';
 
--- 2. What the gateway has and our books do not.
+-- 2. Payments and refunds that the gateway has and our books do not.
 CREATE TABLE orphans (
   id uuid NOT NULL,
   kind text NOT NULL,
@@ -60,7 +60,7 @@ COMMENT ON COLUMN orphans.order_reference IS 'The order as the gateway names it.
 COMMENT ON COLUMN orphans.gateway_key IS 'The payment or refund as the gateway names it.';
 COMMENT ON COLUMN orphans.key_known_until IS
   'Until then the gateway shows this very payment to a creation with its name, so that a repetition meets it.';
-COMMENT ON COLUMN orphans.seen IS 'What the gateway showed of it.';
+COMMENT ON COLUMN orphans.seen IS 'The state that the gateway showed.';
 COMMENT ON COLUMN orphans.why IS 'Why it could not be entered into the books.';
 COMMENT ON COLUMN orphans.resolved_by IS 'The person who decided.';
 COMMENT ON CONSTRAINT orphans_pkey ON orphans IS 'A person names an orphan by its id.';

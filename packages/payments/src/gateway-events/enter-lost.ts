@@ -41,7 +41,10 @@ export interface Entered {
   readonly subject: { readonly kind: 'payment' | 'refund'; readonly row: { id: string; accountId: string } } | null
 }
 
-/** Under the order's lock: enters it into the books, if they are as if its commits had been lost. Else it is an orphan. */
+/**
+ * Under the order's lock: enters it into the books, if they are as if its commits had been lost. Otherwise it is an
+ * orphan.
+ */
 export async function enterLost(
   deps: PaymentDeps,
   tx: Tx,
@@ -85,7 +88,7 @@ async function enterPayment(
 ): Promise<Entered | null> {
   const repeated = await findPaymentNamed(tx, orderId, name)
   if (repeated) {
-    requestRecovery(tx, leasedPayments, repeated.id)
+    if (repeated.settledAt === null) requestRecovery(tx, leasedPayments, repeated.id)
     return { kind: 'met', subject: { kind: 'payment', row: repeated } }
   }
   // As all transactions that decide about an invoice's order.

@@ -251,7 +251,8 @@ async function resolveLostRace(
   // A generation never falls: the commits of this owner's step were lost, and only this owner knows its outcome.
   const isLost = row.generation < attempt.generation && row.settledAt === null
   if (isLost && evidence.kind === 'outcome' && evidence.outcome.state !== 'authorized') {
-    const known = { outcome: evidence.outcome, intentId: evidence.intentId, requestLog: evidence.requestLog }
+    const outcome = row.authorizedAt === null ? asIfClaimed(evidence.outcome) : evidence.outcome
+    const known = { outcome, intentId: evidence.intentId, requestLog: evidence.requestLog }
     return settleUnowned(deps, tx, { ...row, purpose: owned.purpose }, known)
   }
   const isOwnCommit = row.generation === attempt.generation && isEnd
@@ -312,15 +313,14 @@ async function settleLostPayment(
   const unsettled = { kind: 'unsettled', subject: payment } as const
   const repeated = await findPaymentNamed(tx, orderId, attempt.gatewayKey)
   if (repeated) {
-    note(deps, tx, { ...owned, payment: toPayment(repeated) }, [...evidence.requestLog, { event: 'superseded' }])
-    requestRecovery(tx, leasedPayments, repeated.id)
+    recordLateEvidence(deps, tx, repeated, { ...owned, payment: toPayment(repeated) }, evidence)
     return unsettled
   }
   const found = await readOrderToDecide(deps, tx, accountId, orderId)
   if (found && isAdoptable(found, payment)) {
     const again = adoptIntent(deps, tx, found, { ...attempt, intentId: evidence.intentId })
     await bindAgain(deps, tx, call, { step: 'pay', paymentId: payment.id })
-    return settlePayment(deps, tx, again, { evidence: asIfClaimed(evidence), nextLease })
+    return settlePayment(deps, tx, again, { evidence: evidenceAsIfClaimed(evidence), nextLease })
   }
   const isMoneyPossible = evidence.kind === 'unknown' ? evidence.intentId !== null : !isWithoutMoney(evidence.outcome)
   if (isMoneyPossible) recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its order is not open'))
@@ -331,16 +331,17 @@ function isWithoutMoney({ state }: Extract<Evidence, { kind: 'outcome' }>['outco
   return state === 'declined' || state === 'cancelled' || state === 'voided'
 }
 
-/** A payment that is entered anew has not been authorized in our books, so it cannot be voided there. */
-function asIfClaimed(evidence: Evidence): Evidence {
-  if (evidence.kind === 'unknown' || evidence.outcome.state !== 'voided') return evidence
-  const { declineCode } = evidence.outcome
-  const outcome =
-    declineCode === null ? cancelled : ({ state: 'declined', declineCode, declinedBy: 'gateway' } as const)
-  return { ...evidence, outcome }
+function evidenceAsIfClaimed(evidence: Evidence): Evidence {
+  if (evidence.kind === 'unknown' || evidence.outcome.state === 'authorized') return evidence
+  return { ...evidence, outcome: asIfClaimed(evidence.outcome) }
 }
 
-const cancelled = { state: 'cancelled' } as const
+/** A payment whose authorization was lost is not authorized in our books, so it cannot be voided there. */
+function asIfClaimed(outcome: FinalOutcome): FinalOutcome {
+  if (outcome.state !== 'voided') return outcome
+  const { declineCode } = outcome
+  return declineCode === null ? { state: 'cancelled' } : { state: 'declined', declineCode, declinedBy: 'gateway' }
+}
 
 function orphanOf({ payment, attempt }: OwnedPayment, evidence: Evidence, why: string) {
   const { amountMinor, currency, metadata } = attempt.intentParameters
@@ -365,7 +366,7 @@ function orphanOf({ payment, attempt }: OwnedPayment, evidence: Evidence, why: s
 function recordLateEvidence(
   deps: PaymentDeps,
   tx: Tx,
-  row: RowToSettle,
+  row: PaymentRow,
   owned: OwnedPayment,
   evidence: Evidence,
 ): void {

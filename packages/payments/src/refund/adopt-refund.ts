@@ -6,8 +6,8 @@ import { openRefund } from './open-refund.ts'
 import type { OwnedRefund } from './owned-refund.ts'
 
 /**
- * Enters a refund that the gateway has and our books do not, as if it had just been claimed. Under its order's lock; the
- * same transaction settles it. Null: its payment is not there, or has not so much left.
+ * Enters a refund that the gateway has and our books do not, as if it had just been claimed. Under its order's lock;
+ * the same transaction settles it. Null: its payment is not there, or has not so much left.
  */
 export async function adoptRefund(
   deps: PaymentDeps,

@@ -95,7 +95,7 @@ async function settleLostRefund(
   const [repeated] = await tx.read<RefundRow>(sql`
     SELECT * FROM refunds WHERE payment_id = ${refund.paymentId}::uuid AND gateway_key = ${attempt.gatewayKey}`)
   if (repeated) {
-    requestRecovery(tx, leasedRefunds, repeated.id)
+    if (repeated.settledAt === null) requestRecovery(tx, leasedRefunds, repeated.id)
     return unsettled
   }
   if (evidence.kind === 'unknown' || evidence.outcome.state === 'failed') return unsettled

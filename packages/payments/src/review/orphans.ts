@@ -30,7 +30,7 @@ export async function countOrphans({ database }: Queryable): Promise<number> {
 
 export type OrphanResolution = 'adopt' | 'refund' | 'dismiss'
 
-/** What a person has decided about an orphan. */
+/** A person's decision about an orphan. */
 export interface OrphanDecision {
   readonly id: string
   readonly resolution: OrphanResolution
@@ -58,8 +58,8 @@ interface Parts {
  * money of a payment, or cancels its intent. `dismiss` believes the person that no money is at stake. Each records the
  * name and the reason.
  *
- * Guarantees: an orphan is resolved once, in the commit of what it changes. Nothing is entered that the gateway does not
- * show at this moment. Money is returned under one key, so that a repetition returns it once.
+ * Guarantees: an orphan is resolved once, in the commit of what it changes. Nothing is entered that the gateway does
+ * not show at this moment. Money is returned under one key, so that a repetition returns it once.
  */
 export async function resolveOrphan(parts: Parts, decision: OrphanDecision): Promise<OrphanResolved> {
   const { database } = parts.payments

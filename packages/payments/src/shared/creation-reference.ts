@@ -2,7 +2,7 @@ import { type Sql, sql, type Tx } from '@seatbelt/database'
 import type { Call } from '@seatbelt/domain'
 import type { PaymentDeps } from './payment-deps.ts'
 
-/** What a request creates that may be paid for. */
+/** Rows that a request creates and that may be paid for. */
 export type Created = 'order' | 'hold' | 'subscription'
 
 const tables: Readonly<Record<Created, Sql>> = {
