@@ -558,10 +558,10 @@ CREATE TABLE payments (
   owner uuid,
   -- The payment's name at the gateway and the first part of its keys: from the order's reference and the payment's number. Null: the id of the payment.
   gateway_key text,
-  -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
-  gateway_account text,
   -- When a cancellation, or a change of the card, withdrew it. From then on its intent is only cancelled.
   withdrawn_at timestamp(3) with time zone,
+  -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
+  gateway_account text,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -842,12 +842,12 @@ CREATE TABLE subscriptions (
   -- Grows by one with every change; a writer names the version it read and loses if it is gone.
   version integer NOT NULL DEFAULT 0,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- The references of its invoices' orders come from it. Null: its id.
+  gateway_reference text,
   -- The merchant must do this before it is charged again.
   paused_because text,
   -- Whether periods that were not charged when they fell due, after an outage or while it was past due, are charged later.
   missed_periods text NOT NULL DEFAULT 'skip'::text,
-  -- The references of its invoices' orders come from it. Null: its id.
-  gateway_reference text,
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A period costs a positive amount that the gateway takes in one charge.
