@@ -363,13 +363,7 @@ function orphanOf({ payment, attempt }: OwnedPayment, evidence: Evidence, why: s
 }
 
 /** Writes what a deposed owner knows into the history, and makes recovery run if the payment is still open. */
-function recordLateEvidence(
-  deps: PaymentDeps,
-  tx: Tx,
-  row: PaymentRow,
-  owned: OwnedPayment,
-  evidence: Evidence,
-): void {
+function recordLateEvidence(deps: PaymentDeps, tx: Tx, row: PaymentRow, owned: OwnedPayment, evidence: Evidence): void {
   const learned = evidence.kind === 'outcome' ? evidence.outcome.state : null
   const detail = learned ?? (evidence.kind === 'unknown' ? evidence.reason : null)
   note(deps, tx, owned, [...evidence.requestLog, { event: 'superseded', detail }])
