@@ -128,11 +128,11 @@ describe('a refund that nobody ever asked for', () => {
   it('that is there after all is settled as it is', async () => {
     const { paid, refundId } = await refundInReview()
     const operator = await operatorWith()
-    const [row] = await shop.sql<{ orderId: string; intentId: string }>(
-      'SELECT order_id AS "orderId", gateway_intent_id AS "intentId" FROM refunds WHERE id = $1',
+    const [row] = await shop.sql<{ orderId: string; intentId: string; name: string }>(
+      'SELECT order_id AS "orderId", gateway_intent_id AS "intentId", gateway_key AS name FROM refunds WHERE id = $1',
       [refundId],
     )
-    const metadata = { refundId, orderId: row?.orderId ?? '', accountId }
+    const metadata = { refundId: row?.name ?? '', orderId: row?.orderId ?? '', accountId }
     await operator.gateway.createRefund({ intentId: row?.intentId ?? '', amountMinor: 1_000, metadata }, 'by hand')
     expect(await failMissingRefund(operator, refundId)).toEqual({ kind: 'ended', state: 'succeeded', code: null })
     expect(await booksOf(shop, paid)).toMatchObject({ refunded: 1_000, pending: 0 })

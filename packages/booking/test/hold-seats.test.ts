@@ -59,7 +59,7 @@ describe('a hold of seats', () => {
     expect(hold?.state).toBe('expired')
   })
 
-  it('sends nine statements in four round trips, and one more statement if a claim has lapsed', async () => {
+  it('sends ten statements in four round trips, and one more statement if a claim has lapsed', async () => {
     const { counter: watched, proxy } = await openStoppable(office, 'watched')
     const statements: string[] = []
     const watch = ({ kind, text }: WireMessage) => {
@@ -82,15 +82,15 @@ describe('a hold of seats', () => {
       expect(statements).toEqual([
         'SELECT fingerprint, step,',
         ...['BEGIN ISOLATION LEVEL', 'WITH bounded AS', 'SELECT id, currency,', 'SELECT seats.id, seats.event_id'],
-        ...['INSERT INTO holds', 'INSERT INTO seat_claims'],
+        ...['SELECT gateway_reference AS', 'INSERT INTO holds', 'INSERT INTO seat_claims'],
         ...['INSERT INTO idempotency_keys', 'COMMIT'],
       ])
       expect(await roundTripsOf(() => watched.seats(event, event.seatIds, { key }))).toBe(1)
       await letLapse(office, holdId)
       const ben = { customerId: 'ben' }
       expect(await roundTripsOf(() => watched.seats(event, event.seatIds.slice(1), ben))).toBe(4)
-      expect(statements).toHaveLength(10)
-      expect(statements[6]).toBe('DELETE FROM seat_claims')
+      expect(statements).toHaveLength(11)
+      expect(statements[7]).toBe('DELETE FROM seat_claims')
     } finally {
       await office.closeReplicas('watched')
       await proxy.close()

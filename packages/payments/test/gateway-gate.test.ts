@@ -180,7 +180,7 @@ describe('when the gateway is back', () => {
   it('what was put off is due at once, in whatever number of processes; owned, reviewed and settled payments are left alone', async () => {
     const orders = await Promise.all(Array.from({ length: 6 }, () => other.createOrder()))
     const [owned = '', reviewed = '', ...putOff] = orders
-    await shop.faults({ on: 'create', kind: 'error-before', rate: 1 })
+    await shop.faults({ on: 'create', kind: 'drop-before', rate: 1 })
     for (const orderId of orders) expect(brief(await other.pay(orderId))).toBe('unsettled')
     await shop.faults()
     await shop.sql(`UPDATE payments SET next_attempt_at = now() + interval '20 seconds' WHERE state = 'processing'`)

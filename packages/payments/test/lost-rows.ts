@@ -6,7 +6,7 @@ import type { ReplicaParts, Shop } from './shop.ts'
 /** The tables that operations on money and seats write. */
 const tables = [
   ...['orders', 'payments', 'payment_events', 'idempotency_keys', 'refunds', 'transfers', 'outbox', 'orphans'],
-  ...['subscriptions', 'invoices', 'billing_runs', 'gateway_events'],
+  ...['gateway_customers', 'subscriptions', 'invoices', 'billing_runs', 'gateway_events'],
   ...['holds', 'seat_claims', 'bookings', 'booked_seats', 'tiers'],
 ]
 
