@@ -131,10 +131,12 @@ describe('a request of ours that the gateway refuses', () => {
       const shown = await api.send('GET', `/v1/payments/${paymentId}`)
       expect(shown.answer).toMatchObject({ state: 'declined', declinedBy: 'gateway' })
       for (const { text } of [refused, shown]) expect(text).not.toContain(message)
+      const nameOf = { text: 'SELECT gateway_key AS name FROM payments WHERE id = $1', values: [paymentId] }
+      const [named] = await world.query<{ name: string }>(nameOf)
       expect(errorsIn(world)).toEqual([
         expect.objectContaining({
           msg: 'the gateway refused a request of ours: repair it, no client can',
-          resource: paymentId,
+          resource: named?.name,
           err: expect.objectContaining({ request, status: 400, errorCode: 'parameter_unknown', message }),
         }),
       ])

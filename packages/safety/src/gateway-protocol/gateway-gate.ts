@@ -58,7 +58,7 @@ export interface GatewayGateOptions extends GatewayStopsOptions {
 /** A request that the gateway rejected although the client had named nothing wrong. */
 export interface RejectedRequest extends Extract<NoAnswer, { kind: 'rejected' }> {
   readonly request: RequestKind
-  /** The payment or refund of ours, or the gateway's object. */
+  /** The name of our payment or refund at the gateway (its `gateway_key`), or the gateway's object. */
   readonly subject: string
 }
 
