@@ -34,6 +34,8 @@ export interface ConnectionOptions extends PaymentPolicy {
   readonly by: string
   readonly registry: Registry
   readonly log: Log
+  /** Whether the log says which commits the database may lose; on by default. Off in a command that prints for a person. */
+  readonly reportsDurability?: boolean
 }
 
 /** What is used of a logger; pino's fits. */
@@ -97,7 +99,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     prepared: options.databasePrepared,
     applicationName: options.by,
   })
-  durability.start(database)
+  if (options.reportsDurability ?? true) durability.start(database)
   const redis = openRedisLock(options)
   const gateway = openGateway(options, database)
   const lockMetrics = createLockMetrics(options.registry)

@@ -172,9 +172,8 @@ async function refuseContention<T extends { readonly kind: string }>(
 }
 
 const runUnchecked = <S>(_: Call, work: () => Promise<S>): Promise<S> => work()
-/** The bound key tells all: each copy of the request continues from it. */
-const ifKeyIsBound = async () => false
 const noRedisLock: RedisLockLayer = (_, work) => work()
+const ifKeyIsBound = async () => false
 
 function neverAnEffect(): never {
   throw new Error('an operation that is one transaction has no effect to resume')

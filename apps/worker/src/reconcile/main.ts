@@ -40,6 +40,7 @@ const { connections, payments, close } = openBooking({
   renderings,
   bookingRenderings,
   log: logger,
+  reportsDurability: false,
 })
 const stop = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort())

@@ -28,6 +28,7 @@ const { connections, payments, close } = openBooking({
   renderings,
   bookingRenderings,
   log: logger,
+  reportsDurability: false,
 })
 try {
   const { text, exitCode } = await runReview({ payments, gateway: connections.gateway }, command)
