@@ -47,6 +47,8 @@ export interface LedgerEntry {
   readonly refundStatus: RefundStatus | null
   readonly failureReason: string | null
   readonly outlook: RefundOutlook | null
+  /** `console`: a person did it at the gateway's own console. Null: a request, or the simulator by itself. */
+  readonly actor: 'console' | null
 }
 
 const ledgerEntryTypes = [
@@ -191,6 +193,7 @@ export function draftEntry(says: Pick<EntryDraft, Always> & Partial<EntryDraft>)
     refundStatus: says.refundStatus ?? null,
     failureReason: says.failureReason ?? null,
     outlook: says.outlook ?? null,
+    actor: says.actor ?? null,
   }
 }
 

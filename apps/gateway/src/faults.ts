@@ -28,6 +28,8 @@ export const requestFaultKinds = [
    * gone), a refund later (it succeeds, and then fails).
    */
   'decline',
+  /** A refund alone: refused with 400 and `code`, as for a charge that the gateway cannot refund. */
+  'refuse-refund',
   /** Do it, then answer HTML, with 200 or 502. What is recorded is the true answer: a proxy in between spoilt it. */
   'garbage',
   /** Do it, then answer bit by bit for `delayMs`, so that nobody who measures only silence ever gives up. */
@@ -90,6 +92,14 @@ export const operations = [...requestOperations, 'webhook'] as const
 
 export type Operation = (typeof operations)[number]
 
+/** Why a gateway can never make a refund. Source: https://docs.stripe.com/error-codes */
+export const refundRefusalCodes = [
+  'charge_disputed',
+  'refund_disputed_payment',
+  'charge_not_refundable',
+  'balance_insufficient',
+] as const
+
 export function isRefusal(kind: FaultKind): boolean {
   return refusalKinds.includes(kind)
 }
@@ -117,6 +127,8 @@ export interface FaultRule {
   readonly event?: string | undefined
   /** For `garbage`; without it, one or the other by chance. */
   readonly status?: 200 | 502 | undefined
+  /** For `refuse-refund`. Default: `charge_disputed`. */
+  readonly code?: (typeof refundRefusalCodes)[number] | undefined
   /** Only what concerns an intent, refund or customer whose metadata has all of these, whatever the time in an id. */
   readonly metadata?: Readonly<Record<string, string>> | undefined
 }
@@ -125,6 +137,7 @@ export interface Fault {
   readonly kind: FaultKind
   readonly delayMs: number
   readonly garbageStatus: 200 | 502
+  readonly refusalCode: (typeof refundRefusalCodes)[number]
 }
 
 /** The request, or the delivery, that a fault may hit. */
@@ -210,6 +223,7 @@ function makeFault(rule: FaultRule, random: Random): Fault {
     kind: rule.kind,
     delayMs: rule.delayMs ?? defaultDelayMs,
     garbageStatus: rule.kind === 'garbage' ? (rule.status ?? (random() < 0.5 ? 200 : 502)) : 502,
+    refusalCode: rule.code ?? 'charge_disputed',
   }
 }
 

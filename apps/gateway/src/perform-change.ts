@@ -124,7 +124,10 @@ async function execute<P>(simulator: Simulator, change: Change<P>, response: Ser
     operation: endpoint.operation,
     metadata: concern.metadata,
     subject: concern.subject ?? change.key ?? requestId,
-    canShow: (kind) => isRequestFault(kind) && (kind !== 'decline' || endpoint.asksBank(parameters, books, id)),
+    canShow: (kind) => {
+      if (kind === 'refuse-refund') return endpoint.operation === 'refund'
+      return isRequestFault(kind) && (kind !== 'decline' || endpoint.asksBank(parameters, books, id))
+    },
   })
   if (fault?.kind === 'rate-limit') return transmit(response, null, fault)
 
@@ -147,9 +150,10 @@ function changeBooks<P>(
   const { books, refundChangeMs } = simulator
   const at = simulator.timestamp()
   const bankRefuses = fault?.kind === 'decline'
+  const refusal = refusalBy(fault)
   const { facts, answer }: Execution =
-    fault?.kind === 'error-before'
-      ? { facts: [], answer: somethingWentWrong }
+    refusal !== null
+      ? { facts: [], answer: refusal }
       : endpoint.execute(parameters, books, { id, at, requestId, idempotencyKey: key, bankRefuses, refundChangeMs })
   const { status, body: given } = fault?.kind === 'error-after' ? somethingWentWrong : answer
   const body = JSON.stringify(given)
@@ -157,6 +161,13 @@ function changeBooks<P>(
     key === null ? [] : [{ type: 'key.recorded', at, key, fingerprint, status, body, requestId }]
   simulator.record([...facts, ...recorded])
   return { status, body }
+}
+
+/** The answer of a fault that keeps the request from being done. */
+function refusalBy(fault: Fault | null): Answer | null {
+  if (fault?.kind === 'error-before') return somethingWentWrong
+  if (fault?.kind !== 'refuse-refund') return null
+  return invalidRequest('This charge cannot be refunded.', { code: fault.refusalCode })
 }
 
 /** What can befall an answer that was given before: only what lies between the simulator and who asks. */

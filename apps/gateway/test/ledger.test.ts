@@ -36,6 +36,7 @@ describe('the witness', () => {
           refundStatus: null,
           failureReason: null,
           outlook: null,
+          actor: null,
         },
         expect.objectContaining({
           seq: 2,

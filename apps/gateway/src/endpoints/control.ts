@@ -1,7 +1,16 @@
 import express, { Router } from 'express'
 import { z } from 'zod'
-import { faultKinds, isRefusal, isRequestFault, isWebhookFault, maxDelayMs, operations } from '../faults.ts'
+import {
+  faultKinds,
+  isRefusal,
+  isRequestFault,
+  isWebhookFault,
+  maxDelayMs,
+  operations,
+  refundRefusalCodes,
+} from '../faults.ts'
 import type { Simulator } from '../simulator.ts'
+import { controlConsole } from './control-console.ts'
 import { controlRefunds } from './control-refunds.ts'
 import { controlWebhooks } from './control-webhooks.ts'
 
@@ -17,6 +26,7 @@ const faultsBody = z.strictObject({
           delayMs: z.number().int().min(0).max(maxDelayMs).optional(),
           event: z.string().max(100).optional(),
           status: z.union([z.literal(200), z.literal(502)]).optional(),
+          code: z.enum(refundRefusalCodes).optional(),
           metadata: z.record(z.string(), z.string()).optional(),
         })
         .refine(({ on, kind }) => (on === 'webhook' ? isWebhookFault(kind) : isRequestFault(kind) || isRefusal(kind)), {
@@ -33,6 +43,7 @@ const faultsBody = z.strictObject({
 export function controlEndpoints(simulator: Simulator): Router {
   const router = Router()
   router.use(express.json({ limit: '64kb' }))
+  router.use('/console', controlConsole(simulator))
   router.use('/refunds', controlRefunds(simulator))
   router.use('/webhooks', controlWebhooks(simulator))
 
