@@ -646,7 +646,7 @@ CREATE TABLE reconciliation_findings (
   CONSTRAINT reconciliation_findings_pkey PRIMARY KEY (id),
   CONSTRAINT reconciliation_findings_run_id_fkey FOREIGN KEY (run_id) REFERENCES reconciliation_runs(id) ON UPDATE RESTRICT ON DELETE CASCADE,
   -- Anything else than these is for a person.
-  CONSTRAINT reconciliation_findings_action_is_known CHECK ((action = ANY (ARRAY['adopt'::text, 'refund'::text, 'cancel-intent'::text, 'reverse-refund'::text, 'person'::text]))),
+  CONSTRAINT reconciliation_findings_action_is_known CHECK ((action = ANY (ARRAY['adopt'::text, 'refund'::text, 'cancel-intent'::text, 'reverse-refund'::text, 'enter-refund'::text, 'person'::text]))),
   -- It was put right, or is on its way, or was no longer there, or must wait, or is for a person after all.
   CONSTRAINT reconciliation_findings_outcome_is_known CHECK ((outcome = ANY (ARRAY['done'::text, 'under-way'::text, 'gone'::text, 'left'::text, 'person'::text])))
 );
@@ -741,12 +741,14 @@ CREATE TABLE refunds (
   CONSTRAINT refunds_amount_is_positive CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
   -- A refund fails on evidence, never because an answer is missing.
   CONSTRAINT refunds_failed_has_code CHECK (((state = 'failed'::refund_state) = (failure_code IS NOT NULL))),
+  -- What was made at the gateway is known by its id there, and is never requested.
+  CONSTRAINT refunds_from_elsewhere_have_evidence CHECK (((origin <> 'gateway'::text) OR (gateway_refund_id IS NOT NULL))),
   -- A settled refund has no owner.
   CONSTRAINT refunds_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state])))),
-  -- What a merchant gives back was reserved on one payment; a repair has none.
-  CONSTRAINT refunds_merchants_name_payment CHECK (((origin = 'merchant'::text) = (payment_id IS NOT NULL))),
-  -- A merchant asked for it, or reconciliation repairs.
-  CONSTRAINT refunds_origin_is_known CHECK ((origin = ANY (ARRAY['merchant'::text, 'reconciliation'::text]))),
+  -- A refund takes from one payment; the charge of a repair belongs to none.
+  CONSTRAINT refunds_name_payment CHECK (((origin <> 'reconciliation'::text) = (payment_id IS NOT NULL))),
+  -- A merchant asked for it, reconciliation repairs, or it was made at the gateway without us.
+  CONSTRAINT refunds_origin_is_known CHECK ((origin = ANY (ARRAY['merchant'::text, 'reconciliation'::text, 'gateway'::text]))),
   -- Only the gateway can say that the bank takes its time.
   CONSTRAINT refunds_pending_has_evidence CHECK (((state <> 'pending'::refund_state) OR (gateway_refund_id IS NOT NULL))),
   -- Only a refund that failed was taken back.

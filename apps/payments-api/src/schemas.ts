@@ -223,6 +223,9 @@ export const refund = z.strictObject({
   id,
   paymentId: id.nullable(),
   orderId: id,
+  origin: z
+    .enum(['merchant', 'reconciliation', 'gateway'])
+    .describe('This API, a repair, or the gateway, where it was made outside of this API'),
   amountMinor,
   currency,
   reason: z.string().nullable(),

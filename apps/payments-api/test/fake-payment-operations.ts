@@ -104,7 +104,7 @@ export function fakePaymentOperations() {
       if (amountMinor === null) return { kind: 'unsettled', subject: refund }
       const outcome = { state: 'succeeded', gatewayRefundId: 're_1' } as const
       const succeeded: Refund = { ...refund, amountMinor, reason, state: 'succeeded', settledAt: payment.createdAt }
-      return { kind: 'answered', answer: renderings.refundSettled(succeeded, outcome), replayed: false }
+      return { kind: 'answered', answer: renderings.refundSettled(succeeded, outcome, null), replayed: false }
     },
     findRefund: async (...args) => {
       looked('findRefund', args)

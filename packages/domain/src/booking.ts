@@ -55,6 +55,9 @@ export type CancellationOutcome =
       readonly kind: 'refund-failed'
       readonly booking: Booking
       readonly outcome: Extract<RefundOutcome, { state: 'failed' }>
+      /** What was asked for, and what is left of the payment now. */
+      readonly askedMinor: number
+      readonly refundableMinor: number
     }
 
 /** May this booking be cancelled now? */

@@ -123,9 +123,10 @@ export function decideToEndAuthorization(
 export interface PaymentEvent {
   readonly at: Date
   /**
-   * Of the owner: `claimed`, `taken-over`, `settled`, `unknown`, `superseded`; of a refund that failed after all: `reversed`.
-   * What was asked of the gateway, with its answer as detail: `create`, `intent-created`, `confirm`, `capture`, `look`, `cancel`, `refund`, `refund-look`. What it told unasked:
-   * `gateway-event`. What a person had done by hand, with the command: `operator`.
+   * Of the owner: `claimed`, `taken-over`, `settled`, `unknown`, `superseded`; of a refund that failed after all:
+   * `reversed`; of one that was made at the gateway without us: `refunded-elsewhere`.
+   * What was asked of the gateway, with its answer as detail: `create`, `intent-created`, `confirm`, `capture`, `look`,
+   * `cancel`, `refund`, `refund-look`. An event of the gateway: `gateway-event`. A person's command: `operator`.
    */
   readonly event: string
   /** Who did it: the process's instance name, such as `payments-api-2` or `worker-1`. */

@@ -59,8 +59,11 @@ export const differenceKinds = [
 
 export type DifferenceKind = (typeof differenceKinds)[number]
 
-/** `adopt`: enter the charge as the order's payment. `person`: nothing that a program should do. */
-export type RepairAction = 'adopt' | 'refund' | 'cancel-intent' | 'reverse-refund' | 'person'
+/**
+ * `adopt`: enter the charge as the order's payment. `enter-refund`: enter the refund as one of the payment. `person`:
+ * nothing that a program should do.
+ */
+export type RepairAction = 'adopt' | 'refund' | 'cancel-intent' | 'reverse-refund' | 'enter-refund' | 'person'
 
 /** As the gateway shows it. Its currencies are codes that we may not know. */
 export interface ChargeSeen {
@@ -223,7 +226,9 @@ export function decideRefund(seen: RefundSeen, { row, isNamed, isOfOurCharge }: 
   const hasFailed = seen.status === 'failed' || seen.status === 'canceled'
   if (!row) {
     if (hasFailed || (!isNamed && !isOfOurCharge)) return agrees
-    return differs(isNamed ? 'refund-unbooked' : 'refunded-elsewhere', 'person', seen.amountMinor)
+    return isNamed
+      ? differs('refund-unbooked', 'person', seen.amountMinor)
+      : differs('refunded-elsewhere', 'enter-refund', seen.amountMinor)
   }
   if (row.state === 'processing' || row.state === 'pending' || row.state === 'needs_review') return left
   const isThisOne = row.gatewayRefundId === seen.id

@@ -9,13 +9,16 @@ import type { Refusal } from './refusal.ts'
  */
 export type RefundState = 'processing' | 'pending' | 'succeeded' | 'failed' | 'needs_review'
 
+/** `gateway`: made at the gateway without us, at its own console or by another program. */
+export type RefundOrigin = 'merchant' | 'reconciliation' | 'gateway'
+
 export interface Refund extends Money {
   readonly id: string
   readonly accountId: string
   readonly orderId: string
   /** Null for a repair of reconciliation, whose charge never belonged to a payment that stands. */
   readonly paymentId: string | null
-  readonly origin: 'merchant' | 'reconciliation'
+  readonly origin: RefundOrigin
   /** The merchant's own words. */
   readonly reason: string | null
   readonly state: RefundState
@@ -34,6 +37,23 @@ export type RefundOutcome =
   | { readonly state: 'succeeded'; readonly gatewayRefundId: string }
   /** With an id: the gateway made one, and it failed there. */
   | { readonly state: 'failed'; readonly failureCode: string; readonly gatewayRefundId: string | null }
+
+/** Why the gateway can never make a refund, however often it is asked. */
+export type RefundObstacle = 'already-refunded' | 'disputed' | 'not-refundable' | 'no-balance'
+
+/** By the gateway's error code. Source: https://docs.stripe.com/error-codes */
+const obstacles: ReadonlyMap<string, RefundObstacle> = new Map([
+  ['charge_already_refunded', 'already-refunded'],
+  ['charge_disputed', 'disputed'],
+  ['refund_disputed_payment', 'disputed'],
+  ['charge_not_refundable', 'not-refundable'],
+  ['balance_insufficient', 'no-balance'],
+])
+
+/** Null: the gateway may make the refund when it is asked again. */
+export function refundObstacle(failureCode: string): RefundObstacle | null {
+  return obstacles.get(failureCode) ?? null
+}
 
 type Refundable = Pick<Payment, 'id' | 'state' | 'amountMinor' | 'refundedMinor' | 'refundPendingMinor'>
 

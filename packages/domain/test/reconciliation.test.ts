@@ -155,7 +155,7 @@ describe('a refund of the gateway', () => {
   it.each([
     { isNamed: true, isOfOurCharge: true, verdict: 'refund-unbooked: person' },
     { isNamed: true, isOfOurCharge: false, verdict: 'refund-unbooked: person' },
-    { isNamed: false, isOfOurCharge: true, verdict: 'refunded-elsewhere: person' },
+    { isNamed: false, isOfOurCharge: true, verdict: 'refunded-elsewhere: enter-refund' },
     { isNamed: false, isOfOurCharge: false, verdict: 'agrees' },
   ])('that our books do not have (%j)', ({ verdict, ...facts }) => {
     expect(brief(decideRefund(seen('succeeded'), { row: null, ...facts }))).toBe(verdict)

@@ -1,6 +1,7 @@
 import type { Booking, CancellationOutcome, CheckoutOutcome, Event, Hold, RecordedAnswer } from '@seatbelt/domain'
 import { problem } from './problem.ts'
 import { recordedProblem } from './recorded-answer.ts'
+import { adviseAfterRefund } from './refund-failure.ts'
 import { declined } from './renderings.ts'
 
 /**
@@ -54,13 +55,19 @@ export const bookingRenderings = {
   cancellationEnded: (outcome: CancellationOutcome): RecordedAnswer => {
     const { booking } = outcome
     if (outcome.kind === 'cancelled') return { status: 200, body: JSON.stringify(bookingBody(booking)), location: null }
+    const { askedMinor, refundableMinor } = outcome
+    const { failureCode } = outcome.outcome
+    const { reason, next, retryable } = adviseAfterRefund({ failureCode, askedMinor, refundableMinor })
+    const stands = retryable ? 'The booking stands.' : 'The booking stands; an operator can cancel it without a refund.'
     return recordedProblem(
-      problem('refund-failed', 'The gateway gave nothing back, so the booking stands. To try again, use a new key.', {
+      problem('refund-failed', `${reason} ${stands} ${next}`, {
         members: {
-          failureCode: outcome.outcome.failureCode,
+          failureCode,
           bookingId: booking.id,
           refundId: booking.refundId,
           paymentId: booking.paymentId,
+          refundableMinor,
+          retryable,
         },
       }),
     )

@@ -15,6 +15,7 @@ import type {
 } from '@seatbelt/domain'
 import { problem } from './problem.ts'
 import { recordedProblem } from './recorded-answer.ts'
+import { adviseAfterRefund } from './refund-failure.ts'
 
 /**
  * The answers that are recorded. The API, the worker and whoever else settles a payment are handed these functions, so
@@ -77,13 +78,16 @@ export const renderings = {
   },
 
   /** `refund` as it stands after the settle. One that the bank takes its time for is told as pending. */
-  refundSettled: (refund: Refund, outcome: RefundOutcome): RecordedAnswer => {
+  refundSettled: (refund: Refund, outcome: RefundOutcome, refundableMinor: number | null): RecordedAnswer => {
     if (outcome.state !== 'failed') {
       return { status: 201, body: JSON.stringify(refundBody(refund)), location: refundLocation(refund.id) }
     }
+    const { failureCode } = outcome
+    const failure = { failureCode, askedMinor: refund.amountMinor, refundableMinor }
+    const { reason, next, retryable } = adviseAfterRefund(failure)
     return recordedProblem(
-      problem('refund-failed', 'The gateway gave nothing back. To try again, send a new request with a new key.', {
-        members: { failureCode: outcome.failureCode, refundId: refund.id, paymentId: refund.paymentId },
+      problem('refund-failed', `${reason} ${next}`, {
+        members: { failureCode, refundId: refund.id, paymentId: refund.paymentId, refundableMinor, retryable },
       }),
     )
   },
@@ -175,6 +179,7 @@ export function refundBody(refund: Refund) {
     id: refund.id,
     paymentId: refund.paymentId,
     orderId: refund.orderId,
+    origin: refund.origin,
     amountMinor: refund.amountMinor,
     currency: refund.currency,
     reason: refund.reason,

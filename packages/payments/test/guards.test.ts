@@ -96,7 +96,15 @@ const refundEvent =
 const isSubscriptionRead = (text: string) => text.includes('anchor')
 const isEventRead = (text: string) => text.includes('key_is_remembered')
 const unknown = async () =>
-  ({ kind: 'unknown', reason: 'no answer', readable: true, isOrphan: false, intentId: null, requestLog: [] }) as const
+  ({
+    kind: 'unknown',
+    reason: 'no answer',
+    readable: true,
+    isOrphan: false,
+    intentId: null,
+    requestLog: [],
+    elsewhere: [],
+  }) as const
 
 const claiming = { isRead: isOrderRead, prepare: order, operate: pay }
 const settling = { isRead: isSettleRead, prepare: order, operate: pay }

@@ -237,17 +237,6 @@ describe('refunds', () => {
     expect((await reconciler.run('act')).about(paid.orderId)).toEqual([])
   })
 
-  it('that somebody made at the gateway by hand are told', async () => {
-    const { orderId, paymentId } = await openPaid(api)
-    const [row] = await shop.sql<{ intent: string }>('SELECT gateway_intent_id AS intent FROM payments WHERE id = $1', [
-      paymentId,
-    ])
-    await stranger.giveBack(row?.intent ?? '', 700)
-    expect((await reconciler.run('act')).about(orderId)).toMatchObject([
-      { kind: 'refunded-elsewhere', action: 'person', gateway: 700, books: 0 },
-    ])
-  })
-
   it('that our books call failed, or have once, and the gateway gave back all the same, are told', async () => {
     const paid = await openPaid(api)
     const [row] = await shop.sql<{ intent: string }>('SELECT gateway_intent_id AS intent FROM payments WHERE id = $1', [

@@ -134,6 +134,7 @@ function attemptOf(overrides: Partial<RefundAttempt>): RefundAttempt {
     keyNumber: 3,
     isFirstOwner: false,
     keyIsRemembered: true,
+    isMadeElsewhere: false,
     ...overrides,
   }
 }
@@ -303,7 +304,7 @@ describe('an operator who believes that a refund was never made', () => {
     'fails it if the whole list does not have it (key remembered: %s)',
     async (keyIsRemembered) => {
       const outcome = { state: 'failed', failureCode: 'given-up', gatewayRefundId: null }
-      expect(await review(list([]), { keyIsRemembered })).toEqual({ kind: 'outcome', outcome })
+      expect(await review(list([]), { keyIsRemembered })).toEqual({ kind: 'outcome', outcome, elsewhere: [] })
     },
   )
 
@@ -316,6 +317,59 @@ describe('an operator who believes that a refund was never made', () => {
   it('leaves it if the list has more pages or is not answered', async () => {
     expect(await review(list([], true))).toMatchObject({ reason: 'there are more refunds than one page shows' })
     expect(await review(serverError(false))).toMatchObject({ kind: 'unknown', reason: 'server-error (500)' })
+  })
+})
+
+describe('a refund that was made at the gateway without us', () => {
+  const elsewhere = made({ id: 're_console', amountMinor: 900, metadata: {} })
+  const refused: NoAnswer = {
+    kind: 'rejected',
+    status: 400,
+    errorCode: 'charge_already_refunded',
+    about: 'state',
+    message: null,
+    requestId: null,
+  }
+  const list: ListAnswer<GatewayRefund> = { kind: 'list', items: [elsewhere], hasMore: false, requestId: null }
+  const unused = () => Promise.reject(new Error('the test does not expect this request'))
+  const store = { useNextKey: unused }
+
+  it('is carried by the evidence of a refund of ours that was refused', async () => {
+    const gateway = { createRefund: async () => refused, listRefundsOf: async () => list, retrieveRefund: unused }
+    const attempt = attemptOf({ isFirstOwner: true })
+    expect(await createGatewayRefundLayer({ gateway, store, runtime })(attempt)).toMatchObject({
+      outcome: { state: 'failed', failureCode: 'charge_already_refunded', gatewayRefundId: null },
+      elsewhere: [elsewhere],
+    })
+  })
+
+  it('is carried by the evidence of a refund of ours that was made after the look', async () => {
+    const answer: RefundAnswer = { kind: 'refund', refund: made(), requestId: null }
+    const gateway = { createRefund: async () => answer, listRefundsOf: async () => list, retrieveRefund: unused }
+    expect(await createGatewayRefundLayer({ gateway, store, runtime })(attemptOf({}))).toMatchObject({
+      outcome: { state: 'succeeded' },
+      elsewhere: [elsewhere],
+    })
+  })
+
+  it('is not taken for a refund of another intent', async () => {
+    const other: ListAnswer<GatewayRefund> = { ...list, items: [{ ...elsewhere, intentId: 'pi_other' }] }
+    const gateway = { createRefund: async () => refused, listRefundsOf: async () => other, retrieveRefund: unused }
+    const attempt = attemptOf({ isFirstOwner: true })
+    expect(await createGatewayRefundLayer({ gateway, store, runtime })(attempt)).toMatchObject({ elsewhere: [] })
+  })
+
+  it('is looked at by its id, and never requested', async () => {
+    const shown: RefundAnswer = { kind: 'refund', refund: elsewhere, requestId: null }
+    const gateway = { createRefund: unused, listRefundsOf: unused, retrieveRefund: async () => shown }
+    const attempt = attemptOf({
+      gatewayRefundId: 're_console',
+      isMadeElsewhere: true,
+      parameters: { ...parameters, amountMinor: 900 },
+    })
+    expect(await createGatewayRefundLayer({ gateway, store, runtime })(attempt)).toMatchObject({
+      outcome: { state: 'succeeded', gatewayRefundId: 're_console' },
+    })
   })
 })
 

@@ -22,7 +22,7 @@ export async function refundNaively(
   if (decision.code !== 'refund') return refused(decision)
 
   const refund = await giveBackNaively(deps, payment, { ...asked, amountMinor: decision.amountMinor })
-  return answered(deps.renderings.refundSettled(refund, { state: 'succeeded', gatewayRefundId: refund.id }))
+  return answered(deps.renderings.refundSettled(refund, { state: 'succeeded', gatewayRefundId: refund.id }, null))
 }
 
 /** Asks for it by a key that is new each time, and writes down the sum as if nobody else wrote it. */

@@ -74,7 +74,8 @@ const kinds: Readonly<Record<DifferenceKind, Words>> = {
   'refunded-elsewhere': {
     title: 'Given back, and not through us',
     meaning: 'Somebody gave money back at the gateway; our books still count it as taken.',
-    byHand: 'Tell whoever did it to refund through Seatbelt. The merchant’s balance in our books is too high by this.',
+    byHand:
+      'Run with --act, which enters it as a refund of the payment. Until then the merchant’s balance is too high.',
   },
   'refunded-twice': {
     title: 'Given back twice',
@@ -107,6 +108,7 @@ const repairs: Readonly<Record<Exclude<RepairAction, 'person'>, { readonly done:
   adopt: { done: 'Entered as the order’s payment.', would: 'enter it as the order’s payment' },
   refund: { done: 'Given back to the customer.', would: 'give it back to the customer' },
   'cancel-intent': { done: 'Released.', would: 'release it' },
+  'enter-refund': { done: 'Entered as a refund of the payment.', would: 'enter it as a refund of the payment' },
   'reverse-refund': { done: 'Taken back in our books.', would: 'take the refund back in our books' },
 }
 

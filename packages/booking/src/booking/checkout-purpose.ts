@@ -7,9 +7,8 @@ import {
   type Payment,
   type RecordedAnswer,
   type Refund,
-  type RefundOutcome,
 } from '@seatbelt/domain'
-import { orderLockName, type PaymentDeps, type Purpose } from '@seatbelt/payments'
+import { orderLockName, type PaymentDeps, type Purpose, type RefundEnd } from '@seatbelt/payments'
 import type { FinalOutcome } from '@seatbelt/safety'
 import { freeHolds } from '../hold/free-holds.ts'
 import { holdOfOrder, type LockedHold, lockHold } from '../hold/hold-queries.ts'
@@ -48,7 +47,7 @@ export function createCheckoutPurpose(parts: Omit<SettlingDeps, 'payments'>): Pu
         },
       }
     },
-    refunded: (payments, tx, refund, outcome) => endCancellation({ ...parts, payments }, tx, refund, outcome),
+    refunded: (payments, tx, refund, end) => endCancellation({ ...parts, payments }, tx, refund, end),
   }
 }
 
@@ -119,13 +118,14 @@ function endCheckout(settlement: Settlement): Hold {
 
 /**
  * A refund of a checkout's order got this far. If it is the refund of a cancelled booking, the seats are free once the
- * gateway has accepted it, also while the bank takes its time. If the gateway refunded nothing, the booking stands.
+ * gateway has accepted it, also while the bank takes its time. If the gateway refunded nothing, the booking stands,
+ * unless the money is back with the customer all the same: then it was refunded at the gateway without us.
  */
 async function endCancellation(
   deps: SettlingDeps,
   tx: Tx,
   refund: Refund,
-  outcome: RefundOutcome,
+  { outcome, left }: RefundEnd,
 ): Promise<RecordedAnswer | null> {
   const booking = await readBookingOfOrder(tx, refund.orderId)
   // No request waits for this refund: it returns money that was taken for seats that are gone.
@@ -133,10 +133,12 @@ async function endCancellation(
     report(deps.payments, tx, refund, 'its payment was taken for nothing, and its refund failed: refund it by hand')
   if (booking?.refundId !== refund.id) return null
   const { cancellationEnded } = deps.renderings
-  if (outcome.state === 'failed') {
+  const isAllBack = left !== null && left.leftMinor === 0 && !left.isOutcomeUnknown
+  if (outcome.state === 'failed' && !(isAllBack && booking.state === 'cancelling')) {
     // A refund that had been pending: its seats may have been sold since. The payment can still be refunded on its own.
     const standing = booking.state === 'cancelling' ? moveBooking(tx, booking, { state: 'confirmed' }) : booking
-    return cancellationEnded({ kind: 'refund-failed', booking: standing, outcome })
+    const amounts = { askedMinor: refund.amountMinor, refundableMinor: left?.leftMinor ?? 0 }
+    return cancellationEnded({ kind: 'refund-failed', booking: standing, outcome, ...amounts })
   }
   const cancelled = booking.state === 'cancelled' ? booking : freeBooking(deps, tx, booking)
   return cancellationEnded({ kind: 'cancelled', booking: cancelled })

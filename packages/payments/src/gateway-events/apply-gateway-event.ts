@@ -1,5 +1,6 @@
 import { type Sql, sql, TransactionConflict, type Tx } from '@seatbelt/database'
-import { guardSettle, isContention } from '@seatbelt/safety'
+import { type GatewayRefund, guardSettle, isContention, isMadeElsewhere } from '@seatbelt/safety'
+import { enterRefundsFromElsewhere, requestWhatMustSettle } from '../refund/enter-refunds-from-elsewhere.ts'
 import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
@@ -11,8 +12,8 @@ import { eventLog, type GatewayEvent, type Verdict } from './gateway-event.ts'
 /**
  * `applied`: it settled something. `repeated`: it had been applied before. `noted`: recovery runs now, or there was
  * nothing left to do. `ignored`: it is about nothing of ours. `unknown`: it names something of ours that we do not
- * have; money is an orphan then. `contended`: the order's lock was not granted, nothing is recorded, and it must be
- * delivered again.
+ * have; money is an orphan then. `contended`: the order's lock was not granted, or something else must be settled
+ * first; nothing is recorded, and it must be delivered again.
  */
 export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknown' | 'contended'
 
@@ -23,6 +24,8 @@ export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknow
  * applied, by the settling that all owners use. What is known already costs one read and no lock. Everything else is a
  * hint, upon which recovery looks for itself: one more statement, and no lock either.
  *
+ * A refund of a payment of ours that was made at the gateway without us is entered into our books.
+ *
  * Guarantees: an event is applied once, in the transaction of its effect. The payment's owner loses its generation, and
  * returns what is recorded when it comes to settle. An event that contradicts a final row changes nothing and is
  * reported as a fault. The account is the one of our row, never the one that the event names.
@@ -31,7 +34,7 @@ export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknow
 export async function applyGatewayEvent(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
   const { isApplied, subject } = await readSubject(deps, event)
   if (isApplied) return 'repeated'
-  if (subject === null) return takeUpUnknown(deps, event)
+  if (subject === null) return applyToOthers(deps, event)
 
   const verdict = judge(subject, event)
   if (verdict.kind === 'evidence') return applyUnderLock(deps, event, subject)
@@ -42,9 +45,12 @@ export async function applyGatewayEvent(deps: PaymentDeps, event: GatewayEvent):
 }
 
 /** The subject of an event, as our books have it. */
-type Subject =
-  | { readonly kind: 'payment'; readonly row: PaymentOfEvent & { readonly hasOpenRefunds: boolean } }
-  | { readonly kind: 'refund'; readonly row: RefundOfEvent }
+type Subject = PaymentSubject | { readonly kind: 'refund'; readonly row: RefundOfEvent }
+
+interface PaymentSubject {
+  readonly kind: 'payment'
+  readonly row: PaymentOfEvent & { readonly hasOpenRefunds: boolean }
+}
 
 const subjects = {
   payment: {
@@ -114,8 +120,7 @@ function mayBeNews(subject: Subject, event: GatewayEvent): boolean {
 
 /** Judged again under the lock: what was read before it may have changed. Tried once: the gateway delivers it again. */
 async function applyUnderLock(deps: PaymentDeps, event: GatewayEvent, found: Subject): Promise<EventResult> {
-  const tryOnce = () => false
-  const settle = async (tx: Tx): Promise<EventResult> => {
+  return underOrderLock(deps, found, async (tx) => {
     const subject = await readAgain(tx, found)
     const verdict = judge(subject, event)
     if (verdict.kind === 'evidence') {
@@ -127,8 +132,16 @@ async function applyUnderLock(deps: PaymentDeps, event: GatewayEvent, found: Sub
     }
     if (verdict.kind === 'contradicts') tx.afterCommit(() => report(deps, subject, verdict.why))
     return (await record(tx, event, 'noted', subject)) ? 'noted' : 'repeated'
-  }
-  return guardSettle(deps.layers, orderLockName(found.row), settle, tryOnce).catch((fault: unknown) => {
+  })
+}
+
+function underOrderLock(
+  { layers }: PaymentDeps,
+  { row }: Subject,
+  settle: (tx: Tx) => Promise<EventResult>,
+): Promise<EventResult> {
+  const tryOnce = () => false
+  return guardSettle(layers, orderLockName(row), settle, tryOnce).catch((fault: unknown) => {
     if (isContention(fault)) return 'contended'
     throw fault
   })
@@ -181,6 +194,35 @@ function recordHint(event: GatewayEvent, subject: Subject): Sql {
     WITH woken AS (${wake(subjects[subject.kind].table, sql`id = ${subject.row.id}::uuid`)}),
     woken_refunds AS (${wake(leasedRefunds, sql`payment_id = ${refundsOf}::uuid`)})
     ${insertEvent(event, 'noted', subject)}`
+}
+
+/** It is about no row of ours, unless it is a refund that was made at the gateway without us. */
+async function applyToOthers(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
+  const shown = event.subject.kind === 'refund' ? event.subject.shown : null
+  if (shown === null || !isMadeElsewhere(shown)) return takeUpUnknown(deps, event)
+  const { columns } = subjects.payment
+  const [row] = await deps.database.query<PaymentSubject['row']>(sql`
+    SELECT ${columns} FROM payments WHERE gateway_intent_id = ${shown.intentId}`)
+  return row ? enterUnderLock(deps, event, { kind: 'payment', row }, shown) : ignore(deps, event)
+}
+
+/** The gateway delivers the event again while something of ours must end first. */
+async function enterUnderLock(
+  deps: PaymentDeps,
+  event: GatewayEvent,
+  subject: PaymentSubject,
+  shown: GatewayRefund,
+): Promise<EventResult> {
+  return underOrderLock(deps, subject, async (tx) => {
+    const found = { paymentId: subject.row.id, shown: [shown], requestLog: eventLog(deps, event) }
+    const entered = await enterRefundsFromElsewhere(deps, tx, found)
+    if (entered === 'must-wait') {
+      requestWhatMustSettle(tx, subject.row.id)
+      return 'contended'
+    }
+    const result = entered === 'entered' ? 'applied' : 'noted'
+    return (await record(tx, event, result, subject)) ? result : 'repeated'
+  })
 }
 
 /** Enters money that our names are on into the books, or keeps it as an orphan. Everything else is ignored. */

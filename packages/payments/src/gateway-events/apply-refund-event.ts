@@ -17,7 +17,9 @@ export type RefundOfEvent = RefundRow & { readonly purpose: OrderPurpose; readon
  */
 export function judgeRefundEvent(row: RefundOfEvent, event: GatewayEvent): Verdict {
   const shown = finalRefundIn(event)
-  if (shown === null || !isThisRefund(shown, attemptOf({ ...row, gatewayRefundId: null }))) return { kind: 'hint' }
+  // Ours is recognized by its name, so that another refund with our name on it is found as a contradiction.
+  const named = row.origin === 'gateway' ? row : { ...row, gatewayRefundId: null }
+  if (shown === null || !isThisRefund(shown, attemptOf(named))) return { kind: 'hint' }
   const settle = (deps: PaymentDeps, tx: Tx) => settleByEvent(deps, tx, row, shown, event)
   const isKnownId = row.gatewayRefundId === shown.id
   if (shown.status === 'succeeded') {
@@ -45,7 +47,7 @@ async function settleByEvent(
   }
   const attempt = { ...attemptOf(row), generation: depose(tx, leasedRefunds, row) }
   const owned = { refund: toRefund(row), purpose: row.purpose, attempt, attempts: 0, isOverdue: false }
-  await settleRefund(deps, tx, owned, { kind: 'outcome', outcome, requestLog })
+  await settleRefund(deps, tx, owned, { kind: 'outcome', outcome, requestLog, elsewhere: [] })
 }
 
 function finalRefundIn({ subject }: GatewayEvent): GatewayRefund | null {

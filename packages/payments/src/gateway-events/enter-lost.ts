@@ -127,6 +127,7 @@ async function enterRefund(
   const refund = { accountId, paymentId: payment.id, amountMinor: shown.amountMinor, reason: null }
   const owned = await adoptRefund(deps, tx, refund, { id: deps.runtime.newId(), gatewayKey: name })
   if (!owned) return null
-  await settleRefund(deps, tx, owned, { kind: 'outcome', outcome: readRefundOutcome(shown), requestLog })
+  const outcome = readRefundOutcome(shown)
+  await settleRefund(deps, tx, owned, { kind: 'outcome', outcome, requestLog, elsewhere: [] })
   return { kind: 'adopted', subject: { kind: 'refund', row: owned.refund } }
 }

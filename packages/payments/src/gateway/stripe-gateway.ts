@@ -284,6 +284,7 @@ const stateCodes = new Set([
   'charge_already_refunded',
   'charge_disputed',
   'charge_expired_for_capture',
+  'charge_not_refundable',
   'insufficient_funds',
   'payment_intent_unexpected_state',
   'refund_disputed_payment',

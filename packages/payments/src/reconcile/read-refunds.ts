@@ -54,8 +54,10 @@ function judge(refund: GatewayRefund, { byGatewayId, byName, owners }: Books): J
   const refundId = readId(refund.metadata, 'refundId')
   const row = byGatewayId.get(refund.id) ?? byName.get(refundId ?? '') ?? null
   const owner = refund.intentId === null ? undefined : owners.get(refund.intentId)
+  // Stripe also shows an authorization that was released as a refund. Its payment has no charge that took money.
+  const isOfOurCharge = owner !== undefined && owner.gatewayChargeId === refund.chargeId
   return {
-    verdict: decideRefund(refund, { row, isNamed: refundId !== null, isOfOurCharge: owner !== undefined }),
+    verdict: decideRefund(refund, { row, isNamed: refundId !== null, isOfOurCharge }),
     accountId: row?.accountId ?? owner?.accountId ?? null,
     orderId: row?.orderId ?? owner?.orderId ?? null,
     paymentId: row?.paymentId ?? owner?.id ?? null,

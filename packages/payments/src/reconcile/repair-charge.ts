@@ -39,6 +39,7 @@ const repairs: Readonly<Record<DecidedNow['action'], (deps: ReconcileDeps, repai
   refund: refundSecondCharge,
   'cancel-intent': cancelOrphanAuthorization,
   'reverse-refund': person,
+  'enter-refund': person,
   person,
   none: async () => ({ kind: 'gone' }),
   wait: async () => waiting,

@@ -2,6 +2,7 @@ import { CommitUnknown, DatabaseUnavailable, type ReconciliationFinding as Findi
 import { isContention } from '@seatbelt/safety'
 import { GatewayUnreadable } from './ask-patiently.ts'
 import type { Outcome } from './decide-now.ts'
+import { enterRefund } from './enter-refund.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 import { repairCharge } from './repair-charge.ts'
 import { reverseLostRefund } from './reverse-lost-refund.ts'
@@ -27,6 +28,7 @@ export async function repairNext(deps: ReconcileDeps, run: Run): Promise<'acted'
 async function repair(deps: ReconcileDeps, finding: FindingRow): Promise<Outcome> {
   try {
     if (finding.action === 'reverse-refund') return await reverseLostRefund(deps, finding)
+    if (finding.action === 'enter-refund') return await enterRefund(deps, finding)
     return await repairCharge(deps, finding)
   } catch (fault) {
     const endsRun = [DatabaseUnavailable, CommitUnknown, GatewayUnreadable, RunLost].some(

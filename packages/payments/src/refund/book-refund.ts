@@ -32,9 +32,27 @@ export function unbookRefund(deps: PaymentDeps, tx: Tx, refund: Refund, paid: Pa
   transfer(deps, tx, refund, 'refund_reversal')
 }
 
+/** Refunds of one payment that were made at the gateway without us. Nothing was reserved for them. */
+export function bookRefundsFromElsewhere(
+  deps: PaymentDeps,
+  tx: Tx,
+  paid: PaidOrder & { readonly id: string; readonly orderId: string },
+  refunds: readonly Refund[],
+): void {
+  const succeeded = refunds.filter(({ state }) => state === 'succeeded')
+  const pending = refunds.filter(({ state }) => state === 'pending')
+  const subject = { orderId: paid.orderId, paymentId: paid.id }
+  moveAmounts(tx, subject, paid, { refundedMinor: sumOf(succeeded), pendingMinor: sumOf(pending) })
+  for (const refund of succeeded) transfer(deps, tx, refund, 'refund')
+}
+
+function sumOf(refunds: readonly Refund[]): number {
+  return refunds.reduce((sum, { amountMinor }) => sum + amountMinor, 0)
+}
+
 function moveAmounts(
   tx: Tx,
-  { orderId, paymentId }: Refund,
+  { orderId, paymentId }: Pick<Refund, 'orderId' | 'paymentId'>,
   { paidMinor, refundedMinor, orderVersion, orderState }: PaidOrder,
   by: { readonly refundedMinor: number; readonly pendingMinor: number },
 ): void {

@@ -39,6 +39,7 @@ export function toRefundAttempt(refund: Refund, row: RefundAtGateway, facts: Ref
     gatewayRefundId: row.gatewayRefundId,
     gatewayKey: row.gatewayKey ?? id,
     keyNumber: row.refundAttempt,
+    isMadeElsewhere: refund.origin === 'gateway',
     parameters: { intentId: row.gatewayIntentId, amountMinor, metadata: metadataOf(refund, row) },
   }
 }

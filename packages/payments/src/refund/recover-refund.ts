@@ -50,7 +50,9 @@ async function finishRefund(deps: PaymentDeps, owned: OwnedRefund, ask: GatewayR
   } catch (fault) {
     if (!owned.isOverdue || mayPass(fault)) throw fault
     layers.reportFault(fault, resource)
-    return guardSettle(layers, resource, async (tx) => leaveRefundOpen(deps, tx, owned, unrecorded(effect.found)))
+    // What was made elsewhere may be what cannot be recorded. The next look sees it again.
+    const evidence = { ...unrecorded(effect.found), elsewhere: [] }
+    return guardSettle(layers, resource, (tx) => leaveRefundOpen(deps, tx, owned, evidence))
   }
 }
 

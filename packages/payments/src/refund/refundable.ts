@@ -1,12 +1,5 @@
 import { sql, type Tx } from '@seatbelt/database'
-
-/** How far a payment is refunded. */
-export interface RefundableAmount {
-  /** Neither refunded, nor reserved by a refund that is under way. */
-  readonly leftMinor: number
-  /** The gateway may still refuse a refund of it. One that the bank takes its time for is not unknown. */
-  readonly isOutcomeUnknown: boolean
-}
+import type { RefundableAmount } from '../shared/payment-deps.ts'
 
 /** Under the lock of the payment's order. */
 export async function readRefundState(tx: Tx, paymentId: string): Promise<RefundableAmount> {

@@ -22,7 +22,9 @@ import { toRefund } from '../shared/rows.ts'
 import { adoptRefund } from './adopt-refund.ts'
 import { applyLateEvidence } from './apply-late-evidence.ts'
 import { bookRefund, type PaidOrder } from './book-refund.ts'
+import { enterRefundsFromElsewhere } from './enter-refunds-from-elsewhere.ts'
 import type { OwnedRefund } from './owned-refund.ts'
+import { readRefundState } from './refundable.ts'
 
 /**
  * Writes what came of a refund, under its order's lock and in one commit: the outcome, what its payment and its order
@@ -31,7 +33,8 @@ import type { OwnedRefund } from './owned-refund.ts'
  * Guarantees: exactly one settle of a refund takes effect. One that lost the race writes what it learned into the
  * history, reverses what was settled as succeeded if it saw it fail after that, and returns what is recorded. A refund
  * that the bank takes its time for keeps its reservation, and its key is answered. Without evidence the refund stays
- * open, and recovery looks again later.
+ * open, and recovery looks again later. Refunds of the same payment that were made at the gateway without us, and that
+ * a look has shown, are entered in the same commit.
  *
  * `call`: the request that claimed the refund, whose key may be lost as well.
  */
@@ -48,14 +51,37 @@ export async function settleRefund(
   if (evidence.kind === 'unknown') return leaveRefundOpen(deps, tx, owned, evidence)
   const { outcome } = evidence
   if (outcome.state === 'pending') return keepPending(deps, tx, owned, evidence, outcome)
+  return end(deps, tx, row, owned, evidence, outcome)
+}
 
+/** The refund ends. Its reservation is freed first, because refunds from elsewhere may have taken the same money. */
+async function end(
+  deps: PaymentDeps,
+  tx: Tx,
+  row: RowToSettle,
+  owned: OwnedRefund,
+  evidence: RefundEvidence,
+  outcome: FinalRefundOutcome,
+): Promise<RefundResult> {
   const failureCode = outcome.state === 'failed' ? outcome.failureCode : null
   const refund: Refund = { ...owned.refund, state: outcome.state, failureCode, settledAt: row.now }
   writeOutcome(tx, owned, refund, outcome)
   bookRefund(deps, tx, refund, row)
   note(deps, tx, owned, evidence, { event: 'settled', detail: outcome.state })
   tellRefund(deps, tx, refund)
+  await enterSeen(deps, tx, owned, evidence)
   return answer(deps, tx, owned, refund, outcome)
+}
+
+/** Without a payment, what was refunded is the charge of a repair: no payment stands whose refunds could be entered. */
+async function enterSeen(
+  deps: PaymentDeps,
+  tx: Tx,
+  { refund: { paymentId } }: OwnedRefund,
+  { elsewhere }: RefundEvidence,
+): Promise<void> {
+  if (paymentId === null || elsewhere.length === 0) return
+  await enterRefundsFromElsewhere(deps, tx, { paymentId, shown: elsewhere, requestLog: [] })
 }
 
 interface RowToSettle extends RefundRow, PaidOrder {
@@ -160,6 +186,7 @@ async function keepPending(
     SELECT ${changedOne['refund-generation']}`)
   // A bank that takes days is looked at a thousand times; only what is new is worth a line.
   if (refund.state !== 'pending') note(deps, tx, owned, evidence, { event: 'settled', detail: 'pending' })
+  await enterSeen(deps, tx, owned, evidence)
   return answer(deps, tx, owned, { ...refund, state: 'pending' }, outcome)
 }
 
@@ -178,19 +205,21 @@ async function answer(
   const target = { step: 'refund', refundId: refund.id } as const
   const given = owned.refund.state === 'pending' ? await idempotencyKey.findAnswer(tx, accountId, target) : null
   if (given) return { kind: 'answered', answer: given, replayed: true }
-  const ofPurpose = await deps.purposes[owned.purpose].refunded(deps, tx, refund, outcome)
-  const recorded = ofPurpose ?? deps.renderings.refundSettled(refund, outcome)
+  const hasFailed = outcome.state === 'failed' && refund.paymentId !== null
+  const left = hasFailed ? await readRefundState(tx, refund.paymentId) : null
+  const ofPurpose = await deps.purposes[owned.purpose].refunded(deps, tx, refund, { outcome, left })
+  const recorded = ofPurpose ?? deps.renderings.refundSettled(refund, outcome, left?.leftMinor ?? null)
   idempotencyKey.recordAnswer(tx, accountId, target, recorded)
   return { kind: 'answered', answer: recorded, replayed: false }
 }
 
 /** Without evidence. After a day in which the gateway answered, the refund also waits for a person. */
-export function leaveRefundOpen(
+export async function leaveRefundOpen(
   deps: PaymentDeps,
   tx: Tx,
   owned: OwnedRefund,
   evidence: Extract<RefundEvidence, { kind: 'unknown' }>,
-): RefundResult {
+): Promise<RefundResult> {
   const { refund, attempts, isOverdue } = owned
   if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a request under this key was refused'))
   const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
@@ -199,6 +228,7 @@ export function leaveRefundOpen(
   note(deps, tx, owned, evidence, { event: 'unknown', detail: evidence.reason })
   if (needsReview && refund.state !== 'needs_review')
     reportReview(deps, tx, `refund ${refund.id}`, orderLockName(refund))
+  await enterSeen(deps, tx, owned, evidence)
   return { kind: 'unsettled', subject: { ...refund, state } }
 }
 
@@ -223,6 +253,7 @@ async function resolveLostRace(
     if (row.settledAt === null) requestRecovery(tx, leasedRefunds, row.id)
     else if (evidence.kind === 'outcome')
       await applyLateEvidence(deps, tx, row, { outcome: evidence.outcome, requestLog: [] })
+    await enterSeen(deps, tx, owned, evidence)
   }
   return answerAsRecorded(deps, tx, {
     accountId: row.accountId,

@@ -164,7 +164,12 @@ async function enterRefund(
     const owned = await adoptRefund(payments, tx, refund, { id: payments.runtime.newId(), gatewayKey })
     if (!owned) return rollBack(left('its payment has not so much left'))
     const requestLog = operatorLine(payments, decision)
-    await settleRefund(payments, tx, owned, { kind: 'outcome', outcome: readRefundOutcome(shown), requestLog })
+    await settleRefund(payments, tx, owned, {
+      kind: 'outcome',
+      outcome: readRefundOutcome(shown),
+      requestLog,
+      elsewhere: [],
+    })
     return resolve(tx, orphan, decision, 'adopted', `entered as refund ${owned.refund.id}`)
   })
 }
@@ -219,7 +224,7 @@ async function failRefundNamed(
     generation: depose(tx, leasedRefunds, row),
   }
   const outcome = { state: 'failed', failureCode: 'key-reused', gatewayRefundId: null } as const
-  const evidence = { kind: 'outcome', outcome, requestLog: operatorLine(deps, decision) } as const
+  const evidence = { kind: 'outcome', outcome, requestLog: operatorLine(deps, decision), elsewhere: [] } as const
   await settleRefund(deps, tx, { refund, purpose, attempt, attempts: 0, isOverdue: false }, evidence)
 }
 

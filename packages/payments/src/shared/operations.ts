@@ -79,7 +79,8 @@ export interface Renderings {
   orderCancelled(order: Order, paymentId: string | null): RecordedAnswer
   /** `step`: what the caller asked for whose answer it is. */
   paymentSettled(payment: Payment, outcome: PaymentOutcome, step: PaymentStep): RecordedAnswer
-  refundSettled(refund: Refund, outcome: RefundOutcome): RecordedAnswer
+  /** `refundableMinor`: what is left of the payment after a refund that failed. Null: not known, or it did not fail. */
+  refundSettled(refund: Refund, outcome: RefundOutcome, refundableMinor: number | null): RecordedAnswer
   /** `secret`: where one was made. `isNew`: the account had no endpoint. */
   webhookEndpointSet(
     endpoint: WebhookEndpoint,

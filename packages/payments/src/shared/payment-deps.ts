@@ -62,7 +62,21 @@ export interface Purpose {
    */
   settling(deps: PaymentDeps, tx: Tx, payment: Payment): Promise<SettlingPurpose>
   /** A refund of the order got this far. Null: its caller receives the refund itself. */
-  refunded(deps: PaymentDeps, tx: Tx, refund: Refund, outcome: RefundOutcome): Promise<RecordedAnswer | null>
+  refunded(deps: PaymentDeps, tx: Tx, refund: Refund, end: RefundEnd): Promise<RecordedAnswer | null>
+}
+
+/** How far a payment is refunded. */
+export interface RefundableAmount {
+  /** Neither refunded, nor reserved by a refund that is under way. */
+  readonly leftMinor: number
+  /** The gateway may still refuse a refund of it. One that the bank takes its time for is not unknown. */
+  readonly isOutcomeUnknown: boolean
+}
+
+export interface RefundEnd {
+  readonly outcome: RefundOutcome
+  /** What is left of the payment after it, by our books. Known where the refund failed: else nothing asks for it. */
+  readonly left: RefundableAmount | null
 }
 
 /** The purpose in one settle that takes effect. Its methods write, and `payment` is as it stands after the settle. */

@@ -75,7 +75,7 @@ export function toRefund(row: RefundRow): Refund {
     accountId: row.accountId,
     orderId: row.orderId,
     paymentId: row.paymentId,
-    origin: row.origin === 'reconciliation' ? 'reconciliation' : 'merchant',
+    origin: known(['merchant', 'reconciliation', 'gateway'], row.origin, `a refund made by ${row.origin}`),
     amountMinor: row.amountMinor,
     currency: toCurrency(row.currency),
     reason: row.reason,

@@ -71,8 +71,8 @@ export function createGatewayIntentLayer(deps: GatewayIntentDeps): GatewayIntent
 }
 
 async function lead(table: readonly Transition[], start: IntentFacts): Promise<Evidence> {
-  const { attempt, ...concluded } = await runProtocol(protocol, table, start)
-  return { ...concluded, intentId: attempt.gatewayIntentId }
+  const { conclusion, facts } = await runProtocol(protocol, table, start)
+  return { ...conclusion, intentId: facts.attempt.gatewayIntentId, requestLog: facts.requestLog }
 }
 
 /**

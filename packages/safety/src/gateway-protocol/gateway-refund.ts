@@ -15,7 +15,8 @@ import {
 
 /**
  * Layer 6 for refunds: a refund is requested under one key, and found again by the metadata that we wrote on it. The
- * protocol itself is the table in `refund-transitions.ts`.
+ * protocol itself is the table in `refund-transitions.ts`. A list also shows refunds that others made; the evidence
+ * carries them, because each of them takes from the same charge.
  *
  * Guarantees: after a takeover, the owner requests the refund only if the list of its payment's refunds does not show
  * it. All owners use one key. The number in the key is raised only after the gateway repeated a 5xx for that key (so
@@ -47,6 +48,8 @@ export interface RefundAttempt extends Attempt {
   readonly keyNumber: number
   /** The key has been in use for so short a time that the gateway still remembers it. */
   readonly keyIsRemembered: boolean
+  /** Made at the gateway without us. It is known by its id alone, and is never requested. */
+  readonly isMadeElsewhere: boolean
 }
 
 /** The write of an owner between two requests. It names the attempt's generation; false: another owner took over. */
@@ -54,7 +57,11 @@ export interface RefundStore {
   useNextKey(attempt: RefundAttempt): Promise<boolean>
 }
 
-export type RefundEvidence = RefundConclusion & { readonly requestLog: readonly RequestLogEntry[] }
+export type RefundEvidence = RefundConclusion & {
+  readonly requestLog: readonly RequestLogEntry[]
+  /** The refunds of the same payment that lists showed and that were made without us. */
+  readonly elsewhere: readonly GatewayRefund[]
+}
 
 type RefundConclusion = { readonly kind: 'outcome'; readonly outcome: RefundOutcome } | UnknownConclusion
 
@@ -83,8 +90,8 @@ export function createGatewayRefundLayer(deps: GatewayRefundDeps): GatewayRefund
 }
 
 async function lead(table: readonly Transition[], start: RefundFacts): Promise<RefundEvidence> {
-  const { attempt: _, ...concluded } = await runProtocol(protocol, table, start)
-  return concluded
+  const { conclusion, facts } = await runProtocol(protocol, table, start)
+  return { ...conclusion, requestLog: facts.requestLog, elsewhere: facts.reading.elsewhere }
 }
 
 /**
@@ -110,6 +117,8 @@ export function createMissingRefundLayer(deps: GatewayRefundDeps, command: strin
 
 interface RefundReading extends Reading<RefundConclusion> {
   readonly seen: RefundSeen
+  /** Of the latest list. */
+  readonly elsewhere: readonly GatewayRefund[]
 }
 
 interface RefundFacts extends Facts, GatewayRefundDeps {
@@ -131,10 +140,13 @@ const protocol: Protocol<RefundFacts, AnyRefundAnswer> = {
   writes: {
     'next key': async ({ store, attempt }) => ((await store.useNextKey(attempt)) ? {} : null),
   },
-  read: (answer, request, { attempt }) => readRefundAnswer(answer, request, attempt),
+  read: (answer, request, { attempt, reading }) => {
+    const elsewhere = answer.kind === 'list' ? madeElsewhere(answer, attempt) : reading.elsewhere
+    return { ...readRefundAnswer(answer, request, attempt), elsewhere }
+  },
 }
 
-const nothing = { message: null, conclusion: null, reason: null, readable: true }
+const nothing = { message: null, conclusion: null, reason: null, readable: true, elsewhere: [] }
 
 function startOf({ gateway, store, runtime }: GatewayRefundDeps, attempt: RefundAttempt): RefundFacts {
   const takenOver: RefundReading = { ...nothing, seen: 'taken over', detail: '' }
@@ -193,13 +205,32 @@ function neverMade(failureCode: string): RefundConclusion {
   return { kind: 'outcome', outcome: { state: 'failed', failureCode, gatewayRefundId: null } }
 }
 
-type ExpectedRefund = Pick<RefundAttempt, 'gatewayKey' | 'currency' | 'gatewayRefundId' | 'parameters'>
+function madeElsewhere({ items }: RefundList, { parameters }: RefundAttempt): readonly GatewayRefund[] {
+  return items.filter((shown) => isMadeElsewhere(shown) && shown.intentId === parameters.intentId)
+}
 
-/** Whether the gateway's refund is ours, by the metadata that we wrote on it and by all that we know of it. */
+/**
+ * Whether a refund was made at the gateway without us: at its own console, or by another program. A refund that we
+ * request names our refund in its metadata.
+ */
+export function isMadeElsewhere({ metadata }: Pick<GatewayRefund, 'metadata'>): boolean {
+  return metadata.refundId === undefined
+}
+
+type ExpectedRefund = Pick<
+  RefundAttempt,
+  'gatewayKey' | 'currency' | 'gatewayRefundId' | 'parameters' | 'isMadeElsewhere'
+>
+
+/**
+ * Whether the gateway's refund is this one, by the metadata that we wrote on it and by all that we know of it. One that
+ * was made elsewhere is recognized by its id.
+ */
 export function isThisRefund(shown: GatewayRefund, expected: ExpectedRefund): boolean {
   const { gatewayKey, currency, gatewayRefundId, parameters } = expected
+  const isNamed = expected.isMadeElsewhere ? shown.id === gatewayRefundId : shown.metadata.refundId === gatewayKey
   return (
-    shown.metadata.refundId === gatewayKey &&
+    isNamed &&
     shown.amountMinor === parameters.amountMinor &&
     shown.currency === currency &&
     shown.intentId === parameters.intentId &&

@@ -72,8 +72,7 @@ export interface UnknownConclusion {
 type ConclusionOf<F extends Facts> = NonNullable<F['reading']['conclusion']> | UnknownConclusion
 
 /**
- * Leads one attempt through a protocol and returns its conclusion, with the log of its requests and the attempt as it
- * became.
+ * Leads one attempt through a protocol and returns its conclusion, with all that the attempt knew at the end.
  *
  * Guarantees: a request is sent only after the write before it is stored, and only while the lease allows one more.
  * A request on the wire ends by its own deadline, not by the lease.
@@ -82,21 +81,18 @@ export async function runProtocol<F extends Facts, Answer extends { readonly req
   { requests, writes, read }: Protocol<F, Answer>,
   table: readonly Transition[],
   start: F,
-): Promise<ConclusionOf<F> & Pick<F, 'requestLog' | 'attempt'>> {
+): Promise<{ readonly conclusion: ConclusionOf<F>; readonly facts: F }> {
   let facts = start
   for (let sent = 'nothing'; ; ) {
     const [, , write, then] = findTransition(table, sent, facts.reading.seen)
     if (write !== null) {
       const added = await known(writes[write])(facts)
-      if (added === null) {
-        const { attempt, requestLog } = facts
-        return { ...unknown('another owner took over', false), attempt, requestLog }
-      }
+      if (added === null) return { conclusion: unknown('another owner took over', false), facts }
       facts = { ...facts, ...added }
     }
     const { attempt, runtime, reading, requestLog } = facts
-    if (/^(end|unknown|orphan)/.test(then)) return { ...conclude(then, facts), attempt, requestLog }
-    if (!attempt.lease.allowsRequest()) return { ...unknown('lease-over', false), attempt, requestLog }
+    if (/^(end|unknown|orphan)/.test(then)) return { conclusion: conclude(then, facts), facts }
+    if (!attempt.lease.allowsRequest()) return { conclusion: unknown('lease-over', false), facts }
 
     const [event = then] = then.split(' ')
     const answer = await known(requests[event])(facts)

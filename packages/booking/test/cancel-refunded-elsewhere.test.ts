@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { atConsole, deliverEvent, intentOf } from '../../payments/test/gateway-console.ts'
+import { booksOfHold } from './books-of-hold.ts'
+import { type BoxOffice, bodyOf, bookingIn, brief, insertHold, openBoxOffice, type Window } from './box-office.ts'
+
+let office: BoxOffice
+let api: Window
+
+beforeAll(async () => {
+  office = await openBoxOffice()
+  api = await office.open('booking-api-1')
+})
+beforeEach(() => office.faults())
+afterAll(() => office?.close())
+
+async function booked() {
+  const event = await office.newEvent()
+  const seatIds = event.seatIds.slice(0, 2)
+  const holdId = await insertHold(office, event, { seatIds })
+  const { id: bookingId, paymentId } = bookingIn(await api.checkOut(holdId))
+  return { event, seatIds, holdId, bookingId, paymentId, intentId: await intentOf(office, paymentId) }
+}
+
+const booksOf = (holdId: string) => booksOfHold(office, holdId)
+const cancelled = { booking: 'cancelled', order: 'refunded', claims: 0, seats: 0, refunded: 10_000 }
+const standing = { booking: 'confirmed', claims: 2, seats: 2 }
+
+describe("a booking whose payment was refunded at the gateway's console", () => {
+  it('in full, without our books knowing: is cancelled at once, and its seats are sold again', async () => {
+    const { event, seatIds, holdId, bookingId, intentId } = await booked()
+    await atConsole(office, intentId, 'refund')
+    const key = randomUUID()
+    expect(bookingIn(await api.cancel(bookingId, key))).toMatchObject({ state: 'cancelled' })
+    expect(brief(await api.cancel(bookingId, key))).toBe('answered 200')
+    expect(await booksOf(holdId)).toMatchObject(cancelled)
+    const other = await insertHold(office, event, { seatIds }, { forCustomer: 'customer-2' })
+    expect(brief(await api.checkOut(other, { customerId: 'customer-2' }))).toBe('answered 201')
+  })
+
+  it('in part, without our books knowing: the first answer says what is left, and the next cancels', async () => {
+    const { holdId, bookingId, intentId } = await booked()
+    await atConsole(office, intentId, 'refund', 1_000)
+    const first = await api.cancel(bookingId)
+    expect(brief(first)).toBe('answered 402')
+    expect(bodyOf(first)).toMatchObject({ kind: 'refund-failed', askedMinor: 10_000, refundableMinor: 9_000 })
+    expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'partially_refunded', refunded: 1_000 })
+    expect(brief(await api.cancel(bookingId))).toBe('answered 200')
+    expect(await booksOf(holdId)).toMatchObject(cancelled)
+  })
+
+  it('and whose event has arrived: stands, is cancelled without a request, or for the rest', async () => {
+    for (const amount of [undefined, 4_000]) {
+      const { holdId, bookingId, intentId } = await booked()
+      const { id } = await atConsole(office, intentId, 'refund', amount)
+      expect(await deliverEvent(office, api.replica, 'refund.created', id)).toBe('applied')
+      expect(await booksOf(holdId)).toMatchObject({ ...standing, refunded: amount ?? 10_000 })
+      expect(brief(await api.cancel(bookingId))).toBe('answered 200')
+      expect(await booksOf(holdId)).toMatchObject(cancelled)
+    }
+  })
+
+  it('while its cancellation asks for the same money: is cancelled by the look that follows', async () => {
+    const { holdId, bookingId, intentId } = await booked()
+    const window = await office.open('slow', {
+      gateway: (real) => ({
+        ...real,
+        createRefund: async (...asked) => {
+          const { id } = await atConsole(office, intentId, 'refund')
+          expect(await deliverEvent(office, api.replica, 'refund.created', id)).toBe('contended')
+          return real.createRefund(...asked)
+        },
+      }),
+    })
+    expect(brief(await window.cancel(bookingId))).toBe('answered 200')
+    expect(await booksOf(holdId)).toMatchObject(cancelled)
+  })
+})
+
+it.each(['charge_disputed', 'charge_not_refundable', 'balance_insufficient'])(
+  'a booking whose refund the gateway refuses with %s stands, and the answer names the code',
+  async (code) => {
+    const { holdId, bookingId } = await booked()
+    await office.faults({ on: 'refund', kind: 'refuse', rate: 1, code })
+    const answer = await api.cancel(bookingId)
+    expect(bodyOf(answer)).toMatchObject({ kind: 'refund-failed', outcome: { failureCode: code } })
+    expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'paid', refunded: 0 })
+  },
+)
