@@ -558,6 +558,8 @@ CREATE TABLE payments (
   owner uuid,
   -- The payment's name at the gateway and the first part of its keys: from the order's reference and the payment's number. Null: the id of the payment.
   gateway_key text,
+  -- What was taken, where it was less than the amount. Null: all of it, if the payment succeeded.
+  captured_minor integer,
   -- When a cancellation, or a change of the card, withdrew it. From then on its intent is only cancelled.
   withdrawn_at timestamp(3) with time zone,
   -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
@@ -569,6 +571,8 @@ CREATE TABLE payments (
   CONSTRAINT payments_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
   -- Only what the gateway holds on a card can be captured or voided.
   CONSTRAINT payments_authorized_has_intent CHECK (((state <> ALL (ARRAY['authorized'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'voided'::payment_state])) OR ((gateway_intent_id IS NOT NULL) AND (authorized_at IS NOT NULL) AND (void_at IS NOT NULL)))),
+  -- Only a payment that took a part of its amount names the part.
+  CONSTRAINT payments_captured_in_part CHECK (((captured_minor IS NULL) OR ((state = 'succeeded'::payment_state) AND (captured_minor >= 1) AND (captured_minor < amount_minor)))),
   -- A charge came out of the one intent that was stored before it was asked for.
   CONSTRAINT payments_charge_has_intent CHECK (((gateway_charge_id IS NULL) OR (gateway_intent_id IS NOT NULL))),
   -- A refusal is noted while the intent is being cancelled, and stands only if it was.
@@ -591,7 +595,7 @@ END),
   -- Refunds, those under way included, never exceed what was taken.
   CONSTRAINT payments_refunds_within_payment CHECK (((refunded_minor >= 0) AND (refund_pending_minor >= 0) AND ((refunded_minor + refund_pending_minor) <=
 CASE
-    WHEN (state = 'succeeded'::payment_state) THEN amount_minor
+    WHEN (state = 'succeeded'::payment_state) THEN COALESCE(captured_minor, amount_minor)
     ELSE 0
 END))),
   -- A payment is final exactly when it was settled.

@@ -212,6 +212,9 @@ export const payment = z.strictObject({
     .describe(
       "Who refused: the card's bank; or the gateway before it asked any card, because of the payment method or of our own request",
     ),
+  capturedMinor: z
+    .int()
+    .describe("What was taken: less than the amount where a part was captured at the gateway's own console"),
   refundedMinor: z.int().describe('What was given back'),
   refundPendingMinor: z.int().describe('What refunds under way have reserved'),
   createdAt: moment,

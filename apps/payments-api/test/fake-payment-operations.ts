@@ -29,6 +29,7 @@ export const payment: Payment = {
   declineCode: null,
   declinedBy: null,
   gatewayIntentId: 'pi_1',
+  capturedMinor: 0,
   refundedMinor: 0,
   refundPendingMinor: 0,
   createdAt: new Date('2026-11-20T10:00:01.000Z'),
@@ -80,7 +81,7 @@ export function fakePaymentOperations() {
       return { kind: 'refused', refusal: { code: 'payment-not-found', paymentId } }
     const outcome =
       step === 'capture'
-        ? ({ state: 'succeeded', gatewayChargeId: 'ch_1' } as const)
+        ? ({ state: 'succeeded', gatewayChargeId: 'ch_1', capturedMinor: payment.amountMinor } as const)
         : ({ state: 'voided', declineCode: null } as const)
     return answered(renderings.paymentSettled(settledPayment, outcome, step))
   }
@@ -91,7 +92,7 @@ export function fakePaymentOperations() {
     payOrder: (...args) =>
       command('payOrder', args, () => {
         const [{ accountId: caller }, { orderId }] = args
-        const outcome = { state: 'succeeded', gatewayChargeId: 'ch_1' } as const
+        const outcome = { state: 'succeeded', gatewayChargeId: 'ch_1', capturedMinor: payment.amountMinor } as const
         return ifOwned(caller, orderId, answered(renderings.paymentSettled(settledPayment, outcome, 'pay')))
       }),
     capturePayment: (...args) => command('capturePayment', args, () => endAuthorization(args, 'capture')),

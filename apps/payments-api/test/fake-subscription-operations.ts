@@ -74,7 +74,9 @@ export function fakeSubscriptionOperations(
       const [{ accountId: caller }, invoiceId] = args
       if (caller !== accountId || invoiceId !== invoice.id)
         return { kind: 'refused', refusal: { code: 'invoice-not-found', invoiceId } }
-      return answered(renderings.paymentSettled(settledPayment, { state: 'succeeded', gatewayChargeId: 'ch_1' }, 'pay'))
+      const { capturedMinor } = settledPayment
+      const outcome = { state: 'succeeded', gatewayChargeId: 'ch_1', capturedMinor } as const
+      return answered(renderings.paymentSettled(settledPayment, outcome, 'pay'))
     },
     registerGatewayCustomer: async (...args) => {
       note('registerGatewayCustomer', args)

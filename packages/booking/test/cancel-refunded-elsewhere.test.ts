@@ -87,3 +87,21 @@ it.each(['charge_disputed', 'charge_not_refundable', 'balance_insufficient'])(
     expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'paid', refunded: 0 })
   },
 )
+
+it("a checkout of which a part is captured at the gateway's console is booked, and its cancellation refunds that part", async () => {
+  const event = await office.newEvent()
+  const holdId = await insertHold(office, event, { seatIds: event.seatIds.slice(0, 2) })
+  await office.faults({ on: 'capture', kind: 'drop-before', rate: 1 }, { on: 'retrieve', kind: 'drop-before', rate: 1 })
+  expect((await api.checkOut(holdId)).kind).toBe('unsettled')
+  await office.faults()
+  const [row] = await office.sql<{ id: string; paymentId: string }>(
+    'SELECT id, payment_id AS "paymentId" FROM bookings WHERE hold_id = $1',
+    [holdId],
+  )
+  const intentId = await intentOf(office, row?.paymentId ?? '')
+  await atConsole(office, intentId, 'capture', 6_000)
+  expect(await deliverEvent(office, api.replica, 'payment_intent.succeeded', intentId)).toBe('applied')
+  expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'paid' })
+  expect(brief(await api.cancel(row?.id ?? ''))).toBe('answered 200')
+  expect(await booksOf(holdId)).toMatchObject({ booking: 'cancelled', order: 'refunded', refunded: 6_000, claims: 0 })
+})

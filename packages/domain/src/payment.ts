@@ -55,6 +55,8 @@ export interface Payment extends Money {
   /** Null: nothing was declined, or by a version that did not record it. */
   readonly declinedBy: DeclinedBy | null
   readonly gatewayIntentId: string | null
+  /** Taken by it: 0 until it succeeded, and less than the amount where a part was captured at the gateway's own console. */
+  readonly capturedMinor: number
   readonly refundedMinor: number
   /** Reserved by refunds whose outcome is not known yet. */
   readonly refundPendingMinor: number
@@ -80,7 +82,7 @@ export type DeclinedBy = 'bank' | 'payment-method' | 'gateway'
 export type PaymentOutcome =
   /** The money is on hold for us. The step is over, the payment is not. */
   | { readonly state: 'authorized' }
-  | { readonly state: 'succeeded'; readonly gatewayChargeId: string }
+  | { readonly state: 'succeeded'; readonly gatewayChargeId: string; readonly capturedMinor: number }
   | ({ readonly state: 'declined' } & Decline)
   | { readonly state: 'cancelled' }
   /** Nothing was taken of what had been on hold. With a code: the gateway refused to capture it. */

@@ -85,6 +85,7 @@ export interface ChargeInBooks {
 
 export interface OwnerOfCharge {
   readonly state: PaymentState
+  /** What our books say that it took; the amount asked for until it has succeeded. */
   readonly amountMinor: number
   readonly currency: string
   readonly gatewayChargeId: string | null

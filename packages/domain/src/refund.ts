@@ -55,11 +55,11 @@ export function refundObstacle(failureCode: string): RefundObstacle | null {
   return obstacles.get(failureCode) ?? null
 }
 
-type Refundable = Pick<Payment, 'id' | 'state' | 'amountMinor' | 'refundedMinor' | 'refundPendingMinor'>
+type Refundable = Pick<Payment, 'id' | 'state' | 'capturedMinor' | 'refundedMinor' | 'refundPendingMinor'>
 
 /** What is left to give back, refunds under way counted as given. */
-export function refundableMinor({ state, amountMinor, refundedMinor, refundPendingMinor }: Refundable): number {
-  return state === 'succeeded' ? amountMinor - refundedMinor - refundPendingMinor : 0
+export function refundableMinor({ state, capturedMinor, refundedMinor, refundPendingMinor }: Refundable): number {
+  return state === 'succeeded' ? capturedMinor - refundedMinor - refundPendingMinor : 0
 }
 
 /**
@@ -86,9 +86,9 @@ export function decideToRefund(
 
 /** The order of a payment that succeeded, by how much of it is given back. */
 export function orderStateAfterRefunds({
-  amountMinor,
+  capturedMinor,
   refundedMinor,
-}: Pick<Payment, 'amountMinor' | 'refundedMinor'>): OrderState {
+}: Pick<Payment, 'capturedMinor' | 'refundedMinor'>): OrderState {
   if (refundedMinor === 0) return 'paid'
-  return refundedMinor < amountMinor ? 'partially_refunded' : 'refunded'
+  return refundedMinor < capturedMinor ? 'partially_refunded' : 'refunded'
 }

@@ -43,7 +43,7 @@ describe('the order of a checkout', () => {
   )
 
   it('is paid by success, waits while the amount is on hold, and has no second try after anything else', () => {
-    expect(orderStateAfter({ state: 'succeeded', gatewayChargeId: 'ch' }, 'checkout')).toBe('paid')
+    expect(orderStateAfter({ state: 'succeeded', gatewayChargeId: 'ch', capturedMinor: 1 }, 'checkout')).toBe('paid')
     expect(orderStateAfter({ state: 'authorized' }, 'checkout')).toBe('processing')
     expect(orderStateAfter({ state: 'declined', declineCode: 'x', declinedBy: 'bank' }, 'checkout')).toBe('cancelled')
     expect(orderStateAfter({ state: 'cancelled' }, 'checkout')).toBe('cancelled')

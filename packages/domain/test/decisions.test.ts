@@ -36,7 +36,7 @@ describe('an order', () => {
   })
 
   it('is paid by success alone, waits while the amount is only on hold, and is open again after anything else', () => {
-    expect(orderStateAfter({ state: 'succeeded', gatewayChargeId: 'ch' })).toBe('paid')
+    expect(orderStateAfter({ state: 'succeeded', gatewayChargeId: 'ch', capturedMinor: 1 })).toBe('paid')
     expect(orderStateAfter({ state: 'authorized' })).toBe('processing')
     expect(orderStateAfter({ state: 'declined', declineCode: 'x', declinedBy: 'bank' })).toBe('pending')
     expect(orderStateAfter({ state: 'cancelled' })).toBe('pending')

@@ -10,7 +10,7 @@ import {
 } from '../src/index.ts'
 
 const declined = { state: 'declined', declineCode: 'insufficient_funds', declinedBy: 'bank' } as const
-const succeeded: PaymentOutcome = { state: 'succeeded', gatewayChargeId: 'ch_1' }
+const succeeded: PaymentOutcome = { state: 'succeeded', gatewayChargeId: 'ch_1', capturedMinor: 1 }
 const refused: PaymentOutcome = { state: 'declined', declineCode: 'resource_missing', declinedBy: 'gateway' }
 
 function tried(changes: Partial<InvoiceTried> = {}): InvoiceTried {

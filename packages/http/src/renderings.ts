@@ -219,6 +219,7 @@ export function paymentBody(payment: Payment) {
     state: payment.state,
     declineCode: payment.declineCode,
     declinedBy: payment.declinedBy,
+    capturedMinor: payment.capturedMinor,
     refundedMinor: payment.refundedMinor,
     refundPendingMinor: payment.refundPendingMinor,
     createdAt: payment.createdAt.toISOString(),

@@ -26,6 +26,7 @@ const payment: Payment = {
   declineCode: null,
   declinedBy: null,
   gatewayIntentId: 'pi_1',
+  capturedMinor: 0,
   refundedMinor: 0,
   refundPendingMinor: 0,
   createdAt: new Date('2026-11-20T10:00:01.000Z'),
@@ -33,7 +34,7 @@ const payment: Payment = {
   settledAt: new Date('2026-11-20T10:00:02.000Z'),
 }
 
-const succeeded = { state: 'succeeded', gatewayChargeId: 'ch_1' } as const
+const succeeded = { state: 'succeeded', gatewayChargeId: 'ch_1', capturedMinor: 1_999 } as const
 
 it('an order is recorded without what is inside: no account, no version', () => {
   expect(renderings.orderCreated(order)).toEqual({
@@ -52,7 +53,7 @@ it('a payment that succeeded is a 201 in the state of its outcome, without the i
   expect(renderings.paymentSettled(payment, succeeded, 'pay')).toEqual({
     status: 201,
     location: '/v1/payments/0192f000-0000-7000-8000-00000000000b',
-    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"declinedBy":null,"refundedMinor":0,"refundPendingMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"declinedBy":null,"capturedMinor":0,"refundedMinor":0,"refundPendingMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
   })
 })
 

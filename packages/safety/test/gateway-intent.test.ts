@@ -88,7 +88,7 @@ const anyIntent = fc
     status: fc.constantFrom(...statuses),
     declineCode: fc.constantFrom(null, 'insufficient_funds'),
     amountMinor: fc.constantFrom(4_200, 4_200, 4_200, 4_200, 1),
-    receivedMinor: fc.constantFrom(4_200, 4_200, 4_199, 0),
+    receivedMinor: fc.constantFrom(4_200, 4_200, 4_199, 4_201, 0),
     hasCharge: fc.constantFrom(true, true, false),
     isNamed: fc.constantFrom(true, true, true, true, false),
   })
@@ -351,10 +351,13 @@ describe('layer 6, for all answers of the gateway', () => {
     })
   })
 
-  it('calls a payment succeeded only when its intent was seen so, with a charge of the whole amount', async () => {
+  it('calls a payment succeeded only when its intent was seen so, with a charge of the amount or a part of it', async () => {
     await always(4_000, (_, ran) => {
-      if (outcomeOf(ran)?.state !== 'succeeded') return false
-      const proof = { id: 'pi', status: 'succeeded', amountMinor: 4_200, receivedMinor: 4_200, chargeId: 'ch' } as const
+      const outcome = outcomeOf(ran)
+      if (outcome?.state !== 'succeeded') return false
+      expect([4_199, 4_200]).toContain(outcome.capturedMinor)
+      const receivedMinor = outcome.capturedMinor
+      const proof = { id: 'pi', status: 'succeeded', amountMinor: 4_200, receivedMinor, chargeId: 'ch' } as const
       const { metadata } = parameters
       expect(ran.requests.map(({ answer }) => (answer.kind === 'intent' ? answer.intent : null))).toContainEqual(
         expect.objectContaining({ ...proof, metadata }),
@@ -546,7 +549,7 @@ const unfenced = (outcome: object) => ({ kind: 'outcome', fenced: false, outcome
 const voided = (declineCode: string | null) => fenced({ state: 'voided', declineCode })
 const authorized = fenced({ state: 'authorized' })
 const unknown = (reason: string) => ({ kind: 'unknown', reason, readable: true, isOrphan: false })
-const succeeded = fenced({ state: 'succeeded', gatewayChargeId: 'ch' })
+const succeeded = fenced({ state: 'succeeded', gatewayChargeId: 'ch', capturedMinor: 4_200 })
 const byBank = fenced({ state: 'declined', declineCode: 'lost_card', declinedBy: 'bank' })
 const byGateway = { state: 'declined', declineCode: 'unexpected_state', declinedBy: 'gateway' }
 

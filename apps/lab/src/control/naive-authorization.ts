@@ -13,10 +13,11 @@ export async function captureNaively(deps: NaiveDeps, { accountId }: Call, payme
   const taken = await gateway.captureIntent(row.gatewayIntentId ?? '', randomUUID(), accountId)
   if (taken.kind !== 'intent' || taken.intent.chargeId === null)
     throw new Error(`the hold was not taken: ${taken.kind}`)
-  const outcome = { state: 'succeeded', gatewayChargeId: taken.intent.chargeId } as const
+  const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = taken.intent
+  const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const
   await database.client.payment.update({
     where: { id: paymentId },
-    data: { ...outcome, goal: 'capture', settledAt: new Date() },
+    data: { state: 'succeeded', gatewayChargeId, goal: 'capture', settledAt: new Date() },
   })
   await bookCharge(database, toNaivePayment(row))
   await database.client.order.update({

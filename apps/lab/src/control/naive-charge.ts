@@ -27,6 +27,7 @@ export async function chargeNaively(
     paymentMethod,
     declinedBy: null,
     gatewayIntentId: created.intent.id,
+    capturedMinor: 0,
     refundedMinor: 0,
     refundPendingMinor: 0,
     createdAt: new Date(),
@@ -49,8 +50,9 @@ export async function chargeNaively(
   if (confirmed.kind !== 'intent' || confirmed.intent.chargeId === null) {
     throw new Error(`the gateway did not confirm the intent: ${confirmed.kind}`)
   }
-  const outcome = { state: 'succeeded', gatewayChargeId: confirmed.intent.chargeId } as const
-  return { payment: { ...payment, state: 'succeeded', declineCode: null }, outcome }
+  const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = confirmed.intent
+  const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const
+  return { payment: { ...payment, state: 'succeeded', capturedMinor, declineCode: null }, outcome }
 }
 
 /** Writes down what was charged. */
@@ -60,7 +62,7 @@ export async function bookNaivePayment(
   gatewayChargeId: string,
 ): Promise<void> {
   const { client } = database
-  await client.payment.create({ data: { ...payment, ...unusedColumns(payment), gatewayChargeId } })
+  await client.payment.create({ data: { ...payment, capturedMinor: null, ...unusedColumns(payment), gatewayChargeId } })
   if (bookedBy === 'request') await bookCharge(database, payment)
   await client.order.update({ where: { id: payment.orderId }, data: { state: 'paid', version: { increment: 1 } } })
 }

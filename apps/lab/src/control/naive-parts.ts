@@ -24,7 +24,8 @@ export async function bookCharge(
 
 /** The currency came in through the API's schema, which knows no other ones. */
 export function toNaivePayment(row: PaymentRow): Payment {
-  return { ...row, currency: row.currency as Currency, declinedBy: row.declinedBy as DeclinedBy | null }
+  const capturedMinor = row.state === 'succeeded' ? row.amountMinor : 0
+  return { ...row, capturedMinor, currency: row.currency as Currency, declinedBy: row.declinedBy as DeclinedBy | null }
 }
 
 export function refused(refusal: Refusal): Extract<Result, { kind: 'refused' }> {

@@ -42,7 +42,8 @@ function withoutFence(gateway: Gateway, store: IntentStore, { runtime }: Payment
     await store.storeIntent(attempt, created.intent.id, created.requestId)
     const confirmed = await gateway.confirmIntent(created.intent.id, intentParameters, runtime.newId())
     if (confirmed.kind !== 'intent' || confirmed.intent.chargeId === null) return cancelled
-    const outcome = { state: 'succeeded', gatewayChargeId: confirmed.intent.chargeId } as const
+    const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = confirmed.intent
+    const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const
     return { kind: 'outcome', outcome, fenced: true, intentId: created.intent.id, requestLog: [] }
   }
 }

@@ -10,7 +10,7 @@ import { eventLog, type GatewayEvent, type Verdict } from './gateway-event.ts'
 export type PaymentOfEvent = PaymentRow & { readonly purpose: OrderPurpose }
 
 /**
- * An event proves only that the payment's intent took all of the amount, or can take nothing any more. Neither ever
+ * An event proves only that the payment's intent took the amount or a part of it, or can take nothing any more. Neither ever
  * changes again at the gateway, so the time of arrival does not matter.
  */
 export function judgeIntentEvent(row: PaymentOfEvent, event: GatewayEvent): Verdict {
@@ -56,7 +56,7 @@ interface IntentEvidence {
   readonly intentId: string
 }
 
-/** By the same reading as of an answer. Null: it is not the stored intent, or took another amount. */
+/** By the same reading as of an answer. Null: it is not the stored intent, or took more than the amount. */
 function evidenceFor(row: PaymentRow, shown: GatewayIntent): IntentEvidence | null {
   const stored = toAttempt(row, { ...noOwner, wanted: true, keyIsRemembered: true })
   // The authorization was ended at the gateway: then that is what it came to.

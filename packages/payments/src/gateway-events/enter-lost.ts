@@ -97,7 +97,8 @@ async function enterPayment(
   const taken = moneyTaken(shown)
   if (!found || !taken || shown.chargeId === null || !isAdoptable(found, taken)) return null
   const owned = adoptIntent(deps, tx, found, { gatewayKey: name, intentId: shown.id })
-  const outcome = { state: 'succeeded', gatewayChargeId: shown.chargeId } as const
+  const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = shown
+  const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const
   const evidence = { kind: 'outcome', fenced: true, outcome, intentId: shown.id, requestLog } as const
   await settlePayment(deps, tx, owned, { evidence, nextLease: null })
   return { kind: 'adopted', subject: { kind: 'payment', row: owned.payment } }

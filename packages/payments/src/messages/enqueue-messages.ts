@@ -34,18 +34,26 @@ export type Teller = Pick<PaymentDeps, 'runtime' | 'renderings'>
 export function tellPayment(deps: Teller, tx: Tx, payment: Payment): void {
   const state = settledStates.find((settled) => settled === payment.state)
   if (!state) throw new Error(`a payment that is ${payment.state} is not settled, so it must not be announced`)
-  tell(deps, tx, payment, `payment.${state}`, deps.renderings.paymentSeen(payment))
+  // The receipt names what was taken, which may be a part of the amount.
+  tell(deps, tx, payment, `payment.${state}`, deps.renderings.paymentSeen(payment), payment.capturedMinor)
 }
 
 /** Announces a refund that is final, or that the bank sent back, in the commit that makes it so. */
 export function tellRefund(deps: Teller, tx: Tx, refund: Refund): void {
   const { state, reversedAt } = refund
   if (state !== 'succeeded' && state !== 'failed') throw new Error(`a refund that is ${state} must not be announced`)
-  tell(deps, tx, refund, `refund.${reversedAt === null ? state : 'reversed'}`, deps.renderings.refundSeen(refund))
+  tell(
+    deps,
+    tx,
+    refund,
+    `refund.${reversedAt === null ? state : 'reversed'}`,
+    deps.renderings.refundSeen(refund),
+    refund.amountMinor,
+  )
 }
 
-function tell(deps: Teller, tx: Tx, subject: Payment | Refund, topic: Topic, data: object): void {
-  const { id: subjectId, accountId, orderId, amountMinor, currency, state } = subject
+function tell(deps: Teller, tx: Tx, subject: Payment | Refund, topic: Topic, data: object, amountMinor: number): void {
+  const { id: subjectId, accountId, orderId, currency, state } = subject
   const receipt = state === 'succeeded' ? { orderId, amountMinor, currency } : null
   enqueueMessages(deps, tx, { accountId, topic, subjectId, data, receipt })
 }

@@ -93,6 +93,7 @@ function newPayment(order: Order, { id, intentParameters }: PaymentAttempt, now:
     declineCode: null,
     declinedBy: null,
     gatewayIntentId: null,
+    capturedMinor: 0,
     refundedMinor: 0,
     refundPendingMinor: 0,
     createdAt: now,

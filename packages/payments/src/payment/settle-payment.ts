@@ -87,12 +87,14 @@ async function end(
 ): Promise<Result> {
   const declineCode = 'declineCode' in outcome ? outcome.declineCode : null
   const declinedBy = 'declinedBy' in outcome ? outcome.declinedBy : null
-  const payment: Payment = { ...owned.payment, state: outcome.state, declineCode, declinedBy, settledAt: row.now }
-  writeOutcome(tx, owned, outcome, evidence, row.now)
+  const capturedMinor = outcome.state === 'succeeded' ? outcome.capturedMinor : 0
+  const ending = { state: outcome.state, capturedMinor, declineCode, declinedBy, settledAt: row.now }
+  const payment: Payment = { ...owned.payment, ...ending }
+  writeOutcome(tx, owned, payment, outcome, evidence)
   const ended = await purpose.ended(payment, outcome, row.withdrawnAt !== null)
   moveOrderOf(tx, row, ended.orderState)
   if (outcome.state === 'succeeded') book(deps, tx, payment)
-  note(deps, tx, owned, [...evidence.requestLog, { event: 'settled', detail: outcome.state }])
+  note(deps, tx, owned, [...evidence.requestLog, { event: 'settled', detail: detailOf(payment) }])
   tellPayment(deps, tx, payment)
   if (ended.isUnfulfilled) await refundAll(deps, tx, payment)
   if (ended.withdrawalAnswer) {
@@ -102,6 +104,10 @@ async function end(
   return answer(deps, tx, payment, purpose, stepOf(owned), ended.answer)
 }
 
+function detailOf({ state, amountMinor, capturedMinor }: Payment): string {
+  return capturedMinor > 0 && capturedMinor < amountMinor ? `${state}: ${capturedMinor} of ${amountMinor}` : state
+}
+
 /**
  * An end without a fence additionally needs that no intent is stored: then none can be confirmed any more. If the
  * commit that stored the intent was lost, the intent is stored now.
@@ -109,15 +115,16 @@ async function end(
 function writeOutcome(
   tx: Tx,
   { attempt }: OwnedPayment,
+  { settledAt, amountMinor, capturedMinor }: Payment,
   outcome: FinalOutcome,
-  { fenced, intentId }: Extract<Evidence, { kind: 'outcome' }>,
-  now: Date,
+  { fenced, intentId }: Pick<Extract<Evidence, { kind: 'outcome' }>, 'fenced' | 'intentId'>,
 ): void {
+  const isInPart = outcome.state === 'succeeded' && capturedMinor < amountMinor
   tx.write(sql`
     WITH changed AS (
       UPDATE payments
          SET state = ${outcome.state}::payment_state, leased_until = NULL, owner = NULL,
-             settled_at = ${now}::timestamptz,
+             settled_at = ${settledAt}::timestamptz, captured_minor = ${isInPart ? capturedMinor : null},
              decline_code = ${'declineCode' in outcome ? outcome.declineCode : null},
              declined_by = ${'declinedBy' in outcome ? outcome.declinedBy : null},
              gateway_charge_id = ${outcome.state === 'succeeded' ? outcome.gatewayChargeId : null},
@@ -128,11 +135,11 @@ function writeOutcome(
 }
 
 /** From what the gateway owes us to what we owe the merchant. */
-function book({ runtime }: PaymentDeps, tx: Tx, { id, accountId, amountMinor, currency }: Payment): void {
+function book({ runtime }: PaymentDeps, tx: Tx, { id, accountId, capturedMinor, currency }: Payment): void {
   tx.write(sql`
     INSERT INTO transfers (id, account_id, payment_id, kind, debit_account, credit_account, amount_minor, currency)
     VALUES (${runtime.newId()}::uuid, ${accountId}::uuid, ${id}::uuid, 'charge', 'gateway', ${`merchant:${accountId}`},
-            ${amountMinor}, ${currency})`)
+            ${capturedMinor}, ${currency})`)
 }
 
 /** No request asked for this refund, so no key is bound to it; recovery finds it due. */

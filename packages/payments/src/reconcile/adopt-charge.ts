@@ -16,7 +16,8 @@ export function adoptCharge(deps: ReconcileDeps, repair: Repair): Promise<Outcom
     if (!found) throw new Error(`order ${repair.orderId} is gone`)
     const { charge, intentId } = repair
     const owned = adoptIntent(payments, tx, found, { intentId })
-    const outcome = { state: 'succeeded', gatewayChargeId: charge.id } as const
+    const { id: gatewayChargeId, capturedMinor } = charge
+    const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const
     const evidence = { kind: 'outcome', fenced: true, outcome, intentId, requestLog: [] } as const
     await settlePayment(payments, tx, owned, { evidence, nextLease: null })
     return { kind: 'done', detail: `payment ${owned.payment.id}` }

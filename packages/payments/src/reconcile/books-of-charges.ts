@@ -38,7 +38,7 @@ export function findBooksOfCharges(
              WITH ORDINALITY AS charge (charge_id, intent_id, account_id, order_id, place))
     SELECT owner.id AS payment_id, orders.account_id, orders.id AS order_id, paid_by.gateway_intent_id AS paid_by_intent_id,
            CASE WHEN owner.id IS NOT NULL THEN json_build_object(
-             'state', owner.state, 'amountMinor', owner.amount_minor, 'currency', owner.currency,
+             'state', owner.state, 'amountMinor', COALESCE(owner.captured_minor, owner.amount_minor), 'currency', owner.currency,
              'gatewayChargeId', owner.gateway_charge_id) END AS owner,
            CASE WHEN orders.id IS NOT NULL THEN json_build_object(
              'state', orders.state, 'amountMinor', orders.amount_minor, 'currency', orders.currency,
@@ -47,7 +47,8 @@ export function findBooksOfCharges(
                UNION ALL
                SELECT FROM refunds WHERE order_id = orders.id AND (settled_at IS NULL OR settled_at > bound)),
              'paidBy', CASE WHEN paid_by.gateway_charge_id IS NOT NULL THEN json_build_object(
-               'gatewayChargeId', paid_by.gateway_charge_id, 'amountMinor', paid_by.amount_minor,
+               'gatewayChargeId', paid_by.gateway_charge_id,
+               'amountMinor', COALESCE(paid_by.captured_minor, paid_by.amount_minor),
                'refundedMinor', paid_by.refunded_minor) END,
              'repair', repair.state) END AS "order"
       FROM asked

@@ -18,8 +18,9 @@ export function readOurPayments(deps: ReconcileDeps, run: Run): Promise<StagePag
       const elsewhere = await whyElsewhere(deps, payment)
       if (elsewhere !== null) return { ...missing('missing', payment.amountMinor), detail: elsewhere }
       const charge = await askForTaken(deps, payment.gatewayIntentId)
-      if (charge?.status !== 'succeeded') return missing('missing', payment.amountMinor)
-      const verdict = decideCharge(charge, { owner: payment, order: null })
+      const amountMinor = payment.capturedMinor ?? payment.amountMinor
+      if (charge?.status !== 'succeeded') return missing('missing', amountMinor)
+      const verdict = decideCharge(charge, { owner: { ...payment, amountMinor }, order: null })
       return verdict.kind === 'differs' ? verdict.difference : null
     },
     subject: ({ id: paymentId }) => ({ paymentId, refundId: null, gatewayRefundId: null }),

@@ -65,7 +65,7 @@ function moveAmounts(
        WHERE id = ${paymentId}::uuid AND state = 'succeeded' AND refunded_minor = ${refundedMinor}
       RETURNING id)
     SELECT ${changedOne['payment-refundable']}`)
-  const state = orderStateAfterRefunds({ amountMinor: paidMinor, refundedMinor: refundedMinor + by.refundedMinor })
+  const state = orderStateAfterRefunds({ capturedMinor: paidMinor, refundedMinor: refundedMinor + by.refundedMinor })
   if (state === orderState) return
   if (orderState !== 'paid' && orderState !== 'partially_refunded' && orderState !== 'refunded')
     throw new Error(`order ${orderId} is ${orderState} while its payment is refunded`)

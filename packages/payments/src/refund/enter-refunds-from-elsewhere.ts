@@ -12,8 +12,9 @@ import { bookRefundsFromElsewhere } from './book-refund.ts'
 /**
  * `entered`: they are in our books now. `known`: there was nothing to enter. `must-wait`: the payment, or a refund of
  * ours that reserves the same money, is open. `contradicts`: our books have no room for them, which was reported.
+ * `unclear`: they may be no refunds, but what a partial capture released.
  */
-export type EnteredFromElsewhere = 'entered' | 'known' | 'must-wait' | 'contradicts'
+export type EnteredFromElsewhere = 'entered' | 'known' | 'must-wait' | 'contradicts' | 'unclear'
 
 export interface RefundsFromElsewhere {
   readonly paymentId: string
@@ -38,8 +39,9 @@ export async function enterRefundsFromElsewhere(
 ): Promise<EnteredFromElsewhere> {
   const payment = await readRefundedPayment(tx, paymentId, shown)
   if (payment.settledAt === null) return 'must-wait'
-  const unknown = shown.filter((refund) => isToEnter(refund, payment))
-  if (unknown.length === 0) return 'known'
+  const unclear = shown.filter((refund) => isToEnter(refund, payment) && mayBeRelease(refund, payment))
+  const unknown = shown.filter((refund) => isToEnter(refund, payment) && !unclear.includes(refund))
+  if (unknown.length === 0) return unclear.length > 0 ? 'unclear' : 'known'
   const fitting = thatFit(unknown, payment)
   if (fitting.length > 0) enter(deps, tx, payment, fitting, requestLog)
   if (fitting.length === unknown.length) return 'entered'
@@ -63,7 +65,7 @@ async function readRefundedPayment(
 ): Promise<RefundedPayment> {
   const ids = shown.map(({ id }) => id)
   const [row] = await tx.read<RefundedPayment>(sql`
-    SELECT payments.*, payments.amount_minor AS paid_minor, orders.version AS order_version,
+    SELECT payments.*, COALESCE(captured_minor, payments.amount_minor) AS paid_minor, orders.version AS order_version,
            orders.state::text AS order_state, clock_timestamp() AS now,
            EXISTS (SELECT FROM refunds WHERE payment_id = payments.id AND ${leasedRefunds.isOpen}) AS has_open_refunds,
            ARRAY(SELECT gateway_refund_id FROM refunds WHERE gateway_refund_id = ANY (${ids}::text[])) AS known_ids
@@ -83,6 +85,11 @@ function isToEnter(refund: GatewayRefund, { state, gatewayChargeId, currency, kn
     readRefundOutcome(refund).state !== 'failed' &&
     !knownIds.includes(refund.id)
   )
+}
+
+/** Stripe shows what a partial capture released as a refund of that amount, which moved no money. */
+function mayBeRelease({ amountMinor }: GatewayRefund, payment: RefundedPayment): boolean {
+  return payment.capturedMinor !== null && amountMinor === payment.amountMinor - payment.capturedMinor
 }
 
 /** The oldest first. A list shows the newest first, and its times are whole seconds. */

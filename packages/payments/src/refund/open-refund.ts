@@ -26,7 +26,7 @@ export async function openRefund(
   { accountId, paymentId, amountMinor: askedMinor, reason, lease, known }: RefundToOpen,
 ): Promise<{ readonly kind: 'opened'; readonly owned: OwnedRefund } | Refused> {
   const row = await readRefundable(tx, accountId, paymentId)
-  const decision = decideToRefund(row, askedMinor, row.refundsAtGateway)
+  const decision = decideToRefund(toPayment(row), askedMinor, row.refundsAtGateway)
   if (decision.code !== 'refund') return { kind: 'refused', refusal: decision }
   const gatewayKey = nextName((number) => deps.layers.gatewayReference('refund', row.name, number), row.usedNames)
   // A refund that meets the orphan may go on.
@@ -88,7 +88,7 @@ function reserve(tx: Tx, paymentId: string, amountMinor: number): void {
     WITH changed AS (
       UPDATE payments SET refund_pending_minor = refund_pending_minor + ${amountMinor}
        WHERE id = ${paymentId}::uuid AND state = 'succeeded'
-         AND refunded_minor + refund_pending_minor + ${amountMinor} <= amount_minor
+         AND refunded_minor + refund_pending_minor + ${amountMinor} <= COALESCE(captured_minor, amount_minor)
       RETURNING id)
     SELECT ${changedOne['payment-refundable']}`)
 }

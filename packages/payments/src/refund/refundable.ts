@@ -4,7 +4,7 @@ import type { RefundableAmount } from '../shared/payment-deps.ts'
 /** Under the lock of the payment's order. */
 export async function readRefundState(tx: Tx, paymentId: string): Promise<RefundableAmount> {
   const [row] = await tx.read<RefundableAmount>(sql`
-    SELECT amount_minor - refunded_minor - refund_pending_minor AS left_minor,
+    SELECT COALESCE(captured_minor, amount_minor) - refunded_minor - refund_pending_minor AS left_minor,
            EXISTS (SELECT FROM refunds
                     WHERE payment_id = payments.id AND state IN ('processing', 'needs_review')) AS is_outcome_unknown
       FROM payments WHERE id = ${paymentId}::uuid`)

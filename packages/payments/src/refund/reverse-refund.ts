@@ -45,7 +45,7 @@ export async function reverseRefund(
 
 async function readPaidOrder(tx: Tx, refundId: string): Promise<PaidOrder & { readonly now: Date }> {
   const [row] = await tx.read<PaidOrder & { readonly now: Date }>(sql`
-    SELECT payments.amount_minor AS paid_minor, payments.refunded_minor,
+    SELECT COALESCE(payments.captured_minor, payments.amount_minor) AS paid_minor, payments.refunded_minor,
            orders.version AS order_version, orders.state::text AS order_state, clock_timestamp() AS now
       FROM refunds
       JOIN orders ON orders.id = refunds.order_id

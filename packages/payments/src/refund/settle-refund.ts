@@ -94,7 +94,7 @@ interface RowToSettle extends RefundRow, PaidOrder {
 async function readToSettle(tx: Tx, { attempt }: OwnedRefund): Promise<RowToSettle | null> {
   const [row] = await tx.read<RowToSettle>(sql`
     SELECT refunds.*, ${isOwnedBy(leasedRefunds, attempt)} AS is_owned, clock_timestamp() AS now,
-           payments.amount_minor AS paid_minor, payments.refunded_minor,
+           COALESCE(payments.captured_minor, payments.amount_minor) AS paid_minor, payments.refunded_minor,
            orders.version AS order_version, orders.state::text AS order_state
       FROM refunds
       JOIN orders ON orders.id = refunds.order_id

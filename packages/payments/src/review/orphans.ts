@@ -95,7 +95,8 @@ async function adoptPayment(
   const taken = moneyOf(shown)
   if (!taken || shown.status !== 'succeeded' || shown.chargeId === null) return left(`its intent is ${shown.status}`)
   if (!order) return left('its order is not there: create it again with its creation key, or refund the money')
-  const outcome = { state: 'succeeded', gatewayChargeId: shown.chargeId } as const
+  const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = shown
+  const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const
   const found = { outcome, intentId: shown.id, requestLog: operatorLine(payments, decision) }
   return underLock(payments.layers, orderLockName(order), async (tx) => {
     const open = orphan.gatewayKey ? await findPaymentNamed(tx, order.orderId, orphan.gatewayKey) : null

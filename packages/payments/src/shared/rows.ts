@@ -51,6 +51,7 @@ export function toPayment(row: PaymentRow): Payment {
     declineCode: row.state === 'declined' || row.state === 'voided' ? row.declineCode : null,
     declinedBy: row.state === 'declined' ? toDeclinedBy(row.declinedBy) : null,
     gatewayIntentId: row.gatewayIntentId,
+    capturedMinor: row.state === 'succeeded' ? (row.capturedMinor ?? row.amountMinor) : 0,
     refundedMinor: row.refundedMinor,
     refundPendingMinor: row.refundPendingMinor,
     createdAt: row.createdAt,

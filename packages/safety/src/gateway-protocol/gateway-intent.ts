@@ -98,7 +98,7 @@ export function createMissingIntentLayer(deps: GatewayIntentDeps, command: strin
 /**
  * Reads an intent that the gateway showed without being asked. Null: it proves nothing.
  *
- * It can prove that the gateway took the whole amount, or that it can take none any more. Any other state may have
+ * It can prove that the gateway took the amount, or a part of it, or that it can take none any more. Any other state may have
  * passed.
  */
 export function readFinalEvidence(intent: GatewayIntent, payment: PaymentOfIntent): Conclusion | null {

@@ -105,10 +105,11 @@ export function readIntent(intent: GatewayIntent, payment: PaymentOfIntent): Int
   if (!isIntentOf(payment, intent)) return unclear(notOurs)
   switch (intent.status) {
     case 'succeeded':
-      // Part of it was captured by hand. Only a person can decide what that means for the order.
-      if (intent.receivedMinor !== intent.amountMinor) return unclear('the gateway took another amount')
+      // A part can be captured at the gateway's own console. Nothing, or more than was asked for, only a person can judge.
+      if (intent.receivedMinor < 1 || intent.receivedMinor > intent.amountMinor)
+        return unclear('the gateway took another amount')
       if (intent.chargeId === null) return unclear(notOurs)
-      return ended('succeeded', fenced({ state: 'succeeded', gatewayChargeId: intent.chargeId }))
+      return ended('succeeded', fenced(succeededBy(intent.chargeId, intent.receivedMinor)))
     case 'requires_confirmation':
       return { ...reading, seen: seenUnasked(payment) }
     case 'requires_payment_method':
@@ -127,6 +128,10 @@ export function readIntent(intent: GatewayIntent, payment: PaymentOfIntent): Int
     default:
       return intent.status satisfies never
   }
+}
+
+function succeededBy(gatewayChargeId: string, capturedMinor: number): PaymentOutcome {
+  return { state: 'succeeded', gatewayChargeId, capturedMinor }
 }
 
 const notOurs = "the gateway showed an intent that is not this payment's"

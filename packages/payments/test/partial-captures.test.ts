@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { atConsole, deliverEvent, intentOf } from './gateway-console.ts'
+import { openReconciler, openStranger, type Stranger } from './reconcile-support.ts'
+import { booksOf, openWebhookEndpoint, refund } from './refund-support.ts'
+import { bodyOf, brief, openShop, paymentIdOf, type Replica, type Shop } from './shop.ts'
+
+let shop: Shop
+let api: Replica
+let stranger: Stranger
+
+beforeAll(async () => {
+  shop = await openShop()
+  api = await shop.replica('payments-api-1')
+  stranger = openStranger(shop)
+  await openWebhookEndpoint(shop)
+})
+beforeEach(() => shop.faults())
+afterAll(async () => {
+  await stranger?.close()
+  await shop?.close()
+})
+
+async function authorized() {
+  const orderId = await api.createOrder(4_200)
+  const paymentId = paymentIdOf(await api.authorize(orderId))
+  return { orderId, paymentId, intentId: await intentOf(shop, paymentId) }
+}
+
+async function taken(paymentId: string) {
+  const [row] = await shop.sql(
+    `SELECT payments.state, captured_minor AS captured, orders.state AS "order",
+            (SELECT amount_minor FROM transfers WHERE payment_id = payments.id AND kind = 'charge') AS booked,
+            (SELECT count(*)::int FROM outbox WHERE subject_id = payments.id AND topic = 'payment.succeeded') AS told
+       FROM payments JOIN orders ON orders.id = order_id WHERE payments.id = $1`,
+    [paymentId],
+  )
+  return row
+}
+
+const inPart = { state: 'succeeded', captured: 3_000, order: 'paid', booked: 3_000, told: 1 }
+
+describe("an authorization of which a part is captured at the gateway's console", () => {
+  it('is paid with that part, by its event', async () => {
+    const { paymentId, intentId } = await authorized()
+    await atConsole(shop, intentId, 'capture', 3_000)
+    expect(await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)).toBe('applied')
+    expect(await taken(paymentId)).toEqual(inPart)
+    expect(await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)).toBe('repeated')
+  })
+
+  it('is paid with that part, by the look of a capture or a void that comes later', async () => {
+    for (const step of ['capture', 'void'] as const) {
+      const { paymentId, intentId } = await authorized()
+      await atConsole(shop, intentId, 'capture', 3_000)
+      const result = await api[step](paymentId)
+      expect(bodyOf(result)).toMatchObject({ outcome: { state: 'succeeded', capturedMinor: 3_000 } })
+      expect(await taken(paymentId)).toEqual(inPart)
+    }
+  })
+
+  it('can be refunded up to that part, and no further', async () => {
+    const { orderId, paymentId, intentId } = await authorized()
+    await atConsole(shop, intentId, 'capture', 3_000)
+    await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)
+    expect(brief(await refund(api, paymentId, 3_001))).toBe('refused refund-exceeds-payment')
+    expect(brief(await refund(api, paymentId, 1_000))).toBe('answered 201')
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'partially_refunded', refunded: 1_000 })
+    expect(brief(await refund(api, paymentId))).toBe('answered 201')
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'refunded', refunded: 3_000 })
+  })
+
+  it('does not differ for reconciliation', async () => {
+    const { orderId, paymentId, intentId } = await authorized()
+    await atConsole(shop, intentId, 'capture', 3_000)
+    await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)
+    const reconciler = openReconciler(api, stranger.gateway)
+    expect((await reconciler.run('act')).about(orderId)).toEqual([])
+    // A refund of exactly the rest may be the release of the rest, which Stripe shows as a refund.
+    const { id } = await atConsole(shop, intentId, 'refund', 1_200)
+    expect(await deliverEvent(shop, api, 'refund.created', id)).toBe('noted')
+    expect((await reconciler.run('act')).about(orderId)).toMatchObject([
+      { kind: 'refunded-elsewhere', outcome: 'person' },
+    ])
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'paid', refunded: 0 })
+  })
+})
+
+describe("an authorization that is ended at the gateway's console", () => {
+  it('by a capture of all is paid, and by a cancellation is voided', async () => {
+    const captured = await authorized()
+    await atConsole(shop, captured.intentId, 'capture')
+    expect(await deliverEvent(shop, api, 'payment_intent.succeeded', captured.intentId)).toBe('applied')
+    expect(await taken(captured.paymentId)).toEqual({ ...inPart, captured: null, booked: 4_200 })
+
+    const cancelled = await authorized()
+    await atConsole(shop, cancelled.intentId, 'cancel')
+    expect(await deliverEvent(shop, api, 'payment_intent.canceled', cancelled.intentId)).toBe('applied')
+    expect(await taken(cancelled.paymentId)).toMatchObject({ state: 'voided', order: 'pending', booked: null })
+    expect(brief(await api.pay(cancelled.orderId))).toBe('answered 201')
+  })
+})
