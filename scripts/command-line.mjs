@@ -32,12 +32,13 @@ const COMMANDS = {
   },
   review: {
     usage:
-      'review [ID [--fail | --cancel]] | receipts [ID] [--send-again | --dismiss] | orphans [ID --adopt | --refund | --dismiss]',
+      'review [ID [--fail | --cancel | --cancel-without-refund]] | receipts [ID] [--send-again | --dismiss] | orphans [ID --adopt | --refund | --dismiss]',
     explains:
-      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; receipts: that were given up; orphans: money at the gateway that our books do not know; what acts needs --as NAME --reason TEXT',
+      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; --cancel-without-refund (a booking): frees its seats, asks nothing of the gateway; receipts: that were given up; orphans: money at the gateway that our books do not know; what acts needs --as NAME --reason TEXT',
     options: {
       fail: { type: 'boolean' },
       cancel: { type: 'boolean' },
+      'cancel-without-refund': { type: 'boolean' },
       'send-again': { type: 'boolean' },
       dismiss: { type: 'boolean' },
       adopt: { type: 'boolean' },
@@ -117,8 +118,11 @@ function readOptions(command, args) {
     const operands = topic === undefined ? positionals : positionals.slice(1)
     if (operands.length > 1) return mistake(`One ${operand} at a time, please: ${operands.join(', ')}.`)
     const read = Object.entries(values).map(([name, value]) => [name, readValue(name, value, options[name])])
-    if ((values.fail || values.cancel) && (values.fail === values.cancel || operands.length === 0))
-      return mistake('--fail and --cancel end one refund, or one payment: name it, and use one of them.')
+    const ends = ['fail', 'cancel', 'cancel-without-refund'].filter((name) => values[name])
+    if (ends.length > 1 || (ends.length === 1 && operands.length === 0))
+      return mistake(
+        '--fail, --cancel and --cancel-without-refund end one refund, payment or booking: name it, and use one of them.',
+      )
     if (acts({ values, operands }) && !(values.as?.trim() && values.reason?.trim()))
       return mistake('Say who acts, and why: --as NAME --reason TEXT. Both are recorded.')
     const given = { ...(topic && { topic }), ...(operands.length === 1 && { [operand]: operands[0] }) }

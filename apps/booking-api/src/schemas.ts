@@ -261,6 +261,8 @@ export const booking = z.strictObject({
   refundId: id.nullable().describe('Of the latest cancellation'),
   state: z.enum(bookingStates),
   ...held,
+  capturedMinor: z.int().describe('What was taken for it'),
+  refundedMinor: z.int().describe('What was refunded of that, also without a cancellation'),
   createdAt: moment,
   confirmedAt: moment.nullable(),
   cancelledAt: moment.nullable(),

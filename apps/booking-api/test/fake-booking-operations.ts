@@ -57,6 +57,8 @@ export const booking: Booking = {
   currency: 'EUR',
   createdAt: new Date('2026-11-20T10:01:00.000Z'),
   confirmedAt: new Date('2026-11-20T10:01:01.000Z'),
+  capturedMinor: 9_000,
+  refundedMinor: 0,
   cancelledAt: null,
 }
 

@@ -33,6 +33,7 @@ export interface CommandOptions {
   readonly id?: string
   readonly fail?: boolean
   readonly cancel?: boolean
+  readonly 'cancel-without-refund'?: boolean
   readonly topic?: string
   readonly 'send-again'?: boolean
   readonly dismiss?: boolean
@@ -68,6 +69,7 @@ export async function main({ command, options, root, signal }: Command): Promise
     case 'review':
       return review({
         ...options,
+        cancelWithoutRefund: options['cancel-without-refund'] === true,
         sendAgain: options['send-again'] === true,
         gatewayId: options['gateway-id'],
         root,

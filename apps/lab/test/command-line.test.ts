@@ -26,6 +26,9 @@ describe('words that are not understood', () => {
     [['review', 'one', '--fail', '--as', 'Ada'], '--as NAME --reason TEXT'],
     [['review', 'receipts', '--send-again', '--as', 'Ada', '--reason', ' '], '--as NAME --reason TEXT'],
     [['reconcile', '--act'], '--as NAME --reason TEXT'],
+    [['review', 'one', '--cancel-without-refund', '--as', 'Ada'], '--reason TEXT'],
+    [['review', '--cancel-without-refund', '--as', 'Ada', '--reason', 'ticket 7'], 'name it'],
+    [['review', 'one', '--cancel', '--cancel-without-refund'], 'use one of them'],
     [['reconcile', 'now'], 'now'],
     [['clean', '--everything'], '--everything'],
   ])('%j: says which, shows what there is, and ends with exit code 2', (words, complaint) => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { processRuntime, recordAction } from '@seatbelt/payments'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   accountId,
   openShop,
@@ -22,7 +22,9 @@ beforeAll(async () => {
 })
 afterAll(() => shop?.close())
 
-const run = (...args: readonly string[]) => runReview({ payments: replica.deps, gateway }, readArguments(args))
+const cancelWithoutRefund = vi.fn(async () => ({ kind: 'cancelled', keptMinor: 9_000 }) as const)
+const run = (...args: readonly string[]) =>
+  runReview({ payments: replica.deps, gateway, cancelWithoutRefund }, readArguments(args))
 
 async function deadReceipt(): Promise<string> {
   const id = processRuntime.newId()
@@ -83,6 +85,19 @@ describe('npm run review', () => {
     expect((await actions()).at(-1)).toMatchObject({
       ...{ actor: 'Ada', action: 'review', subjectId: nobodys },
       outcome: `There is no payment and no refund ${nobodys}.`,
+    })
+  })
+
+  it('cancels a booking without a refund for a named operator with a reason, with a record', async () => {
+    const bookingId = processRuntime.newId()
+    for (const unnamed of [[], ['--as', 'Ada'], ['--reason', 'ticket 7']])
+      expect(() => run(bookingId, '--cancel-without-refund', ...unnamed)).toThrow('--as NAME --reason TEXT')
+    expect(cancelWithoutRefund).not.toHaveBeenCalled()
+    expect(await run(bookingId, '--cancel-without-refund', ...byAda)).toMatchObject({ exitCode: 0 })
+    expect(cancelWithoutRefund).toHaveBeenCalledExactlyOnceWith(bookingId, { name: 'Ada', reason: 'ticket 7' })
+    expect((await actions()).at(-1)).toMatchObject({
+      ...{ actor: 'Ada', reason: 'ticket 7', action: 'review --cancel-without-refund', subjectId: bookingId },
+      outcome: expect.stringMatching(/is cancelled and its seats are free/),
     })
   })
 })

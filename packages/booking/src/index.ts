@@ -1,3 +1,4 @@
+export * from './booking/cancel-without-refund.ts'
 export * from './booking/checkout-purpose.ts'
 export * from './booking/end-overdue-checkout.ts'
 export * from './create-booking-operations.ts'

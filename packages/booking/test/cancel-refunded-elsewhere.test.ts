@@ -1,8 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { atConsole, deliverEvent, intentOf } from '../../payments/test/gateway-console.ts'
+import { findBooking } from '../src/booking/booking-queries.ts'
+import { cancelWithoutRefund } from '../src/booking/cancel-without-refund.ts'
 import { booksOfHold } from './books-of-hold.ts'
-import { type BoxOffice, bodyOf, bookingIn, brief, insertHold, openBoxOffice, type Window } from './box-office.ts'
+import {
+  accountId,
+  type BoxOffice,
+  bodyOf,
+  bookingIn,
+  brief,
+  insertHold,
+  openBoxOffice,
+  type Window,
+} from './box-office.ts'
 
 let office: BoxOffice
 let api: Window
@@ -55,6 +66,11 @@ describe("a booking whose payment was refunded at the gateway's console", () => 
       const { id } = await atConsole(office, intentId, 'refund', amount)
       expect(await deliverEvent(office, api.replica, 'refund.created', id)).toBe('applied')
       expect(await booksOf(holdId)).toMatchObject({ ...standing, refunded: amount ?? 10_000 })
+      expect(await findBooking(api.deps.payments.database, accountId, bookingId)).toMatchObject({
+        state: 'confirmed',
+        capturedMinor: 10_000,
+        refundedMinor: amount ?? 10_000,
+      })
       expect(brief(await api.cancel(bookingId))).toBe('answered 200')
       expect(await booksOf(holdId)).toMatchObject(cancelled)
     }
@@ -81,14 +97,57 @@ it.each(['charge_disputed', 'charge_not_refundable', 'balance_insufficient'])(
   'a booking whose refund the gateway refuses with %s stands, and the answer names the code',
   async (code) => {
     const { holdId, bookingId } = await booked()
-    await office.faults({ on: 'refund', kind: 'refuse', rate: 1, code })
+    await office.faults({ on: 'refund', kind: 'refuse-refund', rate: 1, code })
     const answer = await api.cancel(bookingId)
     expect(bodyOf(answer)).toMatchObject({ kind: 'refund-failed', outcome: { failureCode: code } })
     expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'paid', refunded: 0 })
   },
 )
 
-it("a checkout of which a part is captured at the gateway's console is booked, and its cancellation refunds that part", async () => {
+describe('an operator who cancels without the gateway', () => {
+  const ada = { name: 'Ada', reason: 'the dispute was lost' }
+
+  it('frees the seats, leaves the money where it is, and stands in the history', async () => {
+    const { holdId, bookingId, paymentId } = await booked()
+    await office.faults({ on: 'refund', kind: 'refuse-refund', rate: 1 })
+    expect(brief(await api.cancel(bookingId))).toBe('answered 402')
+    expect(await cancelWithoutRefund(api.deps, bookingId, ada)).toEqual({ kind: 'cancelled', keptMinor: 10_000 })
+    expect(await booksOf(holdId)).toMatchObject({
+      booking: 'cancelled',
+      order: 'paid',
+      claims: 0,
+      seats: 0,
+      refunded: 0,
+    })
+    const [line] = await office.sql(
+      `SELECT actor, detail FROM payment_events WHERE payment_id = $1 AND event = 'operator'`,
+      [paymentId],
+    )
+    expect(line).toEqual({
+      actor: 'Ada',
+      detail: `booking ${bookingId} cancelled without a refund: the dispute was lost`,
+    })
+    expect(await cancelWithoutRefund(api.deps, bookingId, ada)).toMatchObject({
+      kind: 'not-cancelled',
+      state: 'cancelled',
+    })
+  })
+
+  it('changes nothing while a refund is open, and nothing of a booking that is not there', async () => {
+    const { holdId, bookingId } = await booked()
+    await office.faults({ on: 'refund', kind: 'drop-after', rate: 1 })
+    expect((await api.cancel(bookingId)).kind).toBe('unsettled')
+    expect(await cancelWithoutRefund(api.deps, bookingId, ada)).toMatchObject({
+      kind: 'not-cancelled',
+      state: 'cancelling',
+      isRefundOpen: true,
+    })
+    expect(await booksOf(holdId)).toMatchObject({ booking: 'cancelling', claims: 2 })
+    expect(await cancelWithoutRefund(api.deps, randomUUID(), ada)).toEqual({ kind: 'not-found' })
+  })
+})
+
+it('a checkout of which the console captures a part is booked, and its cancellation refunds that part', async () => {
   const event = await office.newEvent()
   const holdId = await insertHold(office, event, { seatIds: event.seatIds.slice(0, 2) })
   await office.faults({ on: 'capture', kind: 'drop-before', rate: 1 }, { on: 'retrieve', kind: 'drop-before', rate: 1 })

@@ -28,6 +28,10 @@ export interface Booking extends Money {
   readonly seatIds: readonly string[]
   readonly tierId: string | null
   readonly quantity: number
+  /** 0 until it is confirmed. Less than the price where a part was captured at the gateway's own console. */
+  readonly capturedMinor: number
+  /** The refunded part of it, also without a cancellation and at the gateway's own console. */
+  readonly refundedMinor: number
   readonly createdAt: Date
   readonly confirmedAt: Date | null
   readonly cancelledAt: Date | null

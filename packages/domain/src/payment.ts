@@ -55,7 +55,7 @@ export interface Payment extends Money {
   /** Null: nothing was declined, or by a version that did not record it. */
   readonly declinedBy: DeclinedBy | null
   readonly gatewayIntentId: string | null
-  /** Taken by it: 0 until it succeeded, and less than the amount where a part was captured at the gateway's own console. */
+  /** 0 until it succeeded. Less than the amount where a part was captured at the gateway's own console. */
   readonly capturedMinor: number
   readonly refundedMinor: number
   /** Reserved by refunds whose outcome is not known yet. */

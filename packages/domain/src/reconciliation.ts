@@ -85,7 +85,7 @@ export interface ChargeInBooks {
 
 export interface OwnerOfCharge {
   readonly state: PaymentState
-  /** What our books say that it took; the amount asked for until it has succeeded. */
+  /** The amount that it took by our books. Until it has succeeded: the amount asked for. */
   readonly amountMinor: number
   readonly currency: string
   readonly gatewayChargeId: string | null

@@ -181,6 +181,8 @@ export function bookingBody(booking: Booking) {
     quantity: booking.quantity,
     amountMinor: booking.amountMinor,
     currency: booking.currency,
+    capturedMinor: booking.capturedMinor,
+    refundedMinor: booking.refundedMinor,
     createdAt: booking.createdAt.toISOString(),
     confirmedAt: booking.confirmedAt?.toISOString() ?? null,
     cancelledAt: booking.cancelledAt?.toISOString() ?? null,

@@ -7,7 +7,7 @@ export interface RefundFailure {
   readonly refundableMinor: number | null
 }
 
-/** What happened to the money, and what to do next. `retryable`: another request can succeed. */
+/** The reason, and the next step of the caller. `retryable`: another request can succeed. */
 export interface RefundAdvice {
   readonly reason: string
   readonly next: string

@@ -44,6 +44,8 @@ const booking: Booking = {
   currency: 'EUR',
   createdAt: new Date(2),
   confirmedAt: new Date(3),
+  capturedMinor: 9_000,
+  refundedMinor: 0,
   cancelledAt: null,
 }
 
@@ -55,7 +57,7 @@ it('the bodies are the contract, field by field, and tell of no account', () => 
     'id,eventId,customerId,state,seatIds,tierId,quantity,amountMinor,currency,expiresAt,extended,checkouts,orderId,bookingId,createdAt',
   )
   expect(Object.keys(bookingBody(booking)).join()).toBe(
-    'id,eventId,customerId,holdId,orderId,paymentId,refundId,state,seatIds,tierId,quantity,amountMinor,currency,createdAt,confirmedAt,cancelledAt',
+    'id,eventId,customerId,holdId,orderId,paymentId,refundId,state,seatIds,tierId,quantity,amountMinor,currency,capturedMinor,refundedMinor,createdAt,confirmedAt,cancelledAt',
   )
 })
 

@@ -2,7 +2,7 @@ import Stripe from 'stripe'
 import { applyGatewayEvent, createStripeEventReader, type EventResult, type GatewayEvent } from '../src/index.ts'
 import type { Replica, Shop } from './shop.ts'
 
-/** What a person does at the gateway's own console, and the events that the gateway then sends. */
+/** The actions of a person at the gateway's own console, and the events that the gateway then sends. */
 
 const secret = 'whsec_console'
 const read = createStripeEventReader({ secrets: [secret] })

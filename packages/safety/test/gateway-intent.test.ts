@@ -351,7 +351,7 @@ describe('layer 6, for all answers of the gateway', () => {
     })
   })
 
-  it('calls a payment succeeded only when its intent was seen so, with a charge of the amount or a part of it', async () => {
+  it('calls a payment succeeded only if its intent was seen so, with a charge of the amount or a part', async () => {
     await always(4_000, (_, ran) => {
       const outcome = outcomeOf(ran)
       if (outcome?.state !== 'succeeded') return false

@@ -11,6 +11,8 @@ export interface ReviewOptions {
   /** Ends that refund, or that payment, if the gateway does not have it. */
   readonly fail?: boolean
   readonly cancel?: boolean
+  /** Cancels that booking, and asks nothing of the gateway. */
+  readonly cancelWithoutRefund?: boolean
   /** The messages that were given up, instead of payments and refunds. */
   readonly topic?: string | undefined
   readonly sendAgain?: boolean
@@ -41,17 +43,17 @@ export async function review(options: ReviewOptions): Promise<number> {
   return exitCode ?? 1
 }
 
-function asArguments(options: ReviewOptions): string[] {
-  const { topic, id, fail, cancel, sendAgain, dismiss, adopt, refund, gatewayId, as: name, reason } = options
+function asArguments({ topic, id, as: name, reason, ...flags }: ReviewOptions): string[] {
   return [
     ...[topic, id].filter((word) => word !== undefined),
-    ...(fail === true ? ['--fail'] : []),
-    ...(cancel === true ? ['--cancel'] : []),
-    ...(sendAgain === true ? ['--send-again'] : []),
-    ...(dismiss === true ? ['--dismiss'] : []),
-    ...(adopt === true ? ['--adopt'] : []),
-    ...(refund === true ? ['--refund'] : []),
-    ...(gatewayId === undefined ? [] : ['--gateway-id', gatewayId]),
+    ...(flags.fail === true ? ['--fail'] : []),
+    ...(flags.cancel === true ? ['--cancel'] : []),
+    ...(flags.cancelWithoutRefund === true ? ['--cancel-without-refund'] : []),
+    ...(flags.sendAgain === true ? ['--send-again'] : []),
+    ...(flags.dismiss === true ? ['--dismiss'] : []),
+    ...(flags.adopt === true ? ['--adopt'] : []),
+    ...(flags.refund === true ? ['--refund'] : []),
+    ...(flags.gatewayId === undefined ? [] : ['--gateway-id', flags.gatewayId]),
     ...operatorArguments({ as: name, reason }),
   ]
 }

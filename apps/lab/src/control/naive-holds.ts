@@ -181,7 +181,8 @@ export async function findNaiveBooking({ client }: Database, accountId: string, 
 
 export function toNaiveBooking(row: BookingRow, hold: Hold): Booking {
   const { seatIds, tierId, quantity, amountMinor, currency } = hold
-  return { ...row, seatIds, tierId, quantity, amountMinor, currency }
+  // It shows the price, and knows of no refund but its own cancellation's.
+  return { ...row, seatIds, tierId, quantity, amountMinor, currency, capturedMinor: amountMinor, refundedMinor: 0 }
 }
 
 export function toNaiveHold(row: HoldRow, bookingId: string | null = null): Hold {

@@ -1,4 +1,4 @@
-import { openBooking } from '@seatbelt/booking'
+import { cancelWithoutRefund, openBooking } from '@seatbelt/booking'
 import { assertMigrated, assertPoolerFits } from '@seatbelt/database'
 import {
   bookingRenderings,
@@ -9,6 +9,7 @@ import {
   readConfig,
   renderings,
 } from '@seatbelt/http'
+import type { Operator } from '@seatbelt/payments'
 import { configSchema } from './config.ts'
 import { type ReviewCommand, readArguments } from './read-arguments.ts'
 import { runReview } from './run-review.ts'
@@ -22,7 +23,7 @@ const logger = createLogger({ level: config.LOG_LEVEL, instance: config.INSTANCE
 await prepareOrExit(logger, () => assertMigrated(config.DATABASE_URL, { waitMs: config.DATABASE_WAIT_MS }))
 await prepareOrExit(logger, () => assertPoolerFits(config.DATABASE_URL, { prepared: config.DATABASE_PREPARED }))
 
-const { connections, payments, close } = openBooking({
+const { connections, payments, booking, close } = openBooking({
   ...connectionOptions(config),
   registry: createMetrics({ processMetrics: false }).registry,
   renderings,
@@ -31,7 +32,12 @@ const { connections, payments, close } = openBooking({
   reportsDurability: false,
 })
 try {
-  const { text, exitCode } = await runReview({ payments, gateway: connections.gateway }, command)
+  const parts = {
+    payments,
+    gateway: connections.gateway,
+    cancelWithoutRefund: (bookingId: string, operator: Operator) => cancelWithoutRefund(booking, bookingId, operator),
+  }
+  const { text, exitCode } = await runReview(parts, command)
   process.stdout.write(text)
   process.exitCode = exitCode
 } finally {

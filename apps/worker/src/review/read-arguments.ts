@@ -3,18 +3,21 @@ import type { Operator } from '@seatbelt/payments'
 import { operatorOptions, readOperator } from '../operator-arguments.ts'
 import { type OrphanCommand, readOrphanCommand } from './orphans.ts'
 
+const flagNames = ['fail', 'cancel', 'cancel-without-refund', 'send-again', 'dismiss'] as const
+
 export type ReviewCommand = { readonly kind: 'list' } | { readonly kind: 'list-receipts' } | ActCommand | OrphanCommand
 
 export interface ActCommand {
-  readonly kind: 'look' | 'fail' | 'cancel' | 'send-again' | 'dismiss'
+  readonly kind: 'look' | (typeof flagNames)[number]
   /** Null: all dead receipts. */
   readonly id: string | null
   readonly operator: Operator
 }
 
 export const usage = `Usage: review [ID of a payment or a refund], review REFUND-ID --fail, review PAYMENT-ID --cancel,
-review receipts, review receipts [ID] --send-again, review receipts ID --dismiss, review orphans, review orphans ID
---adopt | --refund | --dismiss. Without more words, it lists what waits. Everything else needs --as NAME and --reason TEXT.`
+review BOOKING-ID --cancel-without-refund, review receipts, review receipts [ID] --send-again,
+review receipts ID --dismiss, review orphans, review orphans ID --adopt | --refund | --dismiss. Without more words, it
+lists what waits. Everything else needs --as NAME and --reason TEXT.`
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -28,13 +31,14 @@ export function readArguments(argv: readonly string[]): ReviewCommand {
       ...operatorOptions,
       fail: { type: 'boolean' },
       cancel: { type: 'boolean' },
+      'cancel-without-refund': { type: 'boolean' },
       'send-again': { type: 'boolean' },
       dismiss: { type: 'boolean' },
     },
   })
   const isAboutReceipts = positionals[0] === 'receipts'
   const [id = null, ...further] = isAboutReceipts ? positionals.slice(1) : positionals
-  const flags = (['fail', 'cancel', 'send-again', 'dismiss'] as const).filter((flag) => values[flag])
+  const flags = flagNames.filter((flag) => values[flag])
   if (further.length > 0 || flags.length > 1 || (id !== null && !uuid.test(id))) throw new Error(usage)
   const [flag] = flags
   if (flag === undefined && isAboutReceipts && id === null) return { kind: 'list-receipts' }

@@ -1,3 +1,4 @@
+import type { CancelledWithoutRefund } from '@seatbelt/booking'
 import {
   type CommandResult,
   type Connections,
@@ -7,12 +8,14 @@ import {
   listDeadReceipts,
   listInReview,
   listOrphans,
+  type Operator,
   type PaymentDeps,
   recordAction,
   resolveOrphan,
   reviewAsOperator,
   sendReceiptsAgain,
 } from '@seatbelt/payments'
+import { describeCancellation } from './describe-cancellation.ts'
 import { describeInReview } from './describe-in-review.ts'
 import { describeDismissed, describeReceipts, describeSentAgain } from './describe-receipts.ts'
 import { describeEnd, describeReview } from './describe-review.ts'
@@ -22,6 +25,7 @@ import type { ActCommand, ReviewCommand } from './read-arguments.ts'
 interface Parts {
   readonly payments: PaymentDeps
   readonly gateway: Connections['gateway']
+  readonly cancelWithoutRefund: (bookingId: string, operator: Operator) => Promise<CancelledWithoutRefund>
 }
 
 /** Carries an operator's command out. An action is recorded with the operator's name and reason. */
@@ -46,7 +50,11 @@ function nameOf({ kind }: ActCommand): string {
   return kind === 'send-again' || kind === 'dismiss' ? `review receipts --${kind}` : `review --${kind}`
 }
 
-async function act({ payments, gateway }: Parts, { kind, id: given }: ActCommand, id: string): Promise<CommandResult> {
+async function act(
+  { payments, gateway, cancelWithoutRefund }: Parts,
+  { kind, id: given, operator }: ActCommand,
+  id: string,
+): Promise<CommandResult> {
   const parts = { payments, gateway, command: `npm run review -- ${id} --${kind}` }
   switch (kind) {
     case 'look':
@@ -55,6 +63,8 @@ async function act({ payments, gateway }: Parts, { kind, id: given }: ActCommand
       return describeEnd('refund', id, await failMissingRefund(parts, id))
     case 'cancel':
       return describeEnd('payment', id, await cancelMissingPayment(parts, id))
+    case 'cancel-without-refund':
+      return describeCancellation(id, await cancelWithoutRefund(id, operator))
     case 'send-again':
       return describeSentAgain(given, await sendReceiptsAgain(payments, given))
     case 'dismiss':

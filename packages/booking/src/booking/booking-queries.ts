@@ -29,16 +29,20 @@ interface BookingRow extends Omit<BookingNow, 'currency'> {
   readonly currency: string
 }
 
-/** The seats or places of a booking, and its price, stand in its hold. */
+/** The seats or places of a booking and its price stand in its hold, the money taken and refunded in its payment. */
 async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sql): Promise<BookingNow | null> {
   const [row] = await ask(sql`
     SELECT booking.id, booking.account_id AS "accountId", booking.event_id AS "eventId",
            booking.customer_id AS "customerId", booking.hold_id AS "holdId", booking.order_id AS "orderId",
            booking.payment_id AS "paymentId", booking.refund_id AS "refundId", booking.state::text,
            coalesce(hold.seat_ids, '{}') AS "seatIds", hold.tier_id AS "tierId", hold.quantity,
-           hold.amount_minor AS "amountMinor", hold.currency, booking.created_at AS "createdAt",
+           hold.amount_minor AS "amountMinor", hold.currency,
+           CASE WHEN payment.state = 'succeeded' THEN COALESCE(payment.captured_minor, payment.amount_minor) ELSE 0 END
+             AS "capturedMinor", payment.refunded_minor AS "refundedMinor", booking.created_at AS "createdAt",
            booking.confirmed_at AS "confirmedAt", booking.cancelled_at AS "cancelledAt", clock_timestamp() AS now
-      FROM bookings AS booking JOIN holds AS hold ON hold.id = booking.hold_id
+      FROM bookings AS booking
+      JOIN holds AS hold ON hold.id = booking.hold_id
+      JOIN payments AS payment ON payment.id = booking.payment_id
      WHERE ${which}`)
   return row ? { ...row, currency: toCurrency(row.currency) } : null
 }

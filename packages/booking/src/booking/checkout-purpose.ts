@@ -76,7 +76,10 @@ function bookAuthorized(settlement: Settlement, payment: Payment): 'capture' | '
 async function confirm(settlement: Settlement, payment: Payment): Promise<CheckoutOutcome> {
   const { tx, hold, payments } = settlement
   const booking = settlement.booking ?? (await bookCaptured(settlement, payment))
-  if (booking?.state === 'pending') return { kind: 'booked', booking: confirmBooking(settlement, tx, booking) }
+  if (booking?.state === 'pending') {
+    const paid = { ...booking, capturedMinor: payment.capturedMinor }
+    return { kind: 'booked', booking: confirmBooking(settlement, tx, paid) }
+  }
   report(payments, tx, payment, 'its payment was taken and its seats are gone: it is refunded')
   return { kind: 'paid-without-seats', hold }
 }

@@ -10,8 +10,8 @@ import { eventLog, type GatewayEvent, type Verdict } from './gateway-event.ts'
 export type PaymentOfEvent = PaymentRow & { readonly purpose: OrderPurpose }
 
 /**
- * An event proves only that the payment's intent took the amount or a part of it, or can take nothing any more. Neither ever
- * changes again at the gateway, so the time of arrival does not matter.
+ * An event proves only that the payment's intent took the amount or a part of it, or can take nothing any more.
+ * Neither ever changes again at the gateway, so the time of arrival does not matter.
  */
 export function judgeIntentEvent(row: PaymentOfEvent, event: GatewayEvent): Verdict {
   const shown = finalIntentIn(event)

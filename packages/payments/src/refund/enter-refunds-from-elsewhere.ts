@@ -75,7 +75,7 @@ async function readRefundedPayment(
   return row
 }
 
-/** Stripe also shows an authorization that was released as a refund: of a payment that took nothing, none is entered. */
+/** Stripe also shows a released authorization as a refund. A payment that took nothing has no refund to enter. */
 function isToEnter(refund: GatewayRefund, { state, gatewayChargeId, currency, knownIds }: RefundedPayment): boolean {
   return (
     state === 'succeeded' &&

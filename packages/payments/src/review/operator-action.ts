@@ -11,7 +11,7 @@ export interface OperatorAction {
   readonly operator: Operator
   /** The command in short, as it stands in the history: `review --cancel`. */
   readonly action: string
-  /** The payment, refund, message or run. Null: the action is about several. */
+  /** The payment, refund, booking, message or run. Null: the action is about several. */
   readonly subjectId: string | null
 }
 

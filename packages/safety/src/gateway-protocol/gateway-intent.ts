@@ -98,8 +98,8 @@ export function createMissingIntentLayer(deps: GatewayIntentDeps, command: strin
 /**
  * Reads an intent that the gateway showed without being asked. Null: it proves nothing.
  *
- * It can prove that the gateway took the amount, or a part of it, or that it can take none any more. Any other state may have
- * passed.
+ * It can prove that the gateway took the amount or a part of it, or that it can take none any more. Any other state may
+ * have passed.
  */
 export function readFinalEvidence(intent: GatewayIntent, payment: PaymentOfIntent): Conclusion | null {
   if (payment.gatewayIntentId === null) return null

@@ -105,7 +105,7 @@ export function readIntent(intent: GatewayIntent, payment: PaymentOfIntent): Int
   if (!isIntentOf(payment, intent)) return unclear(notOurs)
   switch (intent.status) {
     case 'succeeded':
-      // A part can be captured at the gateway's own console. Nothing, or more than was asked for, only a person can judge.
+      // A part can be captured at the gateway's own console. Only a person can judge any other amount.
       if (intent.receivedMinor < 1 || intent.receivedMinor > intent.amountMinor)
         return unclear('the gateway took another amount')
       if (intent.chargeId === null) return unclear(notOurs)

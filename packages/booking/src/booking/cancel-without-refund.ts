@@ -1,0 +1,44 @@
+import { sql } from '@seatbelt/database'
+import type { Booking } from '@seatbelt/domain'
+import { type Operator, orderLockName, readRefundState } from '@seatbelt/payments'
+import { guardSettle } from '@seatbelt/safety'
+import { readBooking } from './booking-queries.ts'
+import { freeBooking, type SettlingDeps } from './move-booking.ts'
+
+export type CancelledWithoutRefund =
+  | { readonly kind: 'not-found' }
+  /** It is not confirmed, or the gateway may still refuse or make a refund of it. */
+  | { readonly kind: 'not-cancelled'; readonly state: Booking['state']; readonly isRefundOpen: boolean }
+  /** `keptMinor`: what was taken and not refunded. */
+  | { readonly kind: 'cancelled'; readonly keptMinor: number }
+
+/**
+ * Cancels a booking and frees its seats without a request to the gateway, for a refund that the gateway can never make:
+ * the payment is disputed, too old, or was settled with the customer in another way.
+ *
+ * Guarantees: the money does not move in our books. Nothing is cancelled while the outcome of a refund is unknown,
+ * because it may still succeed or restore the booking. The decision is recorded in the commit that frees the seats.
+ */
+export async function cancelWithoutRefund(
+  deps: SettlingDeps,
+  bookingId: string,
+  { name, reason }: Operator,
+): Promise<CancelledWithoutRefund> {
+  const { payments } = deps
+  const [known] = await payments.database.query<{ accountId: string; orderId: string }>(sql`
+    SELECT account_id, order_id FROM bookings WHERE id = ${bookingId}::uuid`)
+  if (!known) return { kind: 'not-found' }
+  return guardSettle(payments.layers, orderLockName(known), async (tx) => {
+    const booking = await readBooking(tx, bookingId)
+    const { leftMinor, isOutcomeUnknown } = await readRefundState(tx, booking.paymentId)
+    if (booking.state !== 'confirmed' || isOutcomeUnknown)
+      return { kind: 'not-cancelled', state: booking.state, isRefundOpen: isOutcomeUnknown }
+    freeBooking(deps, tx, booking)
+    tx.write(sql`
+      INSERT INTO payment_events (account_id, payment_id, event, by, generation, detail, actor)
+      SELECT account_id, id, 'operator', ${payments.by}, generation,
+             ${`booking ${bookingId} cancelled without a refund: ${reason}`}, ${name}
+        FROM payments WHERE id = ${booking.paymentId}::uuid`)
+    return { kind: 'cancelled', keptMinor: leftMinor }
+  })
+}
