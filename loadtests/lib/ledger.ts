@@ -21,6 +21,7 @@ interface Charges {
   readonly captured: readonly { chargeId: string; intentId: string; amountMinor: number; currency: string }[]
   readonly refunds: readonly GivenBack[]
   readonly intents: number
+  readonly intentIds: readonly string[]
   readonly declined: number
 }
 

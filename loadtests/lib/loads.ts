@@ -180,6 +180,23 @@ export const loads = {
     faults: [{ on: 'refund', kind: 'drop-after', rate: 0.15 }],
     expects: [...seats, 'I9'],
   },
+  'console-actions': {
+    proves:
+      "what a person refunds, captures and cancels at the gateway's console is shown by its booking, which can be cancelled, and the merchant receives an event",
+    control: 'looks at nothing but its own requests',
+    breaks: ['I6', 'I12'],
+    faults: [
+      { on: 'webhook', kind: 'out-of-order', rate: 0.2 },
+      { on: 'webhook', kind: 'twice', rate: 0.2 },
+      { on: 'webhook', kind: 'delay', rate: 0.3, delayMs: 3_000 },
+      { on: 'webhook', kind: 'wrong-signature', rate: 0.2 },
+      { on: 'refund', kind: 'drop-after', rate: 0.15 },
+    ],
+    expects: [...seats, 'I9', 'I12'],
+    // It gives the merchant an endpoint that receives nothing, which no other load should find.
+    environment: {},
+    size: { orders: 60, copies: 3, concurrency: 12 },
+  },
 } as const satisfies Record<string, Load>
 
 export type LoadName = keyof typeof loads
@@ -204,6 +221,7 @@ export const wrongs: readonly string[] = [
   'seats_given_twice',
   'bookings_charged_wrong',
   'availability_wrong',
+  'console_hidden',
   'seats_had_by_nobody',
   'losers_in_database_share',
 ]
@@ -218,4 +236,5 @@ export const harms: readonly string[] = [
   'seats_given_twice',
   'bookings_charged_wrong',
   'availability_wrong',
+  'console_hidden',
 ]

@@ -18,6 +18,8 @@ export const ordersChecked = new Counter('orders_checked')
 export const ordersChargedWrong = new Counter('orders_charged_wrong')
 /** Payments whose refunds at the gateway are not those that were acknowledged, each once. */
 export const paymentsRefundedWrong = new Counter('payments_refunded_wrong')
+/** Bookings and payments that did not show what was done at the gateway's console. */
+export const consoleHidden = new Counter('console_hidden')
 /** Races of which both sides were told that they had won, or of which the gateway did what its winner did not ask for. */
 export const racesWonTwice = new Counter('races_won_twice')
 

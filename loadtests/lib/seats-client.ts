@@ -44,6 +44,8 @@ export interface Booking {
   readonly quantity: number
   readonly amountMinor: number
   readonly currency: string
+  readonly capturedMinor: number
+  readonly refundedMinor: number
 }
 
 export interface Availability {

@@ -10,6 +10,8 @@ export interface OrderTally {
   readonly captured: readonly CapturedCharge[]
   readonly refunds: readonly TalliedRefund[]
   readonly intents: number
+  /** The console acts on an intent, which an order does not name. */
+  readonly intentIds: readonly string[]
   readonly declined: number
 }
 
@@ -52,11 +54,12 @@ export function withoutTime(id: string): string {
   return id.slice(-22)
 }
 
-const nothing: OrderTally = { captured: [], refunds: [], intents: 0, declined: 0 }
+const nothing: OrderTally = { captured: [], refunds: [], intents: 0, intentIds: [], declined: 0 }
 
 function tallyAfter(tally: OrderTally, entry: LedgerEntry): OrderTally {
   const { chargeId, refundId, intentId, amountMinor, currency, at, refundStatus } = entry
-  if (entry.type === 'intent.created') return { ...tally, intents: tally.intents + 1 }
+  if (entry.type === 'intent.created')
+    return { ...tally, intents: tally.intents + 1, intentIds: [...tally.intentIds, intentId] }
   if (entry.type === 'charge.declined') return { ...tally, declined: tally.declined + 1 }
   if (entry.type === 'charge.captured') {
     return { ...tally, captured: [...tally.captured, { chargeId, intentId, amountMinor, currency, at }] }

@@ -32,6 +32,8 @@ export interface LedgerEntry {
   readonly ourRefundId: string | null
   /** The gateway's customer whose card it was. Null: a card without a customer. */
   readonly customerId: string | null
+  /** A person did it at the gateway's own console. */
+  readonly isByConsole: boolean
 }
 
 /** One message as it came over the wire. A copy of one is one more. */
@@ -58,6 +60,10 @@ export interface Books {
   readonly gatewayCustomers: readonly GatewayCustomerRow[]
   readonly invoices: readonly InvoiceRow[]
   readonly receipts: readonly ReceiptRow[]
+  /** The facts that webhooks announce, as `topic subjectId`, sent or not. */
+  readonly announced: ReadonlySet<string>
+  /** The accounts that want webhooks. */
+  readonly accountsWithWebhooks: ReadonlySet<string>
   /** Payments that an owner left open, dead or without an answer: recovery or the gateway's webhook finished them. */
   readonly leftOpenPaymentIds: ReadonlySet<string>
   /** Read in the same snapshot. */
@@ -81,6 +87,8 @@ export interface PaymentRow {
   readonly amountMinor: number
   readonly currency: string
   readonly state: PaymentState
+  /** Of a payment that succeeded: what it took, which is less than the amount where the console captured a part. */
+  readonly capturedMinor: number
   readonly refundedMinor: number
   readonly refundPendingMinor: number
   readonly gatewayIntentId: string | null

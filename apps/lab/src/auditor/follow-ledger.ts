@@ -29,6 +29,7 @@ const pageSchema = z.object({
       currency: z.string(),
       customerId: z.string().nullable(),
       metadata: z.record(z.string(), z.string()),
+      actor: z.string().nullable().default(null),
     }),
   ),
   nextAfterSeq: z.number().int().nullable(),
@@ -84,6 +85,7 @@ function toLedgerEntry(entry: Page['entries'][number]): LedgerEntry {
     paymentId: entry.metadata.paymentId ?? null,
     ourRefundId: entry.metadata.refundId ?? null,
     customerId: entry.customerId,
+    isByConsole: entry.actor === 'console',
   }
 }
 

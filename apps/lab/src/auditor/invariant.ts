@@ -25,7 +25,7 @@ export interface Invariant {
   readonly check: (evidence: Evidence) => Finding
 }
 
-export const invariantIds = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11'] as const
+export const invariantIds = ['I1', 'I2', 'I3', 'I4', 'I5', 'I6', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12'] as const
 
 export type InvariantId = (typeof invariantIds)[number]
 

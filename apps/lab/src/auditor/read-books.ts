@@ -89,7 +89,7 @@ export async function countUnsettled(pool: Pool, since: Date): Promise<number> {
 async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> {
   const money = `amount_minor AS "amountMinor", currency`
   const rowsOf = <Row extends object>(text: string) => readRows<Row>(query, text)
-  const { clock, leftOpenPayments, names, seats, ...books } = await allOf({
+  const { clock, leftOpenPayments, names, announced, endpoints, seats, ...books } = await allOf({
     clock: rowsOf<{ now: Date }>('SELECT now()'),
     names: rowsOf<{ name: string; id: string }>(
       `SELECT gateway_reference AS name, id FROM orders WHERE gateway_reference IS NOT NULL
@@ -101,7 +101,8 @@ async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> 
               created_at AS "createdAt" FROM orders`,
     ),
     payments: rowsOf<PaymentRow>(
-      `SELECT id, order_id AS "orderId", ${money}, state::text AS state, refunded_minor AS "refundedMinor",
+      `SELECT id, order_id AS "orderId", ${money}, state::text AS state,
+              COALESCE(captured_minor, amount_minor) AS "capturedMinor", refunded_minor AS "refundedMinor",
               refund_pending_minor AS "refundPendingMinor", gateway_intent_id AS "gatewayIntentId",
               gateway_charge_id AS "gatewayChargeId", void_at AS "voidAt", settled_at AS "settledAt" FROM payments`,
     ),
@@ -134,6 +135,10 @@ async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> 
       `SELECT id, topic, subject_id AS "subjectId", recipient, attempts, dead_at IS NOT NULL AS "isGivenUp"
          FROM outbox WHERE channel = 'receipt'`,
     ),
+    announced: rowsOf<{ fact: string }>(
+      `SELECT topic || ' ' || subject_id AS fact FROM outbox WHERE channel = 'webhook'`,
+    ),
+    endpoints: rowsOf<{ accountId: string }>('SELECT account_id AS "accountId" FROM webhook_endpoints'),
     // A deposed owner's last line has the outcome that it had seen, or why it had seen none.
     leftOpenPayments: rowsOf<{ id: string }>(
       `SELECT DISTINCT payment_id AS id FROM payment_events
@@ -144,9 +149,15 @@ async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> 
   })
   const [{ now: readAt } = { now: null }] = clock
   if (readAt === null) throw new Error('the database did not say what time it is')
-  const leftOpenPaymentIds = new Set(leftOpenPayments.map(({ id }) => id))
-  const idsByName = new Map(names.map(({ name, id }) => [name, id]))
-  return { ...books, readAt, idsByName, leftOpenPaymentIds, seats: { ...seats, seen } }
+  return {
+    ...books,
+    readAt,
+    idsByName: new Map(names.map(({ name, id }) => [name, id])),
+    announced: new Set(announced.map(({ fact }) => fact)),
+    accountsWithWebhooks: new Set(endpoints.map(({ accountId }) => accountId)),
+    leftOpenPaymentIds: new Set(leftOpenPayments.map(({ id }) => id)),
+    seats: { ...seats, seen },
+  }
 }
 
 async function readRows<Row extends object>(query: Query, text: string): Promise<Row[]> {

@@ -93,6 +93,8 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
       invoices: [],
       receipts: [],
       idsByName: new Map(),
+      announced: new Set(),
+      accountsWithWebhooks: new Set(),
       leftOpenPaymentIds: new Set(),
       seats: noSeats,
     },
@@ -217,7 +219,8 @@ export function orderRow({ orderId, amountMinor }: PaidOrder, changes: Partial<O
 export function paymentRow(order: PaidOrder, changes: Partial<PaymentRow> = {}): PaymentRow {
   return {
     ...{ id: order.paymentId, orderId: order.orderId, amountMinor: order.amountMinor, currency: 'EUR' },
-    ...{ state: 'succeeded', refundedMinor: 0, refundPendingMinor: 0, voidAt: null, settledAt: new Date(0) },
+    ...{ state: 'succeeded', capturedMinor: changes.amountMinor ?? order.amountMinor },
+    ...{ refundedMinor: 0, refundPendingMinor: 0, voidAt: null, settledAt: new Date(0) },
     ...{ gatewayIntentId: order.intentId, gatewayChargeId: order.chargeId },
     ...changes,
   }
@@ -286,6 +289,7 @@ export function ledgerEntry(order: PaidOrder, changes: Partial<LedgerEntry> = {}
     paymentId: order.paymentId,
     ourRefundId: null,
     customerId: null,
+    isByConsole: false,
     ...changes,
   }
 }

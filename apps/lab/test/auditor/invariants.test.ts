@@ -118,7 +118,7 @@ const planted: ReadonlyArray<{
     invariant: nothingLeftOver,
     subject: 'chargeId',
     plant: ({ books }, victim) => {
-      for (const payment of books.payments) if (payment.id === victim.paymentId) payment.amountMinor += 1
+      for (const payment of books.payments) if (payment.id === victim.paymentId) payment.capturedMinor += 1
     },
   },
   {

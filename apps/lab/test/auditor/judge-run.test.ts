@@ -119,7 +119,7 @@ describe('the verdict', () => {
     const verdict = await judgeRun(runOf(history), witnessesOf(history), { ...soon, expects: ['I1', 'I3', 'I6'] })
     expect(verdict).toMatchObject({ verdict: 'valid', reason: null })
     expect(verdict.invariants.filter(({ verdict }) => verdict === 'not-applicable').map(({ id }) => id)).toEqual([
-      ...['I2', 'I4', 'I5', 'I7', 'I8', 'I9', 'I10', 'I11'],
+      ...['I2', 'I4', 'I5', 'I7', 'I8', 'I9', 'I10', 'I11', 'I12'],
     ])
   })
 

@@ -77,14 +77,20 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
       ...amount,
       id: paymentId,
       orderId: order.id,
-      ...{ state: 'succeeded', refundedMinor: 0, refundPendingMinor: 0, voidAt: null },
+      ...{
+        state: 'succeeded',
+        capturedMinor: order.amountMinor,
+        refundedMinor: 0,
+        refundPendingMinor: 0,
+        voidAt: null,
+      },
       gatewayIntentId: `pi_${paymentId}`,
       gatewayChargeId: chargeId,
       settledAt: new Date(),
     })
     if (manners.charges !== 'never') {
       const entry = { type: 'charge.captured', intentId: `pi_${paymentId}`, chargeId, orderId: order.id, paymentId }
-      const noRefund = { refundId: null, refundStatus: null, ourRefundId: null }
+      const noRefund = { refundId: null, refundStatus: null, ourRefundId: null, isByConsole: false }
       ledger.push({ seq: ledger.length + 1, ...entry, ...noRefund, customerId: null, ...amount })
     }
     return { status: 201, body: { id: paymentId, orderId: order.id, ...amount, state: 'succeeded' } }
@@ -153,6 +159,8 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
       ...{ refunds: [], subscriptions: [], gatewayCustomers: [], invoices: [], receipts: [], seats: noSeats },
       recordedAnswers: recorded,
       idsByName: new Map(),
+      announced: new Set(),
+      accountsWithWebhooks: new Set(),
       leftOpenPaymentIds: new Set(),
     }
   }

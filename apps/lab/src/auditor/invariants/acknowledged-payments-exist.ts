@@ -114,8 +114,11 @@ function toldFaults(told: Told, attempt: Attempt): string[] {
   ]
 }
 
+/** A capture that was asked for may find that a person captured a part at the gateway's console. */
 function hasAmountAsked(entries: readonly LedgerEntry[] | undefined, attempt: Attempt): boolean {
-  return entries?.some((entry) => entry.orderId === attempt.orderId && money(entry) === money(attempt)) === true
+  const isAsked = (entry: LedgerEntry) =>
+    money(entry) === money(attempt) || (entry.isByConsole && entry.amountMinor < attempt.amountMinor)
+  return entries?.some((entry) => entry.orderId === attempt.orderId && isAsked(entry)) === true
 }
 
 function rowFaults(row: PaymentRow | RefundRow | undefined, attempt: Attempt, states: readonly string[]): string[] {

@@ -1,6 +1,7 @@
 import type { Invariant } from '../invariant.ts'
 import { acknowledgedPaymentsExist } from './acknowledged-payments-exist.ts'
 import { answersIdentical } from './answers-identical.ts'
+import { bookingsHaveTheirMoney } from './bookings-have-their-money.ts'
 import { capacityKept } from './capacity-kept.ts'
 import { customersOfTheAccount } from './customers-of-the-account.ts'
 import { nothingLeftOver } from './nothing-left-over.ts'
@@ -24,4 +25,5 @@ export const invariants: readonly Invariant[] = [
   refundsWithinPayment,
   oneChargePerPeriod,
   customersOfTheAccount,
+  bookingsHaveTheirMoney,
 ]

@@ -70,7 +70,8 @@ function whyForeign(charge: LedgerEntry, payment: PaymentRow | undefined): strin
   if (payment.orderId !== charge.orderId) return `charged for order ${charge.orderId}, booked for ${payment.orderId}`
   if (payment.gatewayIntentId !== charge.intentId)
     return `charged by intent ${charge.intentId}, booked for ${payment.gatewayIntentId}`
-  if (money(payment) !== money(charge)) return `charged ${money(charge)}, booked ${money(payment)}`
+  const booked = money({ ...payment, amountMinor: payment.capturedMinor })
+  if (booked !== money(charge)) return `charged ${money(charge)}, booked ${booked}`
   return null
 }
 

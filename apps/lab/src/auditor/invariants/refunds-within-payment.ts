@@ -53,7 +53,7 @@ function whatIsWrong(payment: PaymentRow, refunds: readonly RefundRow[]): Violat
   const sumOf = (states: readonly string[]) =>
     refunds.filter(({ state }) => states.includes(state)).reduce((sum, { amountMinor }) => sum + amountMinor, 0)
   const [given, reserved] = [sumOf(['succeeded']), sumOf(['processing', 'pending', 'needs_review'])]
-  const taken = payment.state === 'succeeded' ? payment.amountMinor : 0
+  const taken = payment.state === 'succeeded' ? payment.capturedMinor : 0
   if (given + reserved > taken) return [{ subject, what: `${given + reserved} of ${taken} given back or promised` }]
   if (given === refundedMinor && reserved === refundPendingMinor) return []
   const itself = `${refundedMinor} given back and ${refundPendingMinor} promised`

@@ -63,21 +63,25 @@ function fileTransfers({ books }: Evidence): FiledTransfer[] {
 function booksOf(evidence: Evidence, transfers: readonly FiledTransfer[]): Book[] {
   const { orders, payments, refunds } = evidence.books
   const succeeded = payments.filter(({ state }) => state === 'succeeded')
+  const taken = succeeded.map((payment) => ({ ...payment, amountMinor: payment.capturedMinor }))
+  const partsByOrder = new Map(capturedInPart(evidence).map((charge) => [charge.orderId, charge.amountMinor]))
   const byOrder = <T extends Amount & { readonly orderId: string | null }>(rows: readonly T[]) =>
     groupBy(rows, ({ orderId }) => orderId ?? '')
-  const paid = orders.filter(({ state }) => state in givenBackWhen)
+  const paid = orders
+    .filter(({ state }) => state in givenBackWhen)
+    .map((order) => ({ ...order, amountMinor: partsByOrder.get(order.id) ?? order.amountMinor }))
   return [
     { name: 'the order', taken: groupBy(paid, ({ id }) => id), given: groupBy([], () => null) },
     {
       name: 'its payments',
-      taken: byOrder(succeeded),
+      taken: byOrder(taken),
       given: byOrder(succeeded.map((payment) => ({ ...payment, amountMinor: payment.refundedMinor }))),
     },
     {
       name: 'its refunds',
       taken: null,
       // A repair gives back what was never booked as taken.
-      given: byOrder(refunds.filter(({ origin, state }) => origin === 'merchant' && state === 'succeeded')),
+      given: byOrder(refunds.filter(({ origin, state }) => origin !== 'reconciliation' && state === 'succeeded')),
     },
     {
       name: 'our transfers',
@@ -86,6 +90,11 @@ function booksOf(evidence: Evidence, transfers: readonly FiledTransfer[]): Book[
     },
     { name: 'the gateway', taken: byOrder(capturedCharges(evidence)), given: byOrder(standingRefunds(evidence)) },
   ]
+}
+
+/** Less than the order costs, because a person captured so much at the gateway's console. Nothing else may do that. */
+function capturedInPart(evidence: Evidence): LedgerEntry[] {
+  return capturedCharges(evidence).filter(({ isByConsole }) => isByConsole)
 }
 
 function asGivenBack(transfer: FiledTransfer): FiledTransfer {

@@ -87,7 +87,7 @@ const notes = [
   '“All schedules” means: every order with at most two switches when nothing fails, and every order with at most one switch and one fault.',
   'A switch interrupts a program that could go on. Handing over at the end of a program or at a lock is free.',
   'A fault is one of: a program dies before or after its message arrives, an answer is lost, a program sleeps past its lease, Redis forgets everything, a wait for a lock times out.',
-  'After a fault, recovery runs, and then the client asks again. The auditor judges what PostgreSQL and the gateway have recorded. I1 to I11 are its invariants.',
+  'After a fault, recovery runs, and then the client asks again. The auditor judges what PostgreSQL and the gateway have recorded. I1 to I12 are its invariants.',
   'The page does not show what needs three switches, two faults at once or more programs than a workload has. It does not show races inside a server, and its gateway is a simulator.',
   'The same schedule can have other steps with a layer on: the layer sends messages as well, or ends a program early.',
 ]

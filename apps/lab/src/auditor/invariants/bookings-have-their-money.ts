@@ -1,0 +1,70 @@
+import {
+  capturedCharges,
+  type Evidence,
+  groupBy,
+  type LedgerEntry,
+  type PaymentRow,
+  refundsAtGateway,
+} from '../evidence.ts'
+import type { Invariant, Violation } from '../invariant.ts'
+import type { BookingRow } from '../seat-evidence.ts'
+
+/**
+ * Two witnesses: the gateway's ledger says what the money of a booking is, our books say what they show. Anything may
+ * be done at the gateway's own console; what a booking has lost there must be shown, and the merchant must be told.
+ */
+export const bookingsHaveTheirMoney: Invariant = {
+  id: 'I12',
+  claim: 'each confirmed booking has its money, or shows that it was refunded and the merchant got an event',
+  check: (evidence) => {
+    const confirmed = evidence.seats.books.bookings.filter(({ state }) => state === 'confirmed')
+    const judge = openJudge(evidence)
+    return { checked: confirmed.length, violations: confirmed.flatMap(judge) }
+  },
+}
+
+function openJudge(evidence: Evidence): (booking: BookingRow) => Violation[] {
+  const { orders, payments } = evidence.books
+  const succeeded = payments.filter(({ state }) => state === 'succeeded')
+  const accountIds = new Map(orders.map((order) => [order.id, order.accountId]))
+  const paymentsByOrder = new Map(succeeded.map((payment) => [payment.orderId, payment]))
+  const charges = new Map(capturedCharges(evidence).map((charge) => [charge.intentId, charge]))
+  const refunds = groupBy(refundsAtGateway(evidence), ({ intentId }) => intentId)
+  return ({ id, orderId }) => {
+    const payment = paymentsByOrder.get(orderId)
+    if (payment === undefined) return [{ subject: id, what: 'confirmed, and no payment of it has succeeded' }]
+    const { gatewayIntentId } = payment
+    const standing = (refunds.get(gatewayIntentId ?? '') ?? []).filter(({ refundStatus }) => refundStatus !== 'failed')
+    const atGateway = { takenMinor: charges.get(gatewayIntentId ?? '')?.amountMinor ?? 0, standing }
+    const isTold = evidence.books.accountsWithWebhooks.has(accountIds.get(orderId) ?? '')
+    const faults = [whatIsHidden(payment, atGateway), isTold ? whatIsUntold(evidence, payment, standing) : null]
+    return faults.flatMap((what) => (what === null ? [] : [{ subject: id, what }]))
+  }
+}
+
+interface AtGateway {
+  readonly takenMinor: number
+  /** Refunds that did not fail. */
+  readonly standing: readonly LedgerEntry[]
+}
+
+/** A pending refund is shown as reserved. */
+function whatIsHidden(payment: PaymentRow, { takenMinor, standing }: AtGateway): string | null {
+  const backMinor = standing.reduce((sum, { amountMinor }) => sum + amountMinor, 0)
+  const shownBackMinor = payment.refundedMinor + payment.refundPendingMinor
+  if (payment.capturedMinor === takenMinor && shownBackMinor === backMinor) return null
+  const shown = `${payment.capturedMinor} taken and ${shownBackMinor} given back`
+  return `confirmed and shows ${shown}; the gateway took ${takenMinor} and gave back ${backMinor}`
+}
+
+function whatIsUntold({ books }: Evidence, payment: PaymentRow, standing: readonly LedgerEntry[]): string | null {
+  const ours = new Map(books.refunds.map((refund) => [refund.gatewayRefundId, refund.id]))
+  const facts = [
+    ...(payment.capturedMinor < payment.amountMinor ? [`payment.succeeded ${payment.id}`] : []),
+    ...standing
+      .filter(({ refundStatus }) => refundStatus === 'succeeded')
+      .map(({ refundId }) => `refund.succeeded ${ours.get(refundId) ?? refundId}`),
+  ]
+  const untold = facts.filter((fact) => !books.announced.has(fact))
+  return untold.length === 0 ? null : `the merchant was not told: ${untold.join(', ')}`
+}
