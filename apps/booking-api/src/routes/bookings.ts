@@ -44,7 +44,7 @@ function cancelBooking(operations: Bookings): Operation {
     tag: 'Bookings',
     summary: 'Cancel a booking',
     description:
-      'Gives back what is left of its payment, and then its seats. 202: the refund is under way. The body is the empty object, or none.',
+      'Gives back what is left of its payment, and then its seats. 202: the refund is under way. 402: nothing was refunded and the booking stands; `retryable` says whether another request can succeed, and `refundableMinor` what is left. The body is the empty object, or none.',
     params: bookingPath,
     unknownId: bookingNotFound,
     body: emptyBody,

@@ -47,7 +47,7 @@ function refundPayment(operations: Refunds): Operation {
     tag: 'Refunds',
     summary: 'Give back what a payment took, or a part of it',
     description:
-      'Refunds of a payment never exceed it together, those under way included. A refund that the bank takes its time for is answered 201 and pending: look at it later. One that succeeded can still fail days later, when the bank sends the money back; then it is reversed. 202 is as for payments.',
+      'Refunds of a payment never exceed it together, those under way included. A refund that the bank takes its time for is answered 201 and pending: look at it later. One that succeeded can still fail days later, when the bank sends the money back; then it is reversed. A refund that fails is answered 402; `retryable` says whether another request can succeed, and `refundableMinor` what is left. 202 is as for payments.',
     params: paymentPath,
     unknownId: paymentNotFound,
     body: newRefund,
