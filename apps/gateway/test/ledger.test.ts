@@ -73,6 +73,7 @@ describe('the witness', () => {
     const { body } = await http.get('/_ledger/orders/o1').expect(200)
     expect(body).toMatchObject({
       intents: 2,
+      intentIds: [expect.stringMatching(/^pi_/), expect.stringMatching(/^pi_/)],
       declined: 1,
       captured: [{ intentId: paid, amountMinor: 1999, currency: 'EUR' }],
     })
@@ -80,6 +81,7 @@ describe('the witness', () => {
       captured: [],
       refunds: [],
       intents: 0,
+      intentIds: [],
       declined: 0,
     })
   })

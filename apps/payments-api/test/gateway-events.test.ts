@@ -177,7 +177,8 @@ describe('evidence', () => {
   })
 
   it.each([
-    ['less was received', { amount_received: 1 }],
+    ['nothing was received', { amount_received: 0 }],
+    ['more was received than asked for', { amount_received: 99_999 }],
     ['another amount', { amount: 1, amount_received: 1 }],
     ['another currency', { currency: 'usd' }],
     ["another payment's metadata", { metadata: { paymentId: randomUUID() } }],
