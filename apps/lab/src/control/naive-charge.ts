@@ -62,12 +62,12 @@ export async function bookNaivePayment(
   gatewayChargeId: string,
 ): Promise<void> {
   const { client } = database
-  await client.payment.create({ data: { ...payment, capturedMinor: null, ...unusedColumns(payment), gatewayChargeId } })
+  await client.payment.create({ data: { ...payment, ...unusedColumns(payment), gatewayChargeId } })
   if (bookedBy === 'request') await bookCharge(database, payment)
   await client.order.update({ where: { id: payment.orderId }, data: { state: 'paid', version: { increment: 1 } } })
 }
 
 /** Columns of the layers, which this does not use and the table wants. */
 export function unusedColumns({ createdAt }: Payment) {
-  return { nextAttemptAt: createdAt, abandonAfter: createdAt, intentParameters: {} }
+  return { nextAttemptAt: createdAt, abandonAfter: createdAt, intentParameters: {}, capturedMinor: null }
 }
