@@ -28,11 +28,12 @@ const countedBy: Readonly<Record<string, string>> = {
   seats_had_by_nobody: 'seatsHadByNobody.',
   bookings_charged_wrong: 'checkCheckout(',
   availability_wrong: 'availabilityWrong.',
+  console_hidden: 'consoleHidden.',
   losers_in_database_share: 'noteLosersInDatabase(',
 }
 const countedByAll = ['answers_unexpected', 'audit_violations', 'copies_unsettled']
 
-const sellsSeats = ['one-seat-stampede', 'on-sale', 'hold-expiry', 'booking-cancel-race']
+const sellsSeats = ['one-seat-stampede', 'on-sale', 'hold-expiry', 'booking-cancel-race', 'console-actions']
 const createsBeforehand = ['duplicate-payments', 'billing-run', 'gateway-brownout', ...sellsSeats]
 
 const environment = {
