@@ -345,6 +345,7 @@ describe('a rejected request', () => {
     [{ code: 'payment_intent_unexpected_state' }, 'state'],
     [{ code: 'charge_already_refunded' }, 'state'],
     [{ code: 'charge_expired_for_capture' }, 'state'],
+    [{ code: 'charge_not_refundable' }, 'state'],
   ])('%o is about the %s', async (error, about) => {
     const body = JSON.stringify({ error: { type: 'invalid_request_error', message: 'why', ...error } })
     const server = await startRawServer((socket) => socket.write(httpAnswer(400, body)))
