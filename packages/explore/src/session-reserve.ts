@@ -8,7 +8,7 @@ export interface Session {
   /** It knows that the session has started. */
   readonly read: Reader<Answer>
   readonly backendPid: number
-  /** What the client sent to start it, and the server's answer after the password. */
+  /** The client's first message, and the server's answer after the password. */
   readonly startup: Buffer
   readonly greeting: Buffer
 }

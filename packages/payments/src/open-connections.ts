@@ -34,7 +34,7 @@ export interface ConnectionOptions extends PaymentPolicy {
   readonly by: string
   readonly registry: Registry
   readonly log: Log
-  /** Whether the log says which commits the database may lose; on by default. Off in a command that prints for a person. */
+  /** Whether the log names the commits that may be lost; on by default. Off in a command that prints for a person. */
   readonly reportsDurability?: boolean
 }
 

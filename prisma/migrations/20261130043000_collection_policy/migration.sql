@@ -1,4 +1,4 @@
--- What becomes of periods that were missed, and of invoices that cannot be collected for now.
+-- A subscription's policy decides about missed periods, and about invoices that cannot be collected for now.
 
 -- Subscriptions that exist keep what their customers could expect after a reactivation: missed periods are not charged.
 ALTER TABLE subscriptions

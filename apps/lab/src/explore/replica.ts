@@ -56,7 +56,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
     socketTimeout: foreverMs,
     retryStrategy: () => null,
     lazyConnect: true,
-    // This server has loaded its data, and its list of clients is read by nobody.
+    // This server has loaded its data, and no person reads its list of clients.
     enableReadyCheck: false,
     disableClientInfo: true,
   })

@@ -14,8 +14,8 @@ import { claimTry, type DueInvoice } from './charge-invoice.ts'
  * Charges an open invoice now, once per key, by the payment method of its subscription: also where a run would wait, or
  * tries no more. A person decided, so the limit of one charge a day does not apply.
  *
- * Guarantees: as `payOrder`; a run and a request charge an invoice once between them. The invoice of a subscription that
- * is past due makes it active again when it is paid.
+ * Guarantees: as `payOrder`; a run and a request charge an invoice once between them. The invoice of a subscription
+ * that is past due makes it active again when it is paid.
  */
 export async function payInvoice(deps: PaymentDeps, call: Call, invoiceId: string): Promise<Result> {
   // An invoice never changes its order or subscription, so it can be read before the order's lock is taken.
