@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { Stuck } from './control.ts'
+import { boundMs, Stuck } from './control.ts'
 import { type Answer, type Reader, simpleQuery } from './messages.ts'
 
 /** One session at PostgreSQL, without its client. */
@@ -26,7 +26,7 @@ export class SessionReserve {
     return at < 0 ? null : (this.#idle.splice(at, 1)[0] ?? null)
   }
 
-  /** Resolves when its transaction is rolled back, and its locks and settings are gone. Fails if the session ends. */
+  /** Resolves when its transaction is rolled back, and its locks and settings are gone. Else it fails with `Stuck`. */
   put(session: Session): Promise<void> {
     const { socket, read } = session
     for (const event of ['data', 'close', 'error']) socket.removeAllListeners(event)
@@ -35,10 +35,15 @@ export class SessionReserve {
     socket.write(Buffer.concat(['ROLLBACK', 'DISCARD ALL'].map(simpleQuery)))
     return new Promise((resolve, reject) => {
       let answers = 0
-      socket.once('close', () => reject(new Stuck('a session ended while it was cleaned')))
+      const late = setTimeout(() => socket.destroy(), boundMs)
+      socket.once('close', () => {
+        clearTimeout(late)
+        reject(new Stuck('a session ended, or took too long, while it was cleaned'))
+      })
       socket.on('data', (chunk) => {
         answers += read(chunk).length
         if (answers < 2) return
+        clearTimeout(late)
         for (const event of ['data', 'close']) socket.removeAllListeners(event)
         this.#idle.push(session)
         resolve()
