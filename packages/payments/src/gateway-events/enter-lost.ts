@@ -1,8 +1,7 @@
 import { sql, type Tx } from '@seatbelt/database'
-import { currencies, type Money } from '@seatbelt/domain'
 import { type GatewayIntent, type GatewayRefund, type RequestLogEntry, readRefundOutcome } from '@seatbelt/safety'
 import { readOrderToDecide } from '../order/order-to-decide.ts'
-import { adoptIntent, findPaymentNamed, isAdoptable, lockSubscriptionOf } from '../payment/adopt-intent.ts'
+import { adoptIntent, findPaymentNamed, isAdoptable, lockSubscriptionOf, moneyTaken } from '../payment/adopt-intent.ts'
 import { settlePayment } from '../payment/settle-payment.ts'
 import { adoptRefund } from '../refund/adopt-refund.ts'
 import { settleRefund } from '../refund/settle-refund.ts'
@@ -102,12 +101,6 @@ async function enterPayment(
   const evidence = { kind: 'outcome', fenced: true, outcome, intentId: shown.id, requestLog } as const
   await settlePayment(deps, tx, owned, { evidence, nextLease: null })
   return { kind: 'adopted', subject: { kind: 'payment', row: owned.payment } }
-}
-
-/** Null: our books cannot hold this currency. */
-function moneyTaken({ receivedMinor, currency }: GatewayIntent): Money | null {
-  const known = currencies.find((code) => code === currency)
-  return known ? { amountMinor: receivedMinor, currency: known } : null
 }
 
 type LostRefund = Extract<Lost, { kind: 'refund' }>

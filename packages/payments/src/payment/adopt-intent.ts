@@ -1,6 +1,6 @@
 import { type Payment as PaymentRow, type Sql, sql, type Tx } from '@seatbelt/database'
-import type { Money } from '@seatbelt/domain'
-import { changedOne, type PaymentAttempt } from '@seatbelt/safety'
+import { currencies, type Money } from '@seatbelt/domain'
+import { changedOne, type GatewayIntent, type PaymentAttempt } from '@seatbelt/safety'
 import type { OrderToDecide } from '../order/order-to-decide.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { claimPayment, type HowToPay } from './claim-payment.ts'
@@ -68,4 +68,10 @@ export async function findPaymentNamed(
   const [row] = await tx.read<PaymentRow>(sql`
     SELECT * FROM payments WHERE order_id = ${orderId}::uuid AND gateway_key = ${gatewayKey} FOR NO KEY UPDATE`)
   return row ?? null
+}
+
+/** Null: our books cannot hold this currency. */
+export function moneyTaken({ receivedMinor, currency }: GatewayIntent): Money | null {
+  const known = currencies.find((code) => code === currency)
+  return known ? { amountMinor: receivedMinor, currency: known } : null
 }

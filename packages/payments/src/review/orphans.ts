@@ -1,8 +1,8 @@
 import { type Orphan, type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
-import { type Currency, currencies, type Money, type OrderPurpose } from '@seatbelt/domain'
+import type { OrderPurpose } from '@seatbelt/domain'
 import { type Gateway, type GatewayIntent, type GatewayRefund, readRefundOutcome, underLock } from '@seatbelt/safety'
 import { readOrderToDecide } from '../order/order-to-decide.ts'
-import { adoptIntent, findPaymentNamed, isAdoptable, lockSubscriptionOf } from '../payment/adopt-intent.ts'
+import { adoptIntent, findPaymentNamed, isAdoptable, lockSubscriptionOf, moneyTaken } from '../payment/adopt-intent.ts'
 import { settlePayment, settleUnowned } from '../payment/settle-payment.ts'
 import { adoptRefund } from '../refund/adopt-refund.ts'
 import { toRefundAttempt } from '../refund/owned-refund.ts'
@@ -92,7 +92,7 @@ async function adoptPayment(
   shown: GatewayIntent,
 ): Promise<OrphanResolved> {
   const order = await findOrderOf(payments, orphan)
-  const taken = moneyOf(shown)
+  const taken = moneyTaken(shown)
   if (!taken || shown.status !== 'succeeded' || shown.chargeId === null) return left(`its intent is ${shown.status}`)
   if (!order) return left('its order is not there: create it again with its creation key, or refund the money')
   const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = shown
@@ -244,12 +244,6 @@ async function findOrderOf(
     SELECT id AS order_id, account_id, purpose FROM orders
      WHERE id = ${orderId}::uuid OR gateway_reference = ${orderReference} LIMIT 1`)
   return order ?? null
-}
-
-/** Null: our books cannot hold this currency. */
-function moneyOf({ receivedMinor, currency }: GatewayIntent): Money | null {
-  const known: Currency | undefined = currencies.find((code) => code === currency)
-  return known ? { amountMinor: receivedMinor, currency: known } : null
 }
 
 function operatorLine({ runtime }: PaymentDeps, { resolution, as, reason }: OrphanDecision) {
