@@ -40,6 +40,15 @@ export const claims: readonly Claim[] = [
     workload: 'two keys',
   },
   {
+    layer: 'gateway reference',
+    prevents: 'A payment whose commits the database lost is charged again.',
+    given: [
+      'idempotency key',
+      ...(['advisory lock', 'version', 'unique constraint', 'gateway fence', 'generation', 'seat claim'] as const),
+    ],
+    workload: 'lost commits',
+  },
+  {
     layer: 'gateway fence',
     prevents: 'A payment whose answer was lost counts as failed, and the order is charged again.',
     given: ['idempotency key', 'advisory lock', 'version', 'unique constraint', 'generation', 'seat claim'],

@@ -55,6 +55,7 @@ export const layerNames = [
   'advisory lock',
   'version',
   'unique constraint',
+  'gateway reference',
   'gateway fence',
   'generation',
   'seat claim',

@@ -17,8 +17,8 @@ export interface Mutant {
   readonly fault?: FaultKind
 }
 
-const early: readonly LayerName[] = ['redis lock']
-const decidersAlone: readonly LayerName[] = ['redis lock', 'advisory lock', 'unique constraint']
+const early: readonly LayerName[] = ['redis lock', 'gateway reference']
+const decidersAlone: readonly LayerName[] = [...early, 'advisory lock', 'unique constraint']
 
 export const mutants = {
   'an order is moved from any version': {
@@ -36,7 +36,7 @@ export const mutants = {
   'the advisory lock is of another resource for each transaction': {
     change: 'pg_advisory_xact_lock locks a random number',
     workload: 'pay against cancel',
-    off: ['redis lock', 'version', 'unique constraint'],
+    off: [...early, 'version', 'unique constraint'],
     rewrite: {
       text: /(?<=pg_advisory_xact_lock\()hashtextextended\(/,
       by: 'hashtextextended(random()::text || ',
@@ -46,13 +46,13 @@ export const mutants = {
   'an order can have two live payments': {
     change: 'DROP INDEX payments_one_live_per_order',
     workload: 'two keys',
-    off: ['redis lock', 'advisory lock', 'version'],
+    off: [...early, 'advisory lock', 'version'],
     alsoDrop: 'DROP INDEX payments_one_live_per_order',
   },
   'a key can be bound twice': {
     change: 'idempotency_keys has no primary key',
     workload: 'same key twice',
-    off: ['redis lock', 'advisory lock', 'version', 'unique constraint'],
+    off: [...early, 'advisory lock', 'version', 'unique constraint'],
     alsoDrop: 'ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey',
   },
   'the answer of a key is not recorded': {

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { createBookingOperations, expireHolds } from '@seatbelt/booking'
+import { sql } from '@seatbelt/database'
 import type { Actor, Execution, Scenario } from '@seatbelt/explore'
 import { applyGatewayEvent, createPaymentOperations, createStripeEventReader, recoverPayment } from '@seatbelt/payments'
 import type { Redis } from 'ioredis'
@@ -71,6 +72,13 @@ export const scenarios = {
       { a: authorize('key-1'), b: captureWhenAuthorized('key-2') },
       { retryA: authorize('key-1'), retryB: captureWhenAuthorized('key-2') },
     ),
+  'lost commits': (parts: Surroundings) =>
+    paymentScenario(
+      parts,
+      'lost commits',
+      { a: pay('key-1'), b: loseCommits },
+      { recoverLoss: afterLoss(parts), retryA: pay('key-1'), retryB: pay('key-2') },
+    ),
 } as const
 
 const ofPayments: readonly CheckedId[] = ['I1', 'I2', 'I3', 'I6', 'I8', 'generation']
@@ -84,6 +92,7 @@ export const expectedChecks: Readonly<Record<ScenarioName, readonly CheckedId[]>
   'overlapping holds': ['I4', 'I5', 'I8'],
   'checkout against expiry': ['I1', 'I3', 'I4', 'I5', 'I6', 'I8', 'generation'],
   'lost commit against capture': ofPayments,
+  'lost commits': ofPayments,
 }
 
 type Work = (replica: Replica, world: World) => Promise<string>
@@ -183,6 +192,32 @@ function captureWhenAuthorized(key: string): Work {
     return requestPayment(world, { operation: 'capture', key }, () =>
       createPaymentOperations(payments).capturePayment(call, payment.id),
     )
+  }
+}
+
+/**
+ * A restore, or the promotion of a standby that was behind: nothing of what was committed for this account is there. A
+ * transaction that is under way waits for it or is waited for, by the locks of the rows.
+ */
+const loseCommits: Work = async ({ payments }, { accountId, orderId }) => {
+  await payments.database.transaction(async (tx) => {
+    // Triggers and foreign keys stay quiet: no transaction writes this, it is what a server has after a loss.
+    tx.write(sql`SELECT set_config('session_replication_role', 'replica', true)`)
+    tx.write(sql`UPDATE orders SET state = 'pending', version = 0 WHERE id = ${orderId}::uuid`)
+    for (const table of written) tx.write(sql`DELETE FROM ${table} WHERE account_id = ${accountId}::uuid`)
+  })
+  return 'lost'
+}
+
+/** The tables that a payment writes. */
+const written = [sql`idempotency_keys`, sql`payments`, sql`payment_events`, sql`transfers`, sql`outbox`, sql`orphans`]
+
+/** Time passes, and the worker finishes what it finds. What clients read before the loss is of rows that are gone. */
+function afterLoss(parts: Surroundings): Work {
+  return async (replica, world) => {
+    world.attempts.length = 0
+    await expireLeases(parts, world)
+    return recover(replica, world)
   }
 }
 

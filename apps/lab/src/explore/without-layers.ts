@@ -11,8 +11,7 @@ export function withoutLayers(
 ): PaymentLayers {
   return {
     ...real,
-    // Always a random id: with the reference, two payments of one order meet one intent, which hides the other layers.
-    gatewayReference: () => real.runtime.newId(),
+    ...(off.has('gateway reference') && { gatewayReference: () => real.runtime.newId() }),
     ...(off.has('idempotency key') && { idempotencyKey: noKeys }),
     ...(off.has('redis lock') && { redisLock: (_, work) => work() }),
     ...(off.has('advisory lock') && { advisoryLock: (_, __, work) => work() }),
