@@ -96,9 +96,20 @@ const COMMANDS = {
 export const usage = [
   'Usage: npm run COMMAND [-- OPTIONS]',
   '',
-  ...Object.values(COMMANDS).map(({ usage, explains }) => `  ${usage.padEnd(78)}${explains}`),
+  ...Object.values(COMMANDS).flatMap(({ usage, explains }) => [...wrap(usage, '  '), ...wrap(explains, '      ')]),
   '',
 ].join('\n')
+
+/** In lines of at most 100 characters, all of them indented. */
+function wrap(text, indent) {
+  const lines = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && `${last} ${word}`.length <= 100) lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(`${indent}${word}`)
+  }
+  return lines
+}
 
 /** What was asked for: `{ kind: 'command', command, options }`, `{ kind: 'help' }`, or `{ kind: 'mistake', reason }`. */
 export function readCommandLine(argv) {
