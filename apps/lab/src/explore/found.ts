@@ -17,8 +17,7 @@ export interface Found {
 
 export const found: readonly Found[] = [
   {
-    fault:
-      "The authorizing COMMIT got no answer, and its owner took a merchant's capture for its own next step (S4-1).",
+    fault: "The authorizing COMMIT got no answer, and its owner took a merchant's capture for its own next step.",
     workload: 'lost commit against capture',
     off: ['redis lock', 'gateway reference'],
     mutant: 'a claim leaves the former owner on the row',
