@@ -3,8 +3,9 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import type { Runtime } from '@seatbelt/domain'
 import type pg from 'pg'
 import { createPool, onConnection, type PoolOptions, sendAlone } from './connection.ts'
-import { DatabaseUnavailable, readDatabaseError, TransactionConflict } from './database-error.ts'
+import { readDatabaseError, TransactionConflict } from './database-error.ts'
 import { PrismaClient } from './generated/client.ts'
+import { createReadiness } from './readiness.ts'
 import { type Statement, statementName } from './sql.ts'
 import { type RollBack, runTransaction, type Tx } from './transaction.ts'
 
@@ -30,7 +31,7 @@ export interface Database {
    * Fails with: the classes of `database-error.ts`, or whatever `work` threw.
    */
   transaction<T, R = never>(work: (tx: Tx, rollBack: RollBack<R>) => Promise<T>): Promise<T | R>
-  /** Can a statement be run within a second? */
+  /** See `createReadiness`. */
   isReady(): Promise<boolean>
   close(): Promise<void>
 }
@@ -55,6 +56,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { prepared = true, runtime = processRuntime } = options
   const pool = createPool(options)
   const parts = { pool, prepared, runtime }
+  const readiness = createReadiness(options)
   // Made when it is needed first: it costs as much as a payment, and transactions go without it.
   let prisma: PrismaClient | null = null
   const client = () => (prisma ??= createPrisma(pool, prepared))
@@ -65,8 +67,9 @@ export function createDatabase(options: DatabaseOptions): Database {
     statement: (work) => statement(client(), work),
     query: (statement) => query(parts, statement),
     transaction: (work) => transaction(parts, work),
-    isReady: () => isReady(pool),
+    isReady: readiness.isReady,
     close: async () => {
+      await readiness.close()
       await prisma?.$disconnect()
       await pool.end()
     },
@@ -113,17 +116,4 @@ async function retryConflicts<T>(runtime: Pick<Runtime, 'pause' | 'random'>, att
       await runtime.pause(runtime.random() * 20 * tries)
     }
   }
-}
-
-async function isReady(pool: pg.Pool): Promise<boolean> {
-  const bound = AbortSignal.timeout(1_000)
-  const late = new Promise<never>((_, reject) => {
-    bound.addEventListener('abort', () =>
-      reject(new DatabaseUnavailable('the database did not answer within a second')),
-    )
-  })
-  return Promise.race([pool.query('SELECT 1'), late]).then(
-    () => true,
-    () => false,
-  )
 }

@@ -42,7 +42,7 @@ const isBegin = ({ kind, text }: FramedMessage) => kind === 'query' && text.star
 
 describe('a transaction on the wire', () => {
   it('that locks, reads and writes makes two socket writes and two round trips', async () => {
-    await database.isReady()
+    await database.query(sql`SELECT 1`)
     const counted = await countingWrites(() =>
       countingRoundTrips(() => database.transaction((tx) => lockReadAndWrite(tx, 'two writes'))),
     )

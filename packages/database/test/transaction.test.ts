@@ -242,12 +242,3 @@ describe('a bound', () => {
     expect(bounds).toEqual([{ lock: '2s', statement: '5s', idle: '5s' }])
   })
 })
-
-describe('isReady', () => {
-  it('is false, and no error, when there is no database', async () => {
-    const nowhere = createDatabase({ url: 'postgresql://x@127.0.0.1:1/x', poolSize: 1, applicationName: 'nowhere' })
-    expect(await nowhere.isReady()).toBe(false)
-    expect(await database.isReady()).toBe(true)
-    await nowhere.close()
-  })
-})
