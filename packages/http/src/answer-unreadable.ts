@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ProblemCode, problem } from './problem.ts'
 
@@ -7,8 +7,8 @@ import { type ProblemCode, problem } from './problem.ts'
  * after bytes that make no sense, none that follow can be trusted. No app ever sees these requests.
  */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Nobody is there to read it, or an answer is on its way already.
-  if (error.code === 'ECONNRESET' || !socket.writable || hasBegunToAnswer(socket)) return void socket.destroy()
+  // Nobody is there to read it, or it would be read as the answer to the request before.
+  if (error.code === 'ECONNRESET' || !socket.writable || isAtWork(socket)) return void socket.destroy()
   const [code, detail] = unreadable[error.code ?? ''] ?? ['malformed-request', 'The request is not valid HTTP.']
   const { status, contentType, body } = problem(code, detail)
   const head = [
@@ -25,8 +25,11 @@ const unreadable: Readonly<Record<string, readonly [ProblemCode, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: ['request-timeout', 'The request did not arrive in time.'],
 }
 
-/** Node keeps the answer that it is writing on the socket; its own default handler looks at the same place. */
-function hasBegunToAnswer(socket: Duplex): boolean {
-  const message: unknown = Reflect.get(socket, '_httpMessage')
-  return typeof message === 'object' && message !== null && Reflect.get(message, 'headersSent') === true
+/**
+ * Whether the app has a whole request of this connection, which may have had its effect. Node keeps the answer to it on
+ * the socket; its own default handler looks at the same place.
+ */
+function isAtWork(socket: Duplex): boolean {
+  const answer: Partial<ServerResponse> | null | undefined = Reflect.get(socket, '_httpMessage')
+  return answer?.headersSent === true || answer?.req?.complete === true
 }

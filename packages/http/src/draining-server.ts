@@ -11,6 +11,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Express } from 'express'
 import { answerUnreadable } from './answer-unreadable.ts'
 import { withHealth } from './health.ts'
+import { problem } from './problem.ts'
 
 export interface DrainingServerOptions {
   readonly app: RequestListener
@@ -49,7 +50,7 @@ export async function startDrainingServer(options: DrainingServerOptions): Promi
   const inFlight = new Set<ServerResponse>()
   const sockets = new Set<Socket>()
 
-  const app = withHealth({ isReady: options.isReady, isDraining: () => draining }, options.app)
+  const app = refusingManyHeaders(withHealth({ isReady: options.isReady, isDraining: () => draining }, options.app))
   const server = createBoundedServer(options.app, (request, response) => {
     inFlight.add(response)
     response.once('close', () => {
@@ -133,10 +134,19 @@ function createBoundedServer(app: RequestListener, listener: RequestListener): S
     },
     listener,
   )
-  server.maxHeadersCount = maxHeaders
+  // No limit of Node's own: it would drop the headers behind it, and the balancer adds the client's address last.
+  server.maxHeadersCount = 0
   server.maxConnections = maxConnections
   server.on('clientError', answerUnreadable)
   return server
+}
+
+function refusingManyHeaders(app: RequestListener): RequestListener {
+  return (request, response) => {
+    if (request.rawHeaders.length <= 2 * maxHeaders) return app(request, response)
+    const { status, contentType, body } = problem('headers-too-large', `A request may have ${maxHeaders} headers.`)
+    response.writeHead(status, { 'Content-Type': contentType, Connection: 'close' }).end(body)
+  }
 }
 
 /**

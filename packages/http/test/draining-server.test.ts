@@ -211,3 +211,38 @@ it('creates messages with the prototypes of an Express app, so that Express chan
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('answered')
   expect(isRight).toEqual([true, true])
 })
+
+it('a request of more than 64 headers is refused, where Node would drop those behind the limit', async () => {
+  const seen: string[] = []
+  const server = await start((request, response) => {
+    seen.push(request.headers['x-forwarded-for']?.toString() ?? 'none')
+    response.end('answered')
+  })
+  const request = (others: number) =>
+    `GET / HTTP/1.1\r\nHost: here\r\n${'X: y\r\n'.repeat(others)}X-Forwarded-For: 203.0.113.7\r\n\r\n`
+  const [within, beyond] = [await dial(server.port), await dial(server.port)]
+  within.send(request(62))
+  await eventually('the request is answered', () => within.received().includes('answered'))
+  beyond.send(request(63))
+  expect(await beyond.closed()).toMatch(/^HTTP\/1.1 431 [\s\S]*Connection: close[\s\S]*"code":"headers-too-large"/)
+  expect(seen).toEqual(['203.0.113.7'])
+})
+
+it('bytes behind a request that the app has begun cannot answer it', async () => {
+  const [begun, done] = [createLatch('the app has the request'), createLatch('the app may end')]
+  const ended: boolean[] = []
+  const server = await start((_request, response) => {
+    begun.open()
+    void done.wait().then(() => {
+      ended.push(true)
+      response.end('booked')
+    })
+  })
+  const client = await dial(server.port)
+  client.send('POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n{}')
+  await begun.wait()
+  client.send('more than the length said\r\n\r\n')
+  expect(await client.closed()).toBe('')
+  done.open()
+  await eventually('the app has ended', () => ended.length === 1)
+})
