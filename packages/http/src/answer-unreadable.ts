@@ -7,7 +7,7 @@ import { type ProblemCode, problem } from './problem.ts'
  * after bytes that make no sense, none that follow can be trusted. No app ever sees these requests.
  */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Duplex): void {
-  // Nobody is there to read it, or it would be read as the answer to the request before.
+  // The client is gone, or would take it for the answer to its request before.
   if (error.code === 'ECONNRESET' || !socket.writable || isAtWork(socket)) return void socket.destroy()
   const [code, detail] = unreadable[error.code ?? ''] ?? ['malformed-request', 'The request is not valid HTTP.']
   const { status, contentType, body } = problem(code, detail)

@@ -1,3 +1,4 @@
+import { CommitUnknown } from '@seatbelt/database'
 import type { Call, Refusal } from '@seatbelt/domain'
 import type { RedisClient } from '@seatbelt/locks'
 import { ConsecutiveBreaker, circuitBreaker, handleAll, type IPolicy } from 'cockatiel'
@@ -49,8 +50,8 @@ export interface SeatPreCheckMetrics {
  */
 const hintMs = 2_000
 /**
- * How long a key passes again: longer than any client retries for a lost answer. The pass of a request that lost is
- * deleted at once, so this is a few hundred bytes for each hold of the last five minutes.
+ * How long a key passes again: longer than any client retries for a lost answer. The pass of a request that was refused
+ * or failed is deleted at once, so this is a few hundred bytes for each hold of the last five minutes.
  */
 const passMs = 5 * 60_000
 /** So many failures in a row are no coincidence. Each of them may have cost its caller the budget. */
@@ -79,13 +80,18 @@ export function createSeatPreCheckLayer(options: SeatPreCheckOptions): SeatPreCh
         return { kind: 'refused', refusal: { code: 'seats-taken', seatIds: seen.takenIds } }
       }
       let takenNow: readonly string[] = []
+      let mayHaveAnswer = false
       try {
         const result = await work()
         takenNow = takenBy(result, seatIds)
-        // Only this refusal is about the seats. Any other may be that of a copy, while the first request goes on.
-        if (isLost(result)) run(forgetScript, [passOf(call)]).catch(leaveToExpire)
+        mayHaveAnswer = result.kind !== 'refused'
         return result
+      } catch (fault) {
+        mayHaveAnswer = fault instanceof CommitUnknown
+        throw fault
       } finally {
+        // A refused copy leaves the pass to the first request, which may go on.
+        if (seen.isFirst && !mayHaveAnswer) run(forgetScript, [passOf(call)]).catch(leaveToExpire)
         const wrong = seen.hintedIds.filter((id) => !takenNow.includes(id))
         if (wrong.length > 0) run(removeHintsScript, keysOf(call.accountId, wrong), call.key).catch(leaveToExpire)
       }
@@ -143,35 +149,37 @@ interface Seen {
   readonly takenIds: readonly string[]
   /** By this request, just now. A hint of an earlier copy is that copy's to remove. */
   readonly hintedIds: readonly string[]
+  /** This request received the pass of its key. */
+  readonly isFirst: boolean
 }
 
 function readSeen(seatIds: readonly string[]): (reply: unknown) => Seen {
   return (reply) => {
-    const [taken = [], hinted = []] = reply as number[][]
+    const [taken, hinted, first] = reply as [number[], number[], 0 | 1]
     const named = (places: readonly number[]) => seatIds.filter((_, at) => places.includes(at + 1))
-    return { takenIds: named(taken), hintedIds: named(hinted) }
+    return { takenIds: named(taken), hintedIds: named(hinted), isFirst: first === 1 }
   }
 }
 
 /**
  * The first key is the request's pass, the others are the seats'. Hints all seats for this request, or none.
  *
- * Returns the places of the seats that other requests have, and of those that it hinted: none of either, if the request
- * passed before.
+ * Returns the places of the seats that other requests have, and of those that it hinted, and whether it gave the pass.
+ * If the request passed before, there are none of either.
  */
 const takeScript = `
 local seen = redis.call('MGET', unpack(KEYS))
-if seen[1] then return {{}, {}} end
+if seen[1] then return {{}, {}, 0} end
 local others, free = {}, {}
 for place = 1, #KEYS - 1 do
   local taker = seen[place + 1]
   if not taker then free[#free + 1] = place
   elseif taker ~= ARGV[1] then others[#others + 1] = place end
 end
-if #others > 0 then return {others, {}} end
+if #others > 0 then return {others, {}, 0} end
 for _, place in ipairs(free) do redis.call('SET', KEYS[place + 1], ARGV[1], 'PX', ARGV[2]) end
 redis.call('SET', KEYS[1], '1', 'PX', ARGV[3])
-return {others, free}`
+return {others, free, 1}`
 
 /** Deletes those that still carry this key. A plain DEL would delete the hints of a later request. */
 const removeHintsScript = `

@@ -212,7 +212,7 @@ const loseCommits: Work = async ({ payments }, { accountId, orderId }) => {
 /** The tables that a payment writes. */
 const written = [sql`idempotency_keys`, sql`payments`, sql`payment_events`, sql`transfers`, sql`outbox`, sql`orphans`]
 
-/** Time passes, and the worker finishes what it finds. What clients read before the loss is of rows that are gone. */
+/** Leases end, and the worker finishes what it finds. Answers from before the loss are of rows that are gone. */
 function afterLoss(parts: Surroundings): Work {
   return async (replica, world) => {
     world.attempts.length = 0
