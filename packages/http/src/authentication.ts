@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto'
+import { bulkhead, isBulkheadRejectedError } from 'cockatiel'
+import ipaddr from 'ipaddr.js'
 import { type BoundedCache, createBoundedCache } from './bounded-cache.ts'
-import type { TokenBuckets } from './token-buckets.ts'
+import { createTokenBuckets, type TokenBuckets } from './token-buckets.ts'
 
 export interface AuthenticationOptions {
   /** Asks the database, by the SHA-256 of the key (32 bytes). Null for a key that is unknown or revoked. May throw. */
   readonly findAccountByKeyHash: (hash: Uint8Array) => Promise<{ readonly accountId: string } | null>
   /** Development keys are published in this repository: `acceptsDevelopmentKeys` says where they work. */
   readonly developmentKeys: 'accepted' | 'refused'
-  /** Guesses a second and address; a key that was good before does not count. */
+  /** Guesses a second and network; a key that was good before does not count. */
   readonly strangers: TokenBuckets
   /** Monotonic milliseconds. */
   readonly now?: () => number
@@ -28,6 +30,14 @@ const unknownKeyFreshMs = 1_000
 const maxKnownKeys = 10_000
 const maxUnknownKeys = 1_000
 
+/** Look-ups of keys that are not known here, so that guesses leave most of the pool's connections to others. */
+const lookUps = { atOnce: 4, waiting: 100 }
+/**
+ * Look-ups a second for all networks that have guessed too often. A good key behind a shared address is found with
+ * them, at a replica that has just started.
+ */
+const lookUpsBeyond = 10
+
 const developmentKeyPrefix = 'sb_dev_only_'
 
 /** RFC 6750. The bound keeps a header full of rubbish from being hashed. */
@@ -47,7 +57,10 @@ export function createAuthenticate(options: AuthenticationOptions): Authenticate
   const now = options.now ?? (() => performance.now())
   const known = createBoundedCache<string>({ maxEntries: maxKnownKeys, now })
   const unknown = createBoundedCache<null>({ maxEntries: maxUnknownKeys, now })
-  const lookUp = createLookUp({ ...options, now, known, unknown })
+  const ask = createQuestion({ ...options, now, known, unknown })
+  const lookUp = createSingleFlight()
+  const beyond = createTokenBuckets({ perSecond: lookUpsBeyond, burst: lookUpsBeyond, now })
+  const places = bulkhead(lookUps.atOnce, lookUps.waiting)
 
   return async (authorization, address) => {
     const key = bearer.exec(authorization ?? '')?.[1]
@@ -60,30 +73,49 @@ export function createAuthenticate(options: AuthenticationOptions): Authenticate
     const remembered = known.get(name)
     if (remembered?.fresh) return { kind: 'account', accountId: remembered.value }
     // A key that was good is looked up again without counting: others' guesses from its address cannot lock it out.
-    const counted = remembered === null ? stranger(options.strangers, address) : { kind: 'stranger' as const }
-    if (counted.kind === 'too-many' || unknown.get(name)?.fresh) return counted
-
-    const accountId = await lookUp(name, hash)
-    return accountId === null ? { kind: 'stranger' } : { kind: 'account', accountId }
+    if (remembered) return found(await lookUp(name, () => ask(name, hash)), { kind: 'stranger' })
+    const counted = stranger(options.strangers, address)
+    if (unknown.get(name)?.fresh) return counted
+    if (counted.kind === 'too-many' && !beyond.take('all').allowed) return counted
+    try {
+      return found(await lookUp(name, () => places.execute(() => ask(name, hash))), counted)
+    } catch (fault) {
+      if (isBulkheadRejectedError(fault)) return { kind: 'too-many', retryAfterSeconds: 1 }
+      throw fault
+    }
   }
 }
 
-function stranger(strangers: TokenBuckets, address: string): Authenticated {
-  const taken = strangers.take(address)
+type NoAccount = Exclude<Authenticated, { kind: 'account' }>
+
+function found(accountId: string | null, otherwise: NoAccount): Authenticated {
+  return accountId === null ? otherwise : { kind: 'account', accountId }
+}
+
+function stranger(strangers: TokenBuckets, address: string): NoAccount {
+  const taken = strangers.take(networkOf(address))
   return taken.allowed ? { kind: 'stranger' } : { kind: 'too-many', retryAfterSeconds: taken.retryAfterSeconds }
 }
 
-interface LookUp {
+/** Of IPv6 the /56, which is what a provider gives to one household: it has 2^72 addresses. */
+function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return address
+  const parsed = ipaddr.process(address)
+  if (parsed.kind() === 'ipv4') return parsed.toString()
+  return ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/56`).toString()
+}
+
+interface Question {
   readonly findAccountByKeyHash: AuthenticationOptions['findAccountByKeyHash']
   readonly now: () => number
   readonly known: BoundedCache<string>
   readonly unknown: BoundedCache<null>
 }
 
-function createLookUp({ findAccountByKeyHash, now, known, unknown }: LookUp) {
-  const running = new Map<string, Promise<string | null>>()
+type Ask = (name: string, hash: Uint8Array) => Promise<string | null>
 
-  async function ask(name: string, hash: Uint8Array): Promise<string | null> {
+function createQuestion({ findAccountByKeyHash, now, known, unknown }: Question): Ask {
+  return async (name, hash) => {
     // Counted from before the question: a key revoked while it is under way is refused in time as well.
     const askedAtMs = now()
     const account = await findAccountByKeyHash(hash)
@@ -95,9 +127,13 @@ function createLookUp({ findAccountByKeyHash, now, known, unknown }: LookUp) {
     known.set(name, account.accountId, askedAtMs + knownKeyFreshMs)
     return account.accountId
   }
+}
 
-  return (name: string, hash: Uint8Array): Promise<string | null> => {
-    const asked = running.get(name) ?? ask(name, hash).finally(() => running.delete(name))
+/** One question at a time for a name: who comes meanwhile has the same answer. */
+function createSingleFlight() {
+  const running = new Map<string, Promise<string | null>>()
+  return (name: string, ask: () => Promise<string | null>): Promise<string | null> => {
+    const asked = running.get(name) ?? ask().finally(() => running.delete(name))
     running.set(name, asked)
     return asked
   }

@@ -14,8 +14,9 @@ const unavailableRetryAfterSeconds = 1
  * that throw them; whatever is not in the table is a 500. A 500 is logged whole and answered without a word of it.
  */
 export function errorAnswer({ logger }: { logger: Logger }): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    if (response.headersSent) return next(error)
+  return (error: unknown, request, response, _next) => {
+    // Express would print the stack past the log. The client reads that the answer is not whole.
+    if (response.headersSent) return void response.destroy()
     const answer = knownFault(error) ?? clientMistake(error) ?? internal()
     const { requestId } = contextOf(response)
     if (answer.status >= 500) {

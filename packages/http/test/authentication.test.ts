@@ -115,16 +115,46 @@ it('a development key is a stranger where it is refused, without a look-up', asy
   expect(await setUp().withKey(key)).toEqual(account)
 })
 
-it('an address that guesses too often gets no look-ups; another address and a key that was good do', async () => {
-  const { withKey, asked, clock } = setUp({ burst: 3 })
+it('an address that guesses too often gets no more look-ups of its own; another address does', async () => {
+  const { withKey, asked } = setUp({ burst: 3 })
+  for (const guess of ['guess-1', 'guess-2', 'guess-3']) expect(await withKey(guess)).toEqual(stranger)
+  for (let i = 4; i < 100; i++) {
+    expect(await withKey(`guess-${i}`)).toEqual({ kind: 'too-many', retryAfterSeconds: 10 })
+  }
+  // Three of its own, and ten that all such addresses share within a second.
+  expect(asked).toHaveLength(13)
+  expect(await withKey('another', 'elsewhere')).toEqual(stranger)
+})
+
+it('a good key passes from an address that guesses too often, also where it was never seen', async () => {
+  const { withKey, clock } = setUp({ burst: 3 })
   expect(await withKey('good')).toEqual(account)
-  for (const guess of ['guess-1', 'guess-2']) expect(await withKey(guess)).toEqual(stranger)
-  expect(await withKey('guess-3')).toEqual({ kind: 'too-many', retryAfterSeconds: 10 })
-  expect(asked).toEqual(['good', 'unknown', 'unknown'])
-  expect(await withKey('guess-3', 'elsewhere')).toEqual(stranger)
+  for (let i = 0; i < 100; i++) await withKey(`guess-${i}`)
   clock.nowMs = 6_000
   expect(await withKey('good')).toEqual(account)
-  expect(await withKey('other')).toMatchObject({ kind: 'too-many' })
+  expect(await withKey('other')).toEqual(account)
+})
+
+it.each([
+  ['2001:db8:1:200::1', '2001:db8:1:2ff:ffff::9', 'too-many'],
+  ['2001:db8:1:200::1', '2001:db8:1:300::1', 'stranger'],
+  ['::ffff:203.0.113.7', '203.0.113.7', 'too-many'],
+  ['203.0.113.7', '203.0.113.8', 'stranger'],
+])('guesses from %s count for %s: %s', async (one, other, kind) => {
+  const { authenticate } = setUp({ burst: 3 })
+  for (let i = 0; i < 3; i++) await authenticate(undefined, one)
+  expect(await authenticate(undefined, other)).toMatchObject({ kind })
+})
+
+it('few unknown keys are looked up at once, and of those that wait for it not many', async () => {
+  const released = createLatch('the look-ups may end')
+  const { withKey, asked } = setUp({ hold: () => released.wait() })
+  const all = Array.from({ length: 200 }, (_, i) => withKey(`guess-${i}`, `address-${i}`))
+  const beyond = { kind: 'too-many', retryAfterSeconds: 1 }
+  expect(await Promise.all(all.slice(104))).toEqual(Array(96).fill(beyond))
+  expect(asked).toHaveLength(4)
+  released.open()
+  expect(await Promise.all(all.slice(0, 104))).toEqual(Array(104).fill(stranger))
 })
 
 it('guesses do not drive a good key out of the cache', async () => {

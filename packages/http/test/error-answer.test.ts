@@ -1,6 +1,6 @@
 import express from 'express'
 import supertest from 'supertest'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { createLogger, errorAnswer, requestContext } from '../src/index.ts'
 
 function appThatThrows(fault: unknown) {
@@ -50,4 +50,20 @@ it.each([
   expect(answer.body.detail).not.toContain('seatbelt')
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 'error', requestId: 'request-of-mine' }])
   expect(lines[0]).toContain('seatbelt')
+})
+
+it('a fault after the answer has begun cuts it off, and prints nothing', async () => {
+  const printed = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+  const app = express()
+  app.set('env', 'production')
+  app.use(requestContext({ instance: 'shop-1' }))
+  app.get('/', (_request, response, next) => {
+    response.writeHead(200, { 'Content-Length': 100 })
+    response.write('half of it')
+    next(new Error('seatbelt'))
+  })
+  app.use(errorAnswer({ logger: createLogger({ level: 'silent', instance: 'shop-1' }) }))
+  await expect(supertest(app).get('/')).rejects.toThrow()
+  expect(printed).not.toHaveBeenCalled()
+  printed.mockRestore()
 })
