@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { bulkhead, isBulkheadRejectedError } from 'cockatiel'
 import ipaddr from 'ipaddr.js'
-import { type BoundedCache, createBoundedCache } from './bounded-cache.ts'
+import { LRUCache } from 'lru-cache'
 import { createTokenBuckets, type TokenBuckets } from './token-buckets.ts'
 
 export interface AuthenticationOptions {
@@ -55,8 +55,9 @@ const bearer = /^Bearer +([A-Za-z0-9._~+/-]{1,200}=*)$/i
  */
 export function createAuthenticate(options: AuthenticationOptions): Authenticate {
   const now = options.now ?? (() => performance.now())
-  const known = createBoundedCache<string>({ maxEntries: maxKnownKeys, now })
-  const unknown = createBoundedCache<null>({ maxEntries: maxUnknownKeys, now })
+  const known = new LRUCache<string, KnownKey>({ max: maxKnownKeys })
+  const unknown = new LRUCache<string, Freshness>({ max: maxUnknownKeys })
+  const isFresh = (entry: Freshness | undefined) => entry !== undefined && now() < entry.freshUntilMs
   const ask = createQuestion({ ...options, now, known, unknown })
   const lookUp = createSingleFlight()
   const beyond = createTokenBuckets({ perSecond: lookUpsBeyond, burst: lookUpsBeyond, now })
@@ -71,11 +72,11 @@ export function createAuthenticate(options: AuthenticationOptions): Authenticate
     const hash = createHash('sha256').update(key).digest()
     const name = hash.toString('base64')
     const remembered = known.get(name)
-    if (remembered?.fresh) return { kind: 'account', accountId: remembered.value }
+    if (remembered && isFresh(remembered)) return { kind: 'account', accountId: remembered.accountId }
     // A key that was good is looked up again without counting: others' guesses from its address cannot lock it out.
     if (remembered) return found(await lookUp(name, () => ask(name, hash)), { kind: 'stranger' })
     const counted = stranger(options.strangers, address)
-    if (unknown.get(name)?.fresh) return counted
+    if (isFresh(unknown.get(name))) return counted
     if (counted.kind === 'too-many' && !beyond.take('all').allowed) return counted
     try {
       return found(await lookUp(name, () => places.execute(() => ask(name, hash))), counted)
@@ -105,11 +106,20 @@ function networkOf(address: string): string {
   return ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/56`).toString()
 }
 
+interface Freshness {
+  readonly freshUntilMs: number
+}
+
+/** Kept when it is no longer fresh: the next look-up of this key is not counted as a guess. */
+interface KnownKey extends Freshness {
+  readonly accountId: string
+}
+
 interface Question {
   readonly findAccountByKeyHash: AuthenticationOptions['findAccountByKeyHash']
   readonly now: () => number
-  readonly known: BoundedCache<string>
-  readonly unknown: BoundedCache<null>
+  readonly known: LRUCache<string, KnownKey>
+  readonly unknown: LRUCache<string, Freshness>
 }
 
 type Ask = (name: string, hash: Uint8Array) => Promise<string | null>
@@ -121,10 +131,10 @@ function createQuestion({ findAccountByKeyHash, now, known, unknown }: Question)
     const account = await findAccountByKeyHash(hash)
     if (account === null) {
       known.delete(name)
-      unknown.set(name, null, askedAtMs + unknownKeyFreshMs)
+      unknown.set(name, { freshUntilMs: askedAtMs + unknownKeyFreshMs })
       return null
     }
-    known.set(name, account.accountId, askedAtMs + knownKeyFreshMs)
+    known.set(name, { accountId: account.accountId, freshUntilMs: askedAtMs + knownKeyFreshMs })
     return account.accountId
   }
 }

@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+
 export interface SnapshotCache<Snapshot> {
   /**
    * The snapshot of this name, at most `maxAgeMs` old when it was requested; null: there is none. Fails as `load` does.
@@ -9,19 +11,17 @@ export interface SnapshotCacheOptions<Snapshot> {
   /** Null: there is nothing of this name, which is not remembered. */
   readonly load: (name: string) => Promise<Snapshot | null>
   readonly maxAgeMs: number
-  /** Of all snapshots together. The oldest ones make room. */
+  /** Of all snapshots together. Those that were not read for the longest time make room. */
   readonly maxSize: number
   readonly sizeOf: (snapshot: Snapshot) => number
   /** Monotonic milliseconds. */
   readonly now?: () => number
 }
 
-interface Loaded<Snapshot> {
-  /** From before the query: it may not show what became true since. */
+/** `loadedAtMs` is from before the query: it may not show what became true since. */
+interface Loaded<Value> {
   readonly loadedAtMs: number
-  readonly snapshot: Promise<Snapshot | null>
-  /** Null while it is loading. */
-  size: number | null
+  readonly snapshot: Value
 }
 
 /**
@@ -33,34 +33,22 @@ interface Loaded<Snapshot> {
  */
 export function createSnapshotCache<Snapshot>(options: SnapshotCacheOptions<Snapshot>): SnapshotCache<Snapshot> {
   const { load, maxAgeMs, maxSize, sizeOf, now = () => performance.now() } = options
-  const latest = new Map<string, Loaded<Snapshot>>()
+  const kept = new LRUCache<string, Loaded<Snapshot>>({ maxSize, sizeCalculation: ({ snapshot }) => sizeOf(snapshot) })
+  const loading = new Map<string, Loaded<Promise<Snapshot | null>>>()
   const waiting = new Map<string, Promise<Snapshot | null>>()
-  let totalSize = 0
+  const isFresh = ({ loadedAtMs }: Loaded<unknown>) => now() - loadedAtMs <= maxAgeMs
 
   function start(name: string): Promise<Snapshot | null> {
-    forget(name)
-    const loaded: Loaded<Snapshot> = { loadedAtMs: now(), snapshot: load(name), size: null }
-    latest.set(name, loaded)
-    void loaded.snapshot.catch(() => null).then((snapshot) => keep(name, loaded, snapshot))
-    return loaded.snapshot
-  }
-
-  function keep(name: string, loaded: Loaded<Snapshot>, snapshot: Snapshot | null): void {
-    if (snapshot === null) {
-      forget(name)
-      return
-    }
-    loaded.size = sizeOf(snapshot)
-    totalSize += loaded.size
-    for (const [other, { size }] of latest) {
-      if (totalSize <= maxSize) return
-      if (size !== null) forget(other)
-    }
-  }
-
-  function forget(name: string): void {
-    totalSize -= latest.get(name)?.size ?? 0
-    latest.delete(name)
+    const loadedAtMs = now()
+    const snapshot = load(name)
+      .then((found) => {
+        if (found === null) kept.delete(name)
+        else kept.set(name, { loadedAtMs, snapshot: found })
+        return found
+      })
+      .finally(() => loading.delete(name))
+    loading.set(name, { loadedAtMs, snapshot })
+    return snapshot
   }
 
   function startAfter(running: Promise<unknown>, name: string): Promise<Snapshot | null> {
@@ -75,10 +63,11 @@ export function createSnapshotCache<Snapshot>(options: SnapshotCacheOptions<Snap
 
   return {
     async get(name) {
-      const known = latest.get(name)
-      if (known && now() - known.loadedAtMs <= maxAgeMs) return known.snapshot
-      const isLoading = known?.size === null
-      return waiting.get(name) ?? (isLoading ? startAfter(known.snapshot, name) : start(name))
+      const known = kept.get(name)
+      if (known && isFresh(known)) return known.snapshot
+      const running = loading.get(name)
+      if (running && isFresh(running)) return running.snapshot
+      return waiting.get(name) ?? (running ? startAfter(running.snapshot, name) : start(name))
     },
   }
 }
