@@ -58,6 +58,7 @@ await listen({
   isReady: connections.database.isReady,
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
+  isBehindBalancer: config.TRUSTED_PROXY_HOPS > 0,
   stopWork: async () => streams.end(),
   onDrained: close,
 })

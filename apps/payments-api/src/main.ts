@@ -76,5 +76,6 @@ await listen({
   isReady: connections.database.isReady,
   logger,
   exitWithParent: config.EXIT_WITH_PARENT,
+  isBehindBalancer: config.TRUSTED_PROXY_HOPS > 0,
   onDrained: close,
 })

@@ -24,11 +24,11 @@ export interface DrainingServerOptions {
 export interface DrainingServer {
   readonly port: number
   /**
-   * Says that it is not ready, answers what has been sent to it, then takes no more connections, and resolves when the last
-   * one is gone, which is after `deadlineMs` at the latest. Resolves with the number of requests that were cut off then. Called again, the earlier
-   * deadline counts.
+   * Says that it is not ready, answers what has been sent to it, then takes no more connections. It listens for
+   * `lameDuckMs`, 250 ms by default. Resolves when the last connection is gone, which is after `deadlineMs` at the
+   * latest, with the number of requests that were cut off then. Called again, the earlier deadline counts.
    */
-  drain(deadlineMs: number): Promise<{ readonly cutOff: number }>
+  drain(deadlineMs: number, lameDuckMs?: number): Promise<{ readonly cutOff: number }>
 }
 
 /** Longer than the 60 s that load balancers keep an idle connection: the balancer closes it, never we under its request. */
@@ -69,12 +69,12 @@ export async function startDrainingServer(options: DrainingServerOptions): Promi
   let drained: Promise<void> | undefined
   let cutOff = 0
 
-  async function drainInTurn(): Promise<void> {
+  async function drainInTurn(lameDuckMs: number): Promise<void> {
     draining = true
     for (const response of inFlight) if (!response.headersSent) response.setHeader('Connection', 'close')
-    await arrivalsCease(server)
+    await arrivalsCease(server, lameDuckMs)
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-    await arrivalsCease(server)
+    await arrivalsCease(server, defaultLameDuckMs)
     // Node counts a connection that never said anything as busy; this one has had its time to speak.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
     await closed
@@ -88,8 +88,8 @@ export async function startDrainingServer(options: DrainingServerOptions): Promi
 
   return {
     port: portOf(server),
-    async drain(deadlineMs) {
-      drained ??= drainInTurn()
+    async drain(deadlineMs, lameDuckMs = defaultLameDuckMs) {
+      drained ??= drainInTurn(lameDuckMs)
       const deadline = setTimeout(cutOffAll, deadlineMs)
       await drained.finally(() => clearTimeout(deadline))
       return { cutOff }
@@ -98,21 +98,21 @@ export async function startDrainingServer(options: DrainingServerOptions): Promi
 }
 
 /**
- * How long a server that is going to stop still listens: a balancer reads its 503 from `/readyz`, and what clients have sent
- * already arrives. Closing at once would reset every connection that the kernel has and this process has not seen yet.
+ * How long a server that is going to stop still listens: what clients have sent already arrives. Closing at once would
+ * reset every connection that the kernel has and this process has not seen yet.
  */
-const lameDuckMs = 250
+const defaultLameDuckMs = 250
 /** Turns of the event loop in a row, each with a look at all sockets, in which nothing new came. */
 const quietTurns = 3
-/** Under a load that never pauses, arrivals do not cease: then it is for the clients' retries. */
-const mostLameDuckMs = 2_000
+/** More than the first time. Under a load that never pauses, arrivals do not cease. Then clients must try again. */
+const mostLameDuckMs = 1_750
 
 /** Resolves when nobody has come for a while: first some time, then whole turns, as a loop that lags runs timers first. */
-async function arrivalsCease(server: Server): Promise<void> {
+async function arrivalsCease(server: Server, lameDuckMs: number): Promise<void> {
   let arrivals = 0
   const arrive = () => arrivals++
   server.on('connection', arrive).on('request', arrive)
-  const latestMs = performance.now() + mostLameDuckMs
+  const latestMs = performance.now() + lameDuckMs + mostLameDuckMs
   await pause(lameDuckMs)
   for (let quiet = 0; quiet < quietTurns && performance.now() < latestMs; ) {
     const before = arrivals

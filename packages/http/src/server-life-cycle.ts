@@ -6,6 +6,8 @@ export interface ListenOptions extends DrainingServerOptions {
   readonly logger: Logger
   /** EXIT_WITH_PARENT: drain when stdin closes, which it does when the process that holds its other end is gone. */
   readonly exitWithParent: boolean
+  /** A balancer asks `/readyz`, and sends requests until it has read there that this process is about to end. */
+  readonly isBehindBalancer?: boolean
   /** Ends what this process does beside answering requests, in the same time in which these are answered. */
   readonly stopWork?: () => Promise<void>
   /** Closes pools and clients, after the last request was answered. */
@@ -21,6 +23,12 @@ const drainMs = 8_000
 const orphanedDrainMs = 1_000
 /** Closing a pool waits for its queries, which are all done; where a server hangs, we leave without its goodbye. */
 const onDrainedMs = 1_500
+
+/**
+ * Longer than the balancer needs to notice: in deploy/haproxy.cfg three failed checks, the first after a second at most
+ * and the others at 250 ms.
+ */
+export const balancerLameDuckMs = 1_750
 
 const endingSignals = ['SIGTERM', 'SIGINT'] as const
 
@@ -51,8 +59,8 @@ function drainOnSignals(server: DrainingServer, options: ListenOptions): void {
   const received = new Set<string>()
   let ending = false
 
-  async function end(reason: string, deadlineMs: number): Promise<void> {
-    const drained = server.drain(deadlineMs)
+  async function end(reason: string, deadlineMs: number, lameDuckMs?: number): Promise<void> {
+    const drained = server.drain(deadlineMs, lameDuckMs)
     if (ending) return
     ending = true
     logger.info({ reason }, 'draining')
@@ -67,7 +75,7 @@ function drainOnSignals(server: DrainingServer, options: ListenOptions): void {
     process.on(signal, () => {
       if (received.has(signal)) process.exit(128 + constants.signals[signal])
       received.add(signal)
-      void end(signal, drainMs)
+      void end(signal, drainMs, options.isBehindBalancer ? balancerLameDuckMs : undefined)
     })
   }
   if (options.exitWithParent) {

@@ -16,6 +16,7 @@ await listen({
   logger: createLogger({ level: 'info', instance: 'child-1' }),
   isReady: async () => true,
   exitWithParent: process.env.EXIT_WITH_PARENT === '1',
+  isBehindBalancer: process.env.BEHIND_BALANCER === '1',
   onDrained: async () => {
     process.stdout.write('"closing pools"\n')
     // Longer than any test: a server that hangs, as far as this process can tell.

@@ -4,6 +4,7 @@ import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@seatbelt/testing'
 import { afterEach, describe, expect, it } from 'vitest'
+import { balancerLameDuckMs } from '../src/index.ts'
 
 const program = fileURLToPath(new URL('./life-cycle-child.ts', import.meta.url))
 /** Starting a child that compiles itself takes a while on a busy machine. */
@@ -87,6 +88,18 @@ describe('the life cycle of a process', { timeout: 30_000 }, () => {
       expect(messages()).toEqual(['listening', 'draining', 'closing pools', 'drained'])
     },
   )
+
+  it('behind a balancer it listens until that one has read that it is not ready', async () => {
+    const { child, port, answer, says, exit } = await startWithRequestInFlight({ BEHIND_BALANCER: '1' })
+    const beganAt = performance.now()
+    child.kill('SIGTERM')
+    await says('draining')
+    await eventually('new connections are refused', () => isRefused(port()), { boundMs: 10_000 })
+    expect(performance.now() - beganAt).toBeGreaterThan(balancerLameDuckMs)
+    child.send('finish')
+    expect(await answer).toEqual({ status: 200, connection: 'close', text: 'done' })
+    expect(await exit()).toEqual({ code: 0, signal: null })
+  })
 
   it('the same signal again: it exits at once', async () => {
     const { child, says, exit, messages } = await startWithRequestInFlight()

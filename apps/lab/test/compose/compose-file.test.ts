@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { refusalAnswer } from '@seatbelt/http'
+import { balancerLameDuckMs, refusalAnswer } from '@seatbelt/http'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { configSchema as bookingApiSchema } from '../../../booking-api/src/config.ts'
@@ -217,6 +217,15 @@ describe('the load balancer', () => {
   it('passes on only what was not sent, and binds no client to a replica', () => {
     expect(/^ +retry-on (.*)$/m.exec(settings)?.[1]).toBe('conn-failure')
     expect(settings).not.toMatch(/^ +(cookie|stick (on|match|store)|hash|balance (source|uri|hdr))/m)
+  })
+
+  it('notices that a replica is about to end while that one still listens', () => {
+    const checks = [...settings.matchAll(/check inter (\d+)s fastinter (\d+)ms fall (\d+) /g)]
+    expect(checks).toHaveLength(2)
+    for (const [, seconds, fastMs, fall] of checks) {
+      const noticedMs = Number(seconds) * 1_000 + (Number(fall) - 1) * Number(fastMs)
+      expect(noticedMs).toBeLessThan(balancerLameDuckMs)
+    }
   })
 
   it('answers by itself as the API does, with problems, and says "nothing was done" only where that is so', () => {
