@@ -52,6 +52,17 @@ describe('a hold', () => {
     expect(await counter.extend(holdId, { key })).toEqual({ ...extended, replayed: true })
   })
 
+  it('is extended only while its event is on sale, and is checked out until it expires, also later', async () => {
+    const endSale = `UPDATE events SET sale_closes_at = now() - interval '1 second' WHERE id = $1`
+    await office.sql(endSale, [event.eventId])
+    const before = await office.sql('SELECT * FROM holds WHERE id = $1', [holdId])
+    expect(await counter.extend(holdId)).toMatchObject({
+      refusal: { code: 'event-not-on-sale', eventId: event.eventId },
+    })
+    expect(await office.sql('SELECT * FROM holds WHERE id = $1', [holdId])).toEqual(before)
+    expect(brief(await window.checkOut(holdId))).toBe('answered 201')
+  })
+
   it('is extended once by many at once', async () => {
     const answers = valuesOf(await race(Array.from({ length: 6 }, () => () => counter.extend(holdId)))).map(brief)
     expect(answers.filter((answer) => answer === 'answered 200')).toHaveLength(1)

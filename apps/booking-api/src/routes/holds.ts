@@ -111,11 +111,13 @@ function extendHold(operations: Holds): Operation {
     operationId: 'extendHold',
     tag: 'Holds',
     summary: 'Begin the time of a hold anew, once',
+    description:
+      'Only while its event is on sale. A hold that is live may be checked out until it expires, also later.',
     params: holdPath,
     unknownId: holdNotFound,
     body: ownHold,
     answers: { 200: { description: 'The hold, with its new expiresAt', schema: hold } },
-    problems: [...unusable, 'hold-extended-before'],
+    problems: [...unusable, 'hold-extended-before', 'event-not-on-sale'],
     handle: async ({ call, params: { holdId }, body: { customerId } }) =>
       resultAnswer(await operations.extendHold(call, { holdId, customerId })),
   })

@@ -1,5 +1,12 @@
-import { sql, type Tx } from '@seatbelt/database'
-import { type Call, type Currency, decideOnSale, inProgressRetryAfterSeconds, type Refusal } from '@seatbelt/domain'
+import { type Sql, sql, type Tx } from '@seatbelt/database'
+import {
+  type Call,
+  type Currency,
+  decideOnSale,
+  type Event,
+  inProgressRetryAfterSeconds,
+  type Refusal,
+} from '@seatbelt/domain'
 import { toCurrency } from '@seatbelt/payments'
 import type { LockTarget, Refused } from '@seatbelt/safety'
 import { refuse } from '../shared/refuse.ts'
@@ -50,6 +57,15 @@ export async function readSale(tx: Tx, { accountId, eventId, customerId }: Custo
   if (decision.code !== 'on-sale') return refuse(decision)
   return { kind: 'on-sale', ...event, currency: toCurrency(event.currency) }
 }
+
+/** When the event of a hold is on sale. */
+export async function readSaleTimes(tx: Tx, eventIds: Sql): Promise<SaleTimes | undefined> {
+  const [event] = await tx.read<SaleTimes>(sql`
+    SELECT id, sale_opens_at AS "saleOpensAt", sale_closes_at AS "saleClosesAt" FROM events WHERE id IN (${eventIds})`)
+  return event
+}
+
+type SaleTimes = Pick<Event, 'id' | 'saleOpensAt' | 'saleClosesAt'>
 
 interface EventRow extends Omit<Sale, 'kind' | 'currency'> {
   readonly id: string
