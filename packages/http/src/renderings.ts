@@ -92,7 +92,7 @@ export const renderings = {
     )
   },
 
-  /** The secret is in it where one was made: the one answer that ever has it. */
+  /** `secret`: where one was made. The recorded answer has its hash, and the secret is put in when it is sent. */
   webhookEndpointSet: (
     endpoint: WebhookEndpoint,
     { secret, isNew }: { readonly secret: string | null; readonly isNew: boolean },

@@ -59,6 +59,31 @@ describe('the endpoint', () => {
     expect(await stored()).toMatchObject([{ secret: answers[0]?.secret }])
   })
 
+  it('stores its secrets in its own row alone: a recorded answer has none, and a retry still shows it', async () => {
+    const key = randomUUID()
+    const created = await set('https://shop.example', false, key)
+    const rotated = await set('https://shop.example', true)
+    for (const { secret } of [created, rotated]) {
+      expect(secret).toMatch(/^whsec_/)
+      const found = await shop.sql(`SELECT 1 FROM idempotency_keys WHERE answer_body LIKE '%' || $1 || '%'`, [secret])
+      expect(found).toEqual([])
+    }
+    // It still signs, as the previous one.
+    expect(await set('https://shop.example', false, key)).toEqual(created)
+    await set('https://shop.example', true)
+    expect(await set('https://shop.example', false, key)).toEqual({ ...created, secret: null })
+  })
+
+  it('shows in a retry the secret that an earlier version recorded with its answer', async () => {
+    const key = randomUUID()
+    const created = await set('https://shop.example', false, key)
+    await shop.sql('ALTER TABLE idempotency_keys DISABLE TRIGGER idempotency_keys_answer_stays')
+    await shop.sql(`UPDATE idempotency_keys SET answer_body = $1`, [JSON.stringify(created)])
+    await set('https://shop.example', true)
+    await set('https://shop.example', true)
+    expect(await set('https://shop.example', false, key)).toEqual(created)
+  })
+
   it('is shown without any secret, and to its own account alone', async () => {
     await set('https://shop.example', true)
     const endpoint = { url: 'https://shop.example', createdAt: expect.any(Date), updatedAt: expect.any(Date) }

@@ -41,7 +41,7 @@ function setEndpoint(operations: WebhookOperations, targets: WebhookTargets): Op
     tag: 'Webhooks',
     summary: 'Say where webhooks go, or change it',
     description:
-      'Webhooks are signed as Standard Webhooks (standardwebhooks.com) says. The secret is answered when it is made, and never shown again. After a rotation each webhook is signed with the new secret and with the one before it.',
+      'Webhooks are signed as Standard Webhooks (standardwebhooks.com) says. The secret is in the answer that made it, and in a retry with the same key while the secret signs. No other answer shows it. After a rotation each webhook is signed with the new secret and with the one before it.',
     params: nothing,
     body: newWebhookEndpoint(targets),
     answers: {

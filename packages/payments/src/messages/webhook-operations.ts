@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { empty, type Sql, sql } from '@seatbelt/database'
-import type { Call, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint } from '@seatbelt/domain'
+import type { Call, RecordedAnswer, WebhookDelivery, WebhookDeliveryState, WebhookEndpoint } from '@seatbelt/domain'
 import { type Guarded, guardTransaction } from '@seatbelt/safety'
 import { bindOperations } from '../shared/bind-operations.ts'
 import { listed } from '../shared/listed.ts'
@@ -26,10 +26,16 @@ export function createWebhookOperations(deps: PaymentDeps) {
 /**
  * Creates the account's endpoint, or changes it. Messages that wait go to the new address.
  *
- * The answer that made a secret shows it, and so does a retry of that request while its key is kept; no other answer
- * does. A previous secret signs until the next rotation: the receiver decides which secret it accepts.
+ * The answer that made a secret shows it, and so does a retry of that request while its key is kept and the secret
+ * signs; no other answer does. A previous secret signs until the next rotation: the receiver decides which secret it
+ * accepts. The secret is stored in the endpoint's row alone: the recorded answer has its hash instead.
  */
-function setEndpoint(
+async function setEndpoint(deps: PaymentDeps, call: Call, asked: NewWebhookEndpoint): Promise<Guarded<never>> {
+  const result = await recordEndpoint(deps, call, asked)
+  return result.kind === 'answered' ? { ...result, answer: await showSecret(deps, call, result.answer) } : result
+}
+
+function recordEndpoint(
   { layers, renderings }: PaymentDeps,
   call: Call,
   { url, rotateSecret }: NewWebhookEndpoint,
@@ -48,10 +54,37 @@ function setEndpoint(
         RETURNING url, secret, xmax = 0 AS is_new, created_at, updated_at`)
       if (!row) throw new Error('an endpoint was neither inserted nor updated')
       const { secret, isNew, ...endpoint } = row
-      const shown = secret === fresh ? secret : null
+      const shown = secret === fresh ? hashOf(secret) : null
       return { kind: 'done', answer: renderings.webhookEndpointSet(endpoint, { secret: shown, isNew }) }
     },
   })
+}
+
+/**
+ * Puts the secret of the endpoint into an answer in the place of its hash. Null: the secret was rotated twice since, so
+ * it signs no more.
+ */
+async function showSecret(
+  { database }: PaymentDeps,
+  { accountId }: Call,
+  answer: RecordedAnswer,
+): Promise<RecordedAnswer> {
+  const body: { readonly secret: string | null } = JSON.parse(answer.body)
+  // An answer that an earlier version recorded has the secret itself.
+  if (!body.secret?.startsWith(hashPrefix)) return answer
+  const [known] = await database.query<{ secret: string; previousSecret: string | null }>(sql`
+    SELECT secret, previous_secret FROM webhook_endpoints WHERE account_id = ${accountId}::uuid`)
+  const secrets = [known?.secret ?? null, known?.previousSecret ?? null]
+  const secret = secrets.find((one) => one !== null && hashOf(one) === body.secret) ?? null
+  // A secret has no character that JSON escapes, and its place in the body stays, so the bytes are those of the first.
+  return { ...answer, body: JSON.stringify({ ...body, secret }) }
+}
+
+const hashPrefix = 'sha256:'
+
+/** The secret is 32 random bytes, so its hash tells nothing about it. */
+function hashOf(secret: string): string {
+  return hashPrefix + createHash('sha256').update(secret).digest('hex')
 }
 
 /**

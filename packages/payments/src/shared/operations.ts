@@ -81,7 +81,7 @@ export interface Renderings {
   paymentSettled(payment: Payment, outcome: PaymentOutcome, step: PaymentStep): RecordedAnswer
   /** `refundableMinor`: what is left of the payment after a refund that failed. Null: not known, or it did not fail. */
   refundSettled(refund: Refund, outcome: RefundOutcome, refundableMinor: number | null): RecordedAnswer
-  /** `secret`: where one was made. `isNew`: the account had no endpoint. */
+  /** `secret`: the hash of the secret, where one was made. `isNew`: the account had no endpoint. */
   webhookEndpointSet(
     endpoint: WebhookEndpoint,
     how: { readonly secret: string | null; readonly isNew: boolean },
