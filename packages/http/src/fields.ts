@@ -1,6 +1,7 @@
 import { currencies, maxAmountMinor } from '@seatbelt/domain'
 import { z } from 'zod'
 import { decodeCursor } from './keyset-cursor.ts'
+import { isMailAddress } from './mail-address.ts'
 
 /** The fields that the APIs have in common, so that the same thing is written in the same way everywhere. */
 export const fields = {
@@ -31,9 +32,10 @@ export const fields = {
     .meta({ examples: ['pm_card_visa'] }),
 
   receiptEmail: z
-    .email('must be a mail address')
+    .string('must be text')
     .max(254, 'must have at most 254 characters')
-    .meta({ description: 'Where the receipts go', examples: ['ada@example.com'] }),
+    .refine(isMailAddress, 'must be a mail address')
+    .meta({ format: 'idn-email', description: 'Where the receipts go', examples: ['ada@example.com'] }),
 
   moment: z.iso.datetime().meta({ examples: ['2026-11-20T10:00:00.000Z'] }),
 

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from '@seatbelt/database'
-import { afterEach, beforeEach, expect, it } from 'vitest'
-import { recoverPayment } from '../src/index.ts'
-import { accountId, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
+import { type Refund as RefundRow, sql } from '@seatbelt/database'
+import { underLock } from '@seatbelt/safety'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { orderLockName, recoverPayment, recoverRefund } from '../src/index.ts'
+import { reverseRefund } from '../src/refund/reverse-refund.ts'
+import { bankDecides, letRefundLeasesRunOut, refund } from './refund-support.ts'
+import { accountId, brief, letLeasesRunOut, openShop, paymentIdOf, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
 let api: Replica
@@ -53,6 +56,57 @@ it('a decline is announced to the merchant, and has no receipt', async () => {
   await listen()
   await api.pay(await orderWithReceipt(), randomUUID(), 'pm_card_visa_chargeDeclined')
   expect(await messages()).toMatchObject([{ channel: 'webhook', topic: 'payment.declined' }])
+})
+
+describe('a refund', () => {
+  async function refunded(paymentMethod: string) {
+    const orderId = await orderWithReceipt()
+    const payment = await api.pay(orderId, randomUUID(), paymentMethod)
+    await refund(api, paymentIdOf(payment))
+    const [row] = await shop.sql<{ id: string; name: string }>('SELECT id, gateway_refund_id AS name FROM refunds')
+    return row ?? { id: '', name: '' }
+  }
+  const mails = async () =>
+    (await messages()).filter(({ channel, topic }) => channel === 'receipt' && topic.startsWith('refund.'))
+
+  /** As recovery learns it. */
+  async function learn({ id, name }: { id: string; name: string }) {
+    await bankDecides(shop, name, 'fail')
+    const [{ orderId = '', paymentId = '' } = {}] = await shop.sql<{ orderId: string; paymentId: string }>(
+      'SELECT order_id AS "orderId", payment_id AS "paymentId" FROM refunds WHERE id = $1',
+      [id],
+    )
+    await letRefundLeasesRunOut(shop, { orderId, paymentId })
+    await recoverRefund(api.deps, id)
+  }
+
+  it('that the bank refuses after days is mailed: its customer was told that it is on its way', async () => {
+    const pending = await refunded('pm_card_pendingRefund')
+    expect(await mails()).toEqual([])
+    await learn(pending)
+    expect(await mails()).toMatchObject([{ topic: 'refund.failed', recipient: 'ada@example.com' }])
+  })
+
+  it('that the bank sends back is mailed a second time', async () => {
+    const row = await refunded('pm_card_refundFail')
+    await bankDecides(shop, row.name, 'fail')
+    const { layers } = api.deps
+    const [read] = await api.database.query<RefundRow>(sql`SELECT * FROM refunds`)
+    if (!read) throw new Error('there is no refund')
+    await underLock(layers, orderLockName(read), (tx) =>
+      reverseRefund(api.deps, tx, read, { failureCode: 'declined', requestLog: [] }),
+    )
+    expect((await mails()).map(({ topic }) => topic).sort()).toEqual(['refund.reversed', 'refund.succeeded'])
+  })
+
+  it('whose request the gateway refused is a matter of the merchant alone', async () => {
+    await listen()
+    const orderId = await orderWithReceipt()
+    await shop.faults({ on: 'refund', kind: 'refuse-refund', code: 'charge_disputed', rate: 1 })
+    expect(brief(await refund(api, paymentIdOf(await api.pay(orderId))))).toBe('answered 402')
+    expect(await mails()).toEqual([])
+    expect((await messages()).map(({ topic }) => topic)).toContain('refund.failed')
+  })
 })
 
 it('a message exists exactly with its commit: a failed settle writes none, and the next settle writes it', async () => {

@@ -45,9 +45,12 @@ export function addCopy(
   mails.push(mailOf(id, { number: 1_000 + mails.length, recipients: [recipientOf(victim)] }))
 }
 
-/** The bank sends the money back: at the gateway and in our books, whose ledger gets a row more if it `isBooked`. */
+/**
+ * The bank sends the money back: at the gateway, in our books, whose ledger gets a row more if it `isBooked`, and in a
+ * mail.
+ */
 export function reverseRefund(
-  { ledger, books }: MutableEvidence,
+  { ledger, books, mails }: MutableEvidence,
   victim: PaidOrder,
   { isBooked }: { isBooked: boolean },
 ): void {
@@ -59,9 +62,15 @@ export function reverseRefund(
   Object.assign(refund, { state: 'failed', reversedAt: new Date(5_000) })
   rowOf(books.payments, victim.paymentId).refundedMinor -= amountMinor
   rowOf(books.orders, victim.orderId).state = 'paid'
+  const receipt = { id: receiptOf(reversalOf(victim)), topic: 'refund.reversed', subjectId: id }
+  books.receipts.push({ ...receipt, recipient: recipientOf(victim), attempts: 1, isGivenUp: false })
+  mails.push(mailOf(receipt.id, { number: 1_000 + mails.length, recipients: [recipientOf(victim)] }))
   if (!isBooked) return
   books.transfers.push(transferRow(victim, { id: 'transfer-back', refundId: id, kind: 'refund_reversal', amountMinor }))
 }
+
+/** Names the mail about a reversal, beside the one about the refund. */
+export const reversalOf = (victim: PaidOrder) => `reversal-of-${refundOf(victim)}`
 
 /** What reconciliation does about a second charge. */
 export function addRepairedCharge({ ledger, books }: MutableEvidence, victim: PaidOrder): void {

@@ -13,7 +13,15 @@ import { oneChargePerPeriod } from '../../src/auditor/invariants/one-charge-per-
 import { receiptsOnce } from '../../src/auditor/invariants/receipts-once.ts'
 import { refundsWithinPayment } from '../../src/auditor/invariants/refunds-within-payment.ts'
 import { transfersAgree } from '../../src/auditor/invariants/transfers-agree.ts'
-import { addCopy, addRepairedCharge, declinedPayment, histories, type Plant, reverseRefund } from './histories.ts'
+import {
+  addCopy,
+  addRepairedCharge,
+  declinedPayment,
+  histories,
+  type Plant,
+  reversalOf,
+  reverseRefund,
+} from './histories.ts'
 import {
   accountId,
   acknowledged,
@@ -251,6 +259,17 @@ const plantedAmongAll: ReadonlyArray<{
     subject: refundOf,
     plant: (history, victim) => {
       history.mails = history.mails.filter(({ messageId }) => messageId !== idOfMail(refundOf(victim)))
+    },
+  },
+  {
+    what: 'a refund that the bank sent back, of which its customer heard nothing',
+    invariant: receiptsOnce,
+    subject: refundOf,
+    plant: (history, victim) => {
+      reverseRefund(history, victim, { isBooked: true })
+      const id = receiptOf(reversalOf(victim))
+      history.books.receipts = history.books.receipts.filter((receipt) => receipt.id !== id)
+      history.mails = history.mails.filter(({ messageId }) => messageId !== idOfMail(reversalOf(victim)))
     },
   },
   {

@@ -22,10 +22,14 @@ import { temporaryFolder } from '../stack/temporary-folder.ts'
 const from = 'receipts@seatbelt.example'
 let store: MailStore
 let sink: SmtpListener
+/** The messages, as they came. */
+const raws: string[] = []
 
 beforeEach(async () => {
   store = createMailStore(join(temporaryFolder(), 'messages.jsonl'))
-  sink = await startSmtpListener({ host: '127.0.0.1', port: 0, store })
+  raws.length = 0
+  const onKept = ({ raw }: { readonly raw: Buffer }) => raws.push(raw.toString())
+  sink = await startSmtpListener({ host: '127.0.0.1', port: 0, store, onKept })
 })
 afterEach(() => sink.close())
 
@@ -40,6 +44,29 @@ function receipt(over: Partial<Message> = {}): Message {
     ...{ payload, createdAt: new Date('2026-11-20T10:00:00.000Z'), endpoint: null },
     ...over,
   }
+}
+
+async function textOf(message: Message): Promise<string> {
+  await sender()(message)
+  return raws.at(-1) ?? ''
+}
+
+/** As RCPT TO has it. The sink reads a domain in its ASCII form back into Unicode. */
+async function recipientOnTheWire(recipient: string): Promise<string | undefined> {
+  let said = ''
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).write('220 ready\r\n')
+    socket.on('data', (bytes) => {
+      said += bytes
+      socket.write(/^DATA/m.test(String(bytes)) ? '354 go on\r\n' : '250 SMTPUTF8\r\n')
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  await sender(5_000, `smtp://127.0.0.1:${port}`)(receipt({ recipient }))
+  server.close()
+  return /^RCPT TO:<(.*?)>/m.exec(said)?.[1]
 }
 
 const failure = (isPermanent: boolean, text: RegExp) => ({
@@ -73,6 +100,22 @@ describe('a receipt', () => {
     const expected = currencies.map((currency) => `${countedWhole.includes(currency) ? '1999' : '19.99'} ${currency}`)
     const subjects = store.read(0, 100).items.map(({ subject }) => subject)
     expect(subjects).toEqual(expected.map((amount) => `Receipt for your payment of ${amount}`))
+  })
+
+  it.each(['refund.failed', 'refund.reversed'])('says that a refund did not arrive (%s)', async (topic) => {
+    const text = await textOf(receipt({ topic }))
+    expect(store.read(0, 10).items).toMatchObject([{ subject: 'Your refund of 19.99 EUR failed' }])
+    expect(text).toContain('Your refund of 19.99 EUR did not reach you.')
+  })
+
+  it('names the time zone of its date', async () => {
+    const text = await textOf(receipt({ createdAt: new Date('2026-11-20T23:30:00.000Z') }))
+    expect(text).toContain('Date: 2026-11-20 23:30 UTC')
+  })
+
+  it('goes to a domain beyond ASCII in its ASCII form, and to a local part beyond ASCII as it is', async () => {
+    expect(await recipientOnTheWire('info@räucher.example')).toBe('info@xn--rucher-bua.example')
+    expect(await recipientOnTheWire('müller@example.com')).toBe('müller@example.com')
   })
 
   it.each([

@@ -9,6 +9,9 @@ export type Topic =
   | `invoice.${'paid' | 'payment_failed' | 'past_due'}`
   | `booking.${'confirmed' | 'cancelled'}`
 
+/** The facts of which the customer gets a mail. */
+export type ReceiptTopic = Extract<Topic, 'payment.succeeded' | `refund.${string}`>
+
 /** The states of a payment in which one of its steps is settled. */
 const settledStates = ['authorized', 'succeeded', 'declined', 'cancelled', 'voided'] as const
 
@@ -35,26 +38,25 @@ export function tellPayment(deps: Teller, tx: Tx, payment: Payment): void {
   const state = settledStates.find((settled) => settled === payment.state)
   if (!state) throw new Error(`a payment that is ${payment.state} is not settled, so it must not be announced`)
   // The receipt names what was taken, which may be a part of the amount.
-  tell(deps, tx, payment, `payment.${state}`, deps.renderings.paymentSeen(payment), payment.capturedMinor)
-}
-
-/** Announces a refund that is final, or that the bank sent back, in the commit that makes it so. */
-export function tellRefund(deps: Teller, tx: Tx, refund: Refund): void {
-  const { state, reversedAt } = refund
-  if (state !== 'succeeded' && state !== 'failed') throw new Error(`a refund that is ${state} must not be announced`)
-  tell(
-    deps,
-    tx,
-    refund,
-    `refund.${reversedAt === null ? state : 'reversed'}`,
-    deps.renderings.refundSeen(refund),
-    refund.amountMinor,
-  )
-}
-
-function tell(deps: Teller, tx: Tx, subject: Payment | Refund, topic: Topic, data: object, amountMinor: number): void {
-  const { id: subjectId, accountId, orderId, currency, state } = subject
+  const { id: subjectId, accountId, orderId, capturedMinor: amountMinor, currency } = payment
   const receipt = state === 'succeeded' ? { orderId, amountMinor, currency } : null
+  const data = deps.renderings.paymentSeen(payment)
+  enqueueMessages(deps, tx, { accountId, topic: `payment.${state}`, subjectId, data, receipt })
+}
+
+/**
+ * Announces a refund that is final, or that the bank sent back, in the commit that makes it so.
+ *
+ * `gatewayRefundId`: the gateway had made it. The customer gets a mail of such a refund also where it failed, because
+ * it was announced, or its seats were freed upon it. A request for a refund that the gateway refused concerns the
+ * merchant alone.
+ */
+export function tellRefund(deps: Teller, tx: Tx, refund: Refund, gatewayRefundId: string | null): void {
+  const { id: subjectId, accountId, orderId, amountMinor, currency, state, reversedAt } = refund
+  if (state !== 'succeeded' && state !== 'failed') throw new Error(`a refund that is ${state} must not be announced`)
+  const topic = `refund.${reversedAt === null ? state : 'reversed'}` as const
+  const data = deps.renderings.refundSeen(refund)
+  const receipt = gatewayRefundId === null ? null : { orderId, amountMinor, currency }
   enqueueMessages(deps, tx, { accountId, topic, subjectId, data, receipt })
 }
 

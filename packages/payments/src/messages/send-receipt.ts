@@ -1,7 +1,8 @@
+import { domainToASCII } from 'node:url'
 import { minorDigits } from '@seatbelt/domain'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
-import type { Receipt } from './enqueue-messages.ts'
+import type { Receipt, ReceiptTopic } from './enqueue-messages.ts'
 import type { Message } from './relay-message.ts'
 import { SendFailure } from './send-failure.ts'
 
@@ -31,10 +32,20 @@ export interface ReceiptSenderOptions {
 export function createReceiptSender(options: ReceiptSenderOptions): (message: Message) => Promise<void> {
   return async (message) => {
     if (message.recipient === null) throw new SendFailure('it has no recipient', { isPermanent: true })
-    const envelope = { from: options.from, to: message.recipient }
+    const envelope = { from: options.from, to: asMailbox(message.recipient) }
     const mail = await compose(message, envelope)
     await deliver(options, (connection, done) => connection.send(envelope, mail, done))
   }
+}
+
+/**
+ * The address as SMTP takes it: the domain in ASCII. A local part beyond ASCII needs a server with SMTPUTF8, which
+ * takes both parts as they are (RFC 6531).
+ */
+function asMailbox(address: string): string {
+  const at = address.lastIndexOf('@')
+  const domain = domainToASCII(address.slice(at + 1))
+  return domain === '' || /[^\x20-\x7e]/.test(address.slice(0, at)) ? address : address.slice(0, at + 1) + domain
 }
 
 interface Envelope {
@@ -49,18 +60,37 @@ function compose({ id, topic, payload, createdAt }: Message, { from, to }: Envel
 }
 
 function receiptText(topic: string, receipt: Receipt, at: Date): { readonly subject: string; readonly text: string } {
+  const { subject, sentence } = words[topic as ReceiptTopic] ?? words['payment.succeeded']
   const amount = asPrice(receipt)
-  const isRefund = topic === 'refund.succeeded'
   return {
-    subject: isRefund ? `Your refund of ${amount}` : `Receipt for your payment of ${amount}`,
-    text: [
-      isRefund ? `We have given ${amount} back to you.` : `Thank you. We have received your payment of ${amount}.`,
-      '',
-      `Order: ${receipt.orderId}`,
-      `Date: ${at.toISOString().slice(0, 10)}`,
-      '',
-    ].join('\n'),
+    subject: subject(amount),
+    text: [sentence(amount), '', `Order: ${receipt.orderId}`, `Date: ${asMoment(at)}`, ''].join('\n'),
   }
+}
+
+const failedRefund = {
+  subject: (amount: string) => `Your refund of ${amount} failed`,
+  sentence: (amount: string) =>
+    `Your refund of ${amount} did not reach you. Ask the seller to return the money in another way.`,
+}
+
+const words: Readonly<Record<ReceiptTopic, { readonly [part in 'subject' | 'sentence']: (amount: string) => string }>> =
+  {
+    'payment.succeeded': {
+      subject: (amount) => `Receipt for your payment of ${amount}`,
+      sentence: (amount) => `Thank you. We have received your payment of ${amount}.`,
+    },
+    'refund.succeeded': {
+      subject: (amount) => `Your refund of ${amount}`,
+      sentence: (amount) => `We have given ${amount} back to you.`,
+    },
+    'refund.failed': failedRefund,
+    'refund.reversed': failedRefund,
+  }
+
+/** `2026-11-20 23:30 UTC`: without the zone, a reader in another one takes it for his own. */
+function asMoment(at: Date): string {
+  return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }
 
 /** `19.99 EUR`, `1999 JPY`. */

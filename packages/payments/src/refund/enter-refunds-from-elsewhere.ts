@@ -122,7 +122,7 @@ function enter(
   refunds.forEach((refund, at) => {
     const entry = { event: 'refunded-elsewhere', detail: `${shown[at]?.id}: ${refund.state}` }
     appendHistory(deps, tx, { accountId, paymentId, refundId: refund.id, generation: 1, by: deps.by }, [entry])
-    if (refund.state === 'succeeded') tellRefund(deps, tx, refund)
+    if (refund.state === 'succeeded') tellRefund(deps, tx, refund, shown[at]?.id ?? null)
   })
 }
 

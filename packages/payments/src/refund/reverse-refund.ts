@@ -36,7 +36,7 @@ export async function reverseRefund(
     SELECT ${changedOne['refund-generation']}`)
   const refund: Refund = { ...toRefund(row), reversedAt: now, state: 'failed', failureCode }
   unbookRefund(deps, tx, refund, paid)
-  tellRefund(deps, tx, refund)
+  tellRefund(deps, tx, refund, row.gatewayRefundId)
   const { accountId, paymentId } = refund
   if (paymentId === null) return
   const history = { accountId, paymentId, refundId: refund.id, generation: row.generation, by: deps.by }

@@ -68,7 +68,7 @@ async function end(
   writeOutcome(tx, owned, refund, outcome)
   bookRefund(deps, tx, refund, row)
   note(deps, tx, owned, evidence, { event: 'settled', detail: outcome.state })
-  tellRefund(deps, tx, refund)
+  tellRefund(deps, tx, refund, row.gatewayRefundId ?? outcome.gatewayRefundId)
   await enterSeen(deps, tx, owned, evidence)
   return answer(deps, tx, owned, refund, outcome)
 }

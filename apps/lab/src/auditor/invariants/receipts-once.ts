@@ -44,15 +44,24 @@ export interface OwedReceipt {
   readonly receipt: ReceiptRow | undefined
 }
 
-/** A refund that the bank sent back had succeeded before, and its receipt was true then. */
+/**
+ * A refund that the bank sent back had succeeded before, so that its customer has two mails. Of one that failed at once
+ * there is a mail if the gateway had made it.
+ */
 export function owedReceipts({ books }: Pick<Evidence, 'books'>): OwedReceipt[] {
   const addresses = new Map(books.orders.map((order) => [order.id, order.receiptEmail]))
   const receipts = new Map(books.receipts.map((receipt) => [`${receipt.topic} ${receipt.subjectId}`, receipt]))
   const payments = books.payments.filter(({ state }) => state === 'succeeded')
   const refunds = books.refunds.filter(({ state, reversedAt }) => state === 'succeeded' || reversedAt !== null)
+  const reversed = refunds.filter(({ reversedAt }) => reversedAt !== null)
+  const failed = books.refunds.filter(
+    ({ state, reversedAt, gatewayRefundId }) => state === 'failed' && reversedAt === null && gatewayRefundId !== null,
+  )
   const facts = [
     ...payments.map(({ id, orderId }) => ({ id, orderId, topic: 'payment.succeeded' })),
     ...refunds.map(({ id, orderId }) => ({ id, orderId, topic: 'refund.succeeded' })),
+    ...reversed.map(({ id, orderId }) => ({ id, orderId, topic: 'refund.reversed' })),
+    ...failed.map(({ id, orderId }) => ({ id, orderId, topic: 'refund.failed' })),
   ]
   return facts.flatMap(({ id, orderId, topic }) => {
     const recipient = addresses.get(orderId) ?? null
