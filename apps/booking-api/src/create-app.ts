@@ -1,4 +1,5 @@
 import type { BookingOperations, SeatChangeLog } from '@seatbelt/booking'
+import { keyLifetimeHours } from '@seatbelt/domain'
 import {
   type Authenticate,
   docsPage,
@@ -78,6 +79,5 @@ export function createApp(parts: AppParts): Express {
 const about = {
   title: 'Seatbelt booking API',
   version: '1',
-  description:
-    'Events, and who has their seats: held for a while, checked out, booked. Every POST carries an Idempotency-Key: send the same request with the same key as often as you like, and it is done once. Errors are RFC 9457 problems with a stable `code`.',
+  description: `Events, and who has their seats: held for a while, checked out, booked. Every POST carries an Idempotency-Key: send the same request with the same key as often as you like, and it is done once. A key is kept for ${keyLifetimeHours} hours after its answer (\`Idempotency-Key-Lifetime\`); after that it is a new one. Errors are RFC 9457 problems with a stable \`code\`.`,
 }

@@ -9,13 +9,13 @@ export function resultAnswer(result: Awaited<ReturnType<BookingOperations['holdS
 /** What came of a checkout. While it is not known, its hold is where to look: it names the booking once there is one. */
 export function checkoutAnswer(result: CheckoutResult): Answer {
   if (result.kind !== 'unsettled') return settledAnswer(result)
-  const { holdId, orderId, paymentId } = result.subject
-  return unsettledAnswer({ holdId, orderId, paymentId, state: 'checking_out' }, holdLocation(holdId))
+  const { holdId, orderId, paymentId, isInReview } = result.subject
+  return unsettledAnswer({ holdId, orderId, paymentId, state: 'checking_out' }, holdLocation(holdId), isInReview)
 }
 
 /** What came of a cancellation. */
 export function cancellationAnswer(result: CancellationResult): Answer {
-  return result.kind === 'unsettled'
-    ? unsettledAnswer(bookingBody(result.subject), bookingLocation(result.subject.id))
-    : settledAnswer(result)
+  if (result.kind !== 'unsettled') return settledAnswer(result)
+  const { isInReview, ...booking } = result.subject
+  return unsettledAnswer(bookingBody(booking), bookingLocation(booking.id), isInReview)
 }

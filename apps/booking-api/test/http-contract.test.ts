@@ -295,11 +295,13 @@ describe('checkouts', () => {
   it('202 names what is under way, and is not a record', async () => {
     const { post, fake } = testApp()
     const { orderId, paymentId } = booking
-    fake.next = { kind: 'unsettled', subject: { holdId: hold.id, orderId, paymentId } }
+    fake.next = { kind: 'unsettled', subject: { holdId: hold.id, orderId, paymentId, isInReview: false } }
     const answer = await post(checkoutPath).send(checkOut)
     expect([answer.status, answer.body]).toEqual([202, { holdId: hold.id, orderId, paymentId, state: 'checking_out' }])
     expect(answer.headers).toMatchObject({ location: `/v1/holds/${hold.id}`, 'retry-after': '1' })
     schemas.checkout.parse(answer.body)
+    fake.next = { kind: 'unsettled', subject: { holdId: hold.id, orderId, paymentId, isInReview: true } }
+    expect((await post(checkoutPath).send(checkOut)).headers).not.toHaveProperty('retry-after')
   })
 
   const orderId = booking.orderId
@@ -368,13 +370,14 @@ describe('bookings', () => {
 
   it('a cancellation whose refund is under way is 202, and the booking is where to look', async () => {
     const { post, fake } = testApp()
-    fake.next = { kind: 'unsettled', subject: { ...booking, state: 'cancelling' } }
+    fake.next = { kind: 'unsettled', subject: { ...booking, state: 'cancelling', isInReview: false } }
     const answer = await post(cancellationPath)
     expect([answer.status, answer.body.state, answer.headers.location]).toEqual([
       202,
       'cancelling',
       `/v1/bookings/${booking.id}`,
     ])
+    schemas.booking.parse(answer.body)
   })
 
   it('a refund that failed leaves the booking as it is, and says why', async () => {

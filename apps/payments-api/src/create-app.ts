@@ -1,3 +1,4 @@
+import { keyLifetimeHours } from '@seatbelt/domain'
 import {
   type Authenticate,
   docsPage,
@@ -90,6 +91,5 @@ export function createApp(parts: AppParts): Express {
 const about = {
   title: 'Seatbelt payments API',
   version: '1',
-  description:
-    'Orders and their payments. Every POST carries an Idempotency-Key: send the same request with the same key as often as you like, and it is done once. Errors are RFC 9457 problems with a stable `code`.',
+  description: `Orders and their payments. Every POST carries an Idempotency-Key: send the same request with the same key as often as you like, and it is done once. A key is kept for ${keyLifetimeHours} hours after its answer (\`Idempotency-Key-Lifetime\`); after that it is a new one. Errors are RFC 9457 problems with a stable \`code\`.`,
 }

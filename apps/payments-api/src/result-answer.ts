@@ -11,14 +11,14 @@ import type { RefundResult, Result } from '@seatbelt/payments'
 
 /** What came of a command, as its answer. */
 export function resultAnswer(result: Result): Answer {
-  return result.kind === 'unsettled'
-    ? unsettledAnswer(paymentBody(result.subject), paymentLocation(result.subject.id))
-    : settledAnswer(result)
+  if (result.kind !== 'unsettled') return settledAnswer(result)
+  const { id, state } = result.subject
+  return unsettledAnswer(paymentBody(result.subject), paymentLocation(id), state === 'needs_review')
 }
 
 /** The same for what is unsettled as a refund. */
 export function refundAnswer(result: RefundResult): Answer {
-  return result.kind === 'unsettled'
-    ? unsettledAnswer(refundBody(result.subject), refundLocation(result.subject.id))
-    : settledAnswer(result)
+  if (result.kind !== 'unsettled') return settledAnswer(result)
+  const { id, state } = result.subject
+  return unsettledAnswer(refundBody(result.subject), refundLocation(id), state === 'needs_review')
 }

@@ -398,7 +398,7 @@ describe('the body', () => {
     expect(calls).toEqual([])
   })
 
-  it.each(['', 'ada', 'ada@example.com\r\nBcc: eve@example.com', `${'a'.repeat(250)}@example.com`, null])(
+  it.each(['', 'ada', 'ada@example.com\r\nBcc: eve@example.com', `${'a'.repeat(65)}@example.com`, null])(
     'a receipt to %j is no order',
     async (receiptEmail) => {
       const { post, calls } = testApp()
@@ -506,6 +506,8 @@ describe('what operations refuse or fail with', () => {
     { code: 'order-cancelled', orderId: order.id },
     { code: 'order-managed', orderId: order.id },
     { code: 'payment-in-progress', orderId: order.id, retryAfterSeconds: 1 },
+    { code: 'payment-authorized', orderId: order.id, paymentId: payment.id },
+    { code: 'payment-in-review', orderId: order.id, paymentId: payment.id },
     { code: 'request-in-progress', retryAfterSeconds: 1 },
     { code: 'idempotency-key-reused' },
     { code: 'temporarily-unavailable', retryAfterSeconds: 3 },

@@ -103,6 +103,15 @@ it('paying an order documents what can come of it', () => {
   expect(codesOf(pay?.responses['402'])).toEqual(['payment-declined', 'payment-cancelled'])
 })
 
+it('the life of a key is in the document, and in the answers that are recorded under it', () => {
+  const pay = operations.find(({ operation }) => operation.operationId === 'payOrder')?.operation
+  const key = objectsIn(pay?.parameters).find(({ name }) => name === 'Idempotency-Key')
+  expect(key?.description).toContain('24 hours')
+  for (const status of ['201', '402'])
+    expect(pay?.responses[status]).toMatchObject({ headers: { 'Idempotency-Key-Lifetime': {} } })
+  expect(document.info.description).toContain('24 hours')
+})
+
 it.each([
   ['capturePayment', '200 202 400 401 402 404 409 413 415 422 429 500 503', '402', 'payment-voided'],
   ['voidPayment', '200 202 400 401 404 409 413 415 422 429 500 503', '409', 'payment-captured'],

@@ -252,7 +252,7 @@ describe('a key of another account at the gateway', () => {
     expect(await failMissingRefund(parts, refundId)).toMatchObject({
       ...{ kind: 'not-looked', why: expect.stringContaining('the key does not see the payment intent') },
     })
-    expect(brief(await replica.pay(orderId))).toBe('refused payment-in-progress')
+    expect(brief(await replica.pay(orderId))).toBe('refused payment-in-review')
     expect(await booksOf(shop, paid)).toMatchObject({ pending: 1_000 })
   })
 

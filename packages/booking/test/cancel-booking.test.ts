@@ -166,6 +166,36 @@ describe('beside the payments API', () => {
     expect(bookingIn(await api.cancel(bookingId)).state).toBe('cancelled')
   })
 
+  it('while a refund waits for an operator, so does the booking, and nothing says to ask again', async () => {
+    const { bookingId } = await booked()
+    await office.faults(
+      { on: 'refund', kind: 'drop-after', rate: 1, times: 1 },
+      { on: 'list-refunds', kind: 'error-before', rate: 1 },
+    )
+    const key = randomUUID()
+    expect(await api.cancel(bookingId, key)).toMatchObject({ kind: 'unsettled', subject: { isInReview: false } })
+    const inReview = { kind: 'refused', refusal: { code: 'booking-in-review', bookingId } }
+    expect(brief(await api.cancel(bookingId))).toBe('refused booking-in-progress')
+    await office.sql(`UPDATE refunds SET state = 'needs_review' WHERE state = 'processing'`)
+    expect(await api.cancel(bookingId)).toEqual(inReview)
+    expect(await api.cancel(bookingId, key)).toMatchObject({ kind: 'unsettled', subject: { isInReview: true } })
+    await office.faults()
+    await recoverAll()
+  })
+
+  it('while another refund of its payment waits for an operator, it is refused in the same way', async () => {
+    const { bookingId, paymentId } = await booked()
+    await office.faults(
+      { on: 'refund', kind: 'drop-after', rate: 1, times: 1 },
+      { on: 'list-refunds', kind: 'error-before', rate: 1 },
+    )
+    expect(brief(await refund(api, paymentId, 100))).toBe('unsettled')
+    await office.sql(`UPDATE refunds SET state = 'needs_review' WHERE state = 'processing'`)
+    expect(brief(await api.cancel(bookingId))).toBe('refused booking-in-review')
+    await office.faults()
+    await recoverAll()
+  })
+
   it('a refund during the effect of a cancellation finds nothing left', async () => {
     const { bookingId, paymentId, holdId } = await booked()
     const { window, reached, goOn } = await windowThatStandsStill('cancelling')

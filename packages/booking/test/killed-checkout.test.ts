@@ -70,7 +70,7 @@ async function booked(): Promise<Prepared> {
 const cancel: Scenario['operate'] = async (window, { bookingId }, key) => {
   const result = await window.cancel(bookingId, key)
   return result.kind === 'unsettled'
-    ? { kind: 'unsettled', subject: { holdId: '', orderId: '', paymentId: '' } }
+    ? { kind: 'unsettled', subject: { holdId: '', orderId: '', paymentId: '', isInReview: false } }
     : result
 }
 

@@ -64,20 +64,26 @@ export type CancellationOutcome =
       readonly refundableMinor: number
     }
 
-/** May this booking be cancelled now? */
-export function decideToCancelBooking({
-  id: bookingId,
-  state,
-}: Pick<Booking, 'id' | 'state'>): Refusal | { readonly code: 'cancel' } {
+/** May this booking be cancelled now? `isInReview`: its payment, or a refund of it, waits for an operator. */
+export function decideToCancelBooking(
+  { id: bookingId, state }: Pick<Booking, 'id' | 'state'>,
+  isInReview: boolean,
+): Refusal | { readonly code: 'cancel' } {
   switch (state) {
     case 'confirmed':
       return { code: 'cancel' }
     case 'pending':
     case 'cancelling':
-      return { code: 'booking-in-progress', bookingId, retryAfterSeconds: inProgressRetryAfterSeconds }
+      return refuseWhileMoneyMoves(bookingId, isInReview)
     case 'cancelled':
       return { code: 'booking-cancelled', bookingId }
     default:
       return state satisfies never
   }
+}
+
+/** Waiting helps only while a process is at work. */
+export function refuseWhileMoneyMoves(bookingId: string, isInReview: boolean): Refusal {
+  if (isInReview) return { code: 'booking-in-review', bookingId }
+  return { code: 'booking-in-progress', bookingId, retryAfterSeconds: inProgressRetryAfterSeconds }
 }

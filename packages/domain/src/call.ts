@@ -7,6 +7,14 @@ export interface Call {
 }
 
 /**
+ * How long a key and its answer are kept after the answer. A client may retry for so long; afterwards the same request
+ * is a new one.
+ *
+ * Longer costs rows: each request with a key leaves one. Shorter is less than a client's longest outage.
+ */
+export const keyLifetimeHours = 24
+
+/**
  * An answer as it went out the first time: stored under an idempotency key in the commit that settled it, and sent
  * again, byte for byte, to each copy of the request.
  */

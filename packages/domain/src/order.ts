@@ -38,7 +38,7 @@ export function decideToPay(
     case 'pending':
       return { code: 'pay' }
     case 'processing':
-      return { code: 'payment-in-progress', orderId: order.id, retryAfterSeconds: inProgressRetryAfterSeconds }
+      return refuseWhilePaying(order.id, live)
     case 'paid':
     case 'partially_refunded':
     case 'refunded':
@@ -47,6 +47,21 @@ export function decideToPay(
       return { code: 'order-cancelled', orderId: order.id }
     default:
       return order.state satisfies never
+  }
+}
+
+/**
+ * Why an order cannot be decided about while it has this payment. Waiting helps only while a process is at work: an
+ * authorized payment waits for the merchant, and one in review for an operator.
+ */
+export function refuseWhilePaying(orderId: string, live: LivePayment | null): Refusal {
+  switch (live?.state) {
+    case 'authorized':
+      return { code: 'payment-authorized', orderId, paymentId: live.id }
+    case 'needs_review':
+      return { code: 'payment-in-review', orderId, paymentId: live.id }
+    default:
+      return { code: 'payment-in-progress', orderId, retryAfterSeconds: inProgressRetryAfterSeconds }
   }
 }
 

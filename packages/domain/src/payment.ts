@@ -1,5 +1,5 @@
 import type { Money } from './money.ts'
-import { inProgressRetryAfterSeconds, type OrderPurpose, type OrderState } from './order.ts'
+import { type OrderPurpose, type OrderState, refuseWhilePaying } from './order.ts'
 import type { Refusal } from './refusal.ts'
 
 /**
@@ -110,7 +110,7 @@ export function decideToEndAuthorization(
     case 'capturing':
     case 'voiding':
     case 'needs_review':
-      return { code: 'payment-in-progress', orderId, retryAfterSeconds: inProgressRetryAfterSeconds }
+      return refuseWhilePaying(orderId, { id: paymentId, state })
     case 'succeeded':
     case 'declined':
     case 'cancelled':

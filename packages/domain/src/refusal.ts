@@ -82,8 +82,14 @@ export type Refusal =
   | { readonly code: 'hold-checking-out'; readonly holdId: string; readonly retryAfterSeconds: number }
   | { readonly code: 'booking-not-found'; readonly bookingId: string }
   | { readonly code: 'booking-cancelled'; readonly bookingId: string }
+  /** Its payment, or a refund of it, waits for an operator. */
+  | { readonly code: 'booking-in-review'; readonly bookingId: string }
   /** Its money is being taken or given back right now. */
   | { readonly code: 'booking-in-progress'; readonly bookingId: string; readonly retryAfterSeconds: number }
+  /** Its money is reserved. The merchant captures or voids the payment; nothing else changes that for days. */
+  | { readonly code: 'payment-authorized'; readonly orderId: string; readonly paymentId: string }
+  /** A day of looking brought no evidence. An operator looks at it, and recovery once an hour. */
+  | { readonly code: 'payment-in-review'; readonly orderId: string; readonly paymentId: string }
   /** Somebody else is deciding about, or paying for, the same order right now. */
   | { readonly code: 'payment-in-progress'; readonly orderId: string; readonly retryAfterSeconds: number }
   /** The first request with this key is still running. */

@@ -15,16 +15,23 @@ describe('a booking', () => {
     { state: 'cancelling', code: 'booking-in-progress' },
     { state: 'cancelled', code: 'booking-cancelled' },
   ] satisfies { state: BookingState; code: string }[])('that is $state answers a cancellation with $code', (row) => {
-    expect(decideToCancelBooking({ id: 'booking', state: row.state }).code).toBe(row.code)
+    expect(decideToCancelBooking({ id: 'booking', state: row.state }, false).code).toBe(row.code)
   })
 
-  it.each(['pending', 'cancelling'] as const)('whose money is on its way (%s) says when to ask again', (state) => {
-    expect(decideToCancelBooking({ id: 'booking', state })).toEqual({
-      code: 'booking-in-progress',
-      bookingId: 'booking',
-      retryAfterSeconds: 1,
-    })
-  })
+  it.each(['pending', 'cancelling'] as const)(
+    'whose money is on its way (%s) says when to ask again, or that an operator is at it',
+    (state) => {
+      expect(decideToCancelBooking({ id: 'booking', state }, false)).toEqual({
+        code: 'booking-in-progress',
+        bookingId: 'booking',
+        retryAfterSeconds: 1,
+      })
+      expect(decideToCancelBooking({ id: 'booking', state }, true)).toEqual({
+        code: 'booking-in-review',
+        bookingId: 'booking',
+      })
+    },
+  )
 })
 
 describe('the order of a checkout', () => {

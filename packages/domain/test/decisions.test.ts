@@ -31,6 +31,21 @@ describe('an order', () => {
     },
   )
 
+  it.each([
+    { live: 'authorized', code: 'payment-authorized' },
+    { live: 'needs_review', code: 'payment-in-review' },
+    { live: 'processing', code: 'payment-in-progress' },
+    { live: 'capturing', code: 'payment-in-progress' },
+    { live: 'voiding', code: 'payment-in-progress' },
+  ] as const)('whose payment is $live says so, and when to ask again only where waiting helps', ({ live, code }) => {
+    const payment = { id: 'payment', state: live }
+    for (const decide of [decideToPay, decideToCancel]) {
+      const decision = decide(order('processing'), payment)
+      expect(decision.code).toBe(code)
+      expect('retryAfterSeconds' in decision).toBe(code === 'payment-in-progress')
+    }
+  })
+
   it('that is paid names the payment that paid it', () => {
     expect(decideToPay(order('paid'), { id: 'payment', state: 'succeeded' })).toMatchObject({ paymentId: 'payment' })
   })
@@ -58,7 +73,7 @@ describe('a hold', () => {
     { state: 'processing', code: 'payment-in-progress' },
     { state: 'capturing', code: 'payment-in-progress' },
     { state: 'voiding', code: 'payment-in-progress' },
-    { state: 'needs_review', code: 'payment-in-progress' },
+    { state: 'needs_review', code: 'payment-in-review' },
     { state: 'succeeded', code: 'payment-not-authorized' },
     { state: 'declined', code: 'payment-not-authorized' },
     { state: 'cancelled', code: 'payment-not-authorized' },

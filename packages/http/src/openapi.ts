@@ -1,6 +1,8 @@
+import { keyLifetimeHours } from '@seatbelt/domain'
 import { z } from 'zod'
 import type { Operation } from './operation.ts'
 import { type ProblemCode, problemKinds, problemType } from './problem.ts'
+import { keyLifetimeHeader } from './recorded-answer.ts'
 import type { SignedOperation } from './signed-operation.ts'
 import type { StreamOperation } from './stream-operation.ts'
 
@@ -79,6 +81,11 @@ const commonHeaders = {
   Replayed: {
     description: '"true" when this is the recorded answer of an earlier request',
     schema: { type: 'string' },
+  },
+  KeyLifetime: {
+    description:
+      'How long the key and this answer are kept, in seconds from the first time that it was given. Afterwards the key counts as new.',
+    schema: { type: 'integer' },
   },
   Location: { description: 'Where to look', schema: { type: 'string' } },
   RetryAfter: { description: 'Seconds', schema: { type: 'integer' } },
@@ -187,8 +194,7 @@ const idempotencyKeyParameter = {
   name: 'Idempotency-Key',
   in: 'header',
   required: true,
-  description:
-    'A new one for each thing to be done, the same one for each try of it: a bare token or a quoted string (RFC 8941).',
+  description: `A new one for each thing to be done, the same one for each try of it: a bare token or a quoted string (RFC 8941). A key is kept for ${keyLifetimeHours} hours after its answer, and longer while its payment or refund is not final. A retry after that is a new request.`,
   schema: { type: 'string', minLength: 1, maxLength: 512 },
 }
 
@@ -266,7 +272,7 @@ function responseHeaders(status: number, isRecorded: boolean): Json {
   return {
     'X-Request-Id': header('RequestId'),
     'Seatbelt-Instance': header('Instance'),
-    ...(recorded ? { 'Idempotent-Replayed': header('Replayed') } : {}),
+    ...(recorded ? { 'Idempotent-Replayed': header('Replayed'), [keyLifetimeHeader]: header('KeyLifetime') } : {}),
     ...(status === 201 || status === 202 ? { Location: header('Location') } : {}),
     ...([202, 409, 429, 503].includes(status) ? { 'Retry-After': header('RetryAfter') } : {}),
   }

@@ -292,10 +292,31 @@ export const refusalTable = {
     detail: 'Its money is being taken or given back right now. Look at it again shortly.',
     members: ['bookingId', 'retryAfterSeconds'],
   },
+  'booking-in-review': {
+    status: 409,
+    title: 'The booking waits for an operator',
+    detail:
+      'It is not known what became of its payment or refund, and an operator looks at it. Contact support to speed it up.',
+    members: ['bookingId'],
+  },
+  'payment-authorized': {
+    status: 409,
+    title: "The order's amount is reserved",
+    detail:
+      'An earlier request reserved it on a card. Capture that payment, or void it to pay or cancel the order anew.',
+    members: ['orderId', 'paymentId'],
+  },
+  'payment-in-review': {
+    status: 409,
+    title: 'The payment waits for an operator',
+    detail:
+      'It is not known whether this payment took the money, and an operator looks at it. Contact support to speed it up.',
+    members: ['orderId', 'paymentId'],
+  },
   'payment-in-progress': {
     status: 409,
     title: 'The order is being paid',
-    detail: 'Another request is paying or deciding about this order right now. Look at it again shortly.',
+    detail: 'A payment of this order is under way, or another request is deciding about it. Ask again shortly.',
     members: ['orderId', 'retryAfterSeconds'],
   },
   'request-in-progress': {

@@ -12,7 +12,11 @@ export function settledAnswer(result: Settled): Answer {
   return result.kind === 'answered' ? recordedAnswer(result.answer, result.replayed) : refusalAnswer(result.refusal)
 }
 
-/** Not recorded: asking again with the same key gets the outcome, once there is one. */
-export function unsettledAnswer(body: object, location: string): Answer {
-  return jsonAnswer(202, body, { Location: location, 'Retry-After': String(inProgressRetryAfterSeconds) })
+/**
+ * This answer is not recorded: a retry with the same key receives the outcome, once there is one. Without `Retry-After`
+ * where an operator must look first, because a retry a second later brings nothing new.
+ */
+export function unsettledAnswer(body: object, location: string, isInReview: boolean): Answer {
+  const retryAfter = isInReview ? {} : { 'Retry-After': String(inProgressRetryAfterSeconds) }
+  return jsonAnswer(202, body, { Location: location, ...retryAfter })
 }

@@ -1,6 +1,6 @@
 import type { Order, Payment, PaymentOutcome } from '@seatbelt/domain'
 import { expect, it } from 'vitest'
-import { problemKinds, recordedAnswer, refusalAnswer, renderings } from '../src/index.ts'
+import { problemKinds, recordedAnswer, refusalAnswer, renderings, unsettledAnswer } from '../src/index.ts'
 
 const order: Order = {
   id: '0192f000-0000-7000-8000-00000000000a',
@@ -127,13 +127,13 @@ it('a recorded answer is sent with the same bytes, as a problem where it is one,
   expect(recordedAnswer({ status: 201, body, location: '/v1/x' }, true)).toEqual({
     status: 201,
     contentType: 'application/json',
-    headers: { Location: '/v1/x', 'Idempotent-Replayed': 'true' },
+    headers: { 'Idempotency-Key-Lifetime': '86400', Location: '/v1/x', 'Idempotent-Replayed': 'true' },
     body,
   })
   expect(recordedAnswer({ status: 402, body, location: null }, false)).toEqual({
     status: 402,
     contentType: 'application/problem+json',
-    headers: {},
+    headers: { 'Idempotency-Key-Lifetime': '86400' },
     body,
   })
 })
@@ -146,6 +146,12 @@ it('a refusal tells its members, and when to come again', () => {
     orderId: order.id,
     retryAfterSeconds: 2,
   })
+})
+
+it('an outcome that is being found out says when to ask again, unless an operator must look first', () => {
+  const ask = { Location: '/v1/payments/1', 'Retry-After': '1' }
+  expect(unsettledAnswer({}, '/v1/payments/1', false)).toMatchObject({ status: 202, headers: ask })
+  expect(unsettledAnswer({}, '/v1/payments/1', true).headers).toEqual({ Location: '/v1/payments/1' })
 })
 
 it('what a refusal carries besides its named members stays inside', () => {

@@ -109,8 +109,8 @@ describe('an authorization', () => {
     expect(bodyOf(authorized)).toMatchObject({ outcome: { state: 'authorized' } })
     expect(await ledgerOf(paymentId)).toEqual(held)
     expect(await orderState(orderId)).toBe('processing')
-    expect(brief(await api.pay(orderId))).toBe('refused payment-in-progress')
-    expect(brief(await api.cancel(orderId))).toBe('refused payment-in-progress')
+    const refused = { kind: 'refused', refusal: { code: 'payment-authorized', orderId, paymentId } }
+    expect([await api.pay(orderId), await api.cancel(orderId)]).toEqual([refused, refused])
     await letLeasesRunOut(shop)
     expect(await recoverPayment(worker.deps, paymentId)).toBeNull()
   })
@@ -460,7 +460,7 @@ describe('a step that no answer settles', () => {
       await letTimePass(shop, '25 hours')
       await recoverPayment(worker.deps, paymentId)
       expect(await paymentRow(paymentId)).toMatchObject({ state: 'needs_review', goal: step })
-      expect(brief(await api.capture(paymentId))).toBe('refused payment-in-progress')
+      expect(brief(await api.capture(paymentId))).toBe('refused payment-in-review')
 
       // The pay's quarter of an hour is long over: what was asked for since is wanted all the same.
       await shop.faults()

@@ -295,7 +295,7 @@ describe('a payment that no answer ever settles', () => {
     await letTimePass(shop, '25 hours')
     await recoverPayment(worker.deps)
     expect(await paymentOf(orderId)).toMatchObject({ state: 'needs_review' })
-    expect(brief(await api.pay(orderId))).toBe('refused payment-in-progress')
+    expect(brief(await api.pay(orderId))).toBe('refused payment-in-review')
     await shop.faults()
     await recoverAll()
     expect((await paymentOf(orderId))?.state).toBe('cancelled')

@@ -56,6 +56,7 @@ function cancelBooking(operations: Bookings): Operation {
       'booking-not-found',
       'booking-cancelled',
       'booking-in-progress',
+      'booking-in-review',
       'order-blocked',
       'too-many-refunds',
       'refund-failed',

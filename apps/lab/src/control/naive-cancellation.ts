@@ -18,7 +18,7 @@ export async function cancelBookingNaively(
   const { client } = payments.database
   const booking = await findNaiveBooking(payments.database, accountId, bookingId)
   if (booking === null) return refused({ code: 'booking-not-found', bookingId })
-  const decision = decideToCancelBooking(booking)
+  const decision = decideToCancelBooking(booking, false)
   if (decision.code !== 'cancel') return refused(decision)
 
   const cancelledAt = new Date()

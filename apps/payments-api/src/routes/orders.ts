@@ -87,7 +87,16 @@ function cancelOrder(operations: Orders): Operation {
       200: { description: 'The order, cancelled; or paid, where its money had been taken', schema: cancelledOrder },
       202: { description: 'Its payment, not settled yet', schema: payment },
     },
-    problems: ['order-not-found', 'order-already-paid', 'order-blocked', 'order-cancelled', 'payment-in-progress'],
+    problems: [
+      'order-not-found',
+      'order-already-paid',
+      'order-blocked',
+      'order-cancelled',
+      'order-managed',
+      'payment-authorized',
+      'payment-in-review',
+      'payment-in-progress',
+    ],
     handle: async ({ call, params: { orderId } }) => resultAnswer(await operations.cancelOrder(call, orderId)),
   })
 }

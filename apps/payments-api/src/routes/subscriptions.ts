@@ -183,6 +183,7 @@ function payInvoice(operations: SubscriptionOperations): Operation {
       'subscription-cancelled',
       'order-already-paid',
       'order-cancelled',
+      'payment-in-review',
       'payment-in-progress',
     ],
     handle: async ({ call, params: { invoiceId } }) => resultAnswer(await operations.payInvoice(call, invoiceId)),

@@ -5,6 +5,8 @@ import { toCurrency } from '@seatbelt/payments'
 /** A booking as it stands, with the database's time. */
 export interface BookingNow extends Booking {
   readonly now: Date
+  /** Its payment, or the refund of its cancellation, waits for an operator. */
+  readonly isInReview: boolean
 }
 
 /** Of this account only; another account's booking is as unknown as one that never was. */
@@ -39,7 +41,9 @@ async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sq
            hold.amount_minor AS "amountMinor", hold.currency,
            CASE WHEN payment.state = 'succeeded' THEN COALESCE(payment.captured_minor, payment.amount_minor) ELSE 0 END
              AS "capturedMinor", payment.refunded_minor AS "refundedMinor", booking.created_at AS "createdAt",
-           booking.confirmed_at AS "confirmedAt", booking.cancelled_at AS "cancelledAt", clock_timestamp() AS now
+           booking.confirmed_at AS "confirmedAt", booking.cancelled_at AS "cancelledAt", clock_timestamp() AS now,
+           payment.state = 'needs_review' OR EXISTS (
+             SELECT FROM refunds WHERE refunds.id = booking.refund_id AND refunds.state = 'needs_review') AS "isInReview"
       FROM bookings AS booking
       JOIN holds AS hold ON hold.id = booking.hold_id
       JOIN payments AS payment ON payment.id = booking.payment_id

@@ -1,11 +1,5 @@
 import type { Tx } from '@seatbelt/database'
-import {
-  type Booking,
-  type Call,
-  decideToCancelBooking,
-  inProgressRetryAfterSeconds,
-  type Refund,
-} from '@seatbelt/domain'
+import { type Booking, type Call, decideToCancelBooking, type Refund, refuseWhileMoneyMoves } from '@seatbelt/domain'
 import {
   claimRefund,
   leasedRefunds,
@@ -44,7 +38,7 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
     effect: ({ attempt }) => payments.layers.gatewayRefund(attempt),
     settle: async (tx, owned, evidence) => ofBooking(await settleRefund(payments, tx, owned, evidence), owned.booking),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedRefunds, attempt),
-    unsettled: ({ booking }) => booking,
+    unsettled: ({ booking }) => ({ ...booking, isInReview: false }),
     resume: async (target) => {
       const result = await resumeRefund(payments, target)
       if (result.kind !== 'unsettled') return result
@@ -55,8 +49,9 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
   })
 }
 
-function ofBooking(result: Guarded<Refund>, booking: Booking): Guarded<Booking> {
-  return result.kind === 'unsettled' ? { kind: 'unsettled', subject: booking } : result
+function ofBooking(result: Guarded<Refund>, booking: Booking): CancellationResult {
+  if (result.kind !== 'unsettled') return result
+  return { kind: 'unsettled', subject: { ...booking, isInReview: result.subject.state === 'needs_review' } }
 }
 
 /** A booking never changes its order, so it can be looked up before the order's lock is taken. */
@@ -67,11 +62,7 @@ async function orderLockOfBooking(
 ): Promise<LockTarget | Refused> {
   const known = await findBooking(payments.database, accountId, bookingId)
   if (!known) return refuse({ code: 'booking-not-found', bookingId })
-  return { resource: orderLockName(known), contended: inProgress(bookingId) }
-}
-
-function inProgress(bookingId: string) {
-  return { code: 'booking-in-progress', bookingId, retryAfterSeconds: inProgressRetryAfterSeconds } as const
+  return { resource: orderLockName(known), contended: refuseWhileMoneyMoves(bookingId, false) }
 }
 
 async function claim(
@@ -81,13 +72,13 @@ async function claim(
   bookingId: string,
 ): Promise<Claimed<OwnedCancellation> | Done | Refused> {
   const booking = await readBooking(tx, bookingId)
-  const decision = decideToCancelBooking(booking)
+  const decision = decideToCancelBooking(booking, booking.isInReview)
   if (decision.code !== 'cancel') return refuse(decision)
 
   const { paymentId } = booking
-  const { leftMinor, isOutcomeUnknown } = await readRefundState(tx, paymentId)
+  const { leftMinor, isOutcomeUnknown, isInReview } = await readRefundState(tx, paymentId)
   // A refund with an unknown outcome may still fail: then money would be owed for seats that were sold again.
-  if (isOutcomeUnknown) return refuse(inProgress(bookingId))
+  if (isOutcomeUnknown) return refuse(refuseWhileMoneyMoves(bookingId, isInReview))
   if (leftMinor === 0) {
     const cancelled = freeBooking(deps, tx, booking)
     return { kind: 'done', answer: deps.renderings.cancellationEnded({ kind: 'cancelled', booking: cancelled }) }

@@ -46,8 +46,8 @@ export async function checkOut(deps: BookingDeps, call: Call, request: NewChecko
     resume: (target) => resumePayment(payments, target),
   })
   if (result.kind !== 'unsettled') return result
-  const { id: paymentId, orderId } = result.subject
-  return { kind: 'unsettled', subject: { holdId, orderId, paymentId } }
+  const { id: paymentId, orderId, state } = result.subject
+  return { kind: 'unsettled', subject: { holdId, orderId, paymentId, isInReview: state === 'needs_review' } }
 }
 
 /** Here alone the order comes after the hold, which is safe because no other transaction can see the order yet. */

@@ -73,7 +73,7 @@ export function freeBooking(deps: SettlingDeps, tx: Tx, booking: BookingNow): Bo
 type Move = Pick<Booking, 'state'> & Partial<Pick<Booking, 'refundId' | 'confirmedAt' | 'cancelledAt'>>
 
 /** Layer 4 for bookings: moves the booking from the state that was read to the next one. */
-export function moveBooking(tx: Tx, { now: _, ...booking }: BookingNow, move: Move): Booking {
+export function moveBooking(tx: Tx, { now: _, isInReview: __, ...booking }: BookingNow, move: Move): Booking {
   const moved: Booking = { ...booking, ...move }
   tx.write(sql`
     WITH changed AS (

@@ -89,10 +89,17 @@ export interface CheckoutUnderWay {
   readonly holdId: string
   readonly orderId: string
   readonly paymentId: string
+  /** It waits for an operator. */
+  readonly isInReview: boolean
 }
 
 /** `unsettled`: the booking, whose payment is being refunded. */
-export type CancellationResult = Guarded<Booking>
+export type CancellationResult = Guarded<CancellationUnderWay>
+
+export interface CancellationUnderWay extends Booking {
+  /** Its refund waits for an operator. */
+  readonly isInReview: boolean
+}
 
 export interface Availability {
   readonly sections: readonly SectionAvailability[]

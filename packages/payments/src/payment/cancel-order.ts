@@ -22,7 +22,7 @@ export function cancelOrder(deps: PaymentDeps, call: Call, orderId: string): Pro
       const found = await readOrderToDecide(deps, tx, call.accountId, orderId)
       if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
       const decision = decideToCancel(found.order, found.live)
-      if (decision.code === 'payment-in-progress') {
+      if (decision.code === 'payment-in-progress' || decision.code === 'payment-in-review') {
         const abandoned = await lockAbandonedPayment(tx, orderId)
         return abandoned ? withdrawPayment(deps, tx, abandoned) : { kind: 'refused', refusal: decision }
       }

@@ -6,7 +6,8 @@ export async function readRefundState(tx: Tx, paymentId: string): Promise<Refund
   const [row] = await tx.read<RefundableAmount>(sql`
     SELECT COALESCE(captured_minor, amount_minor) - refunded_minor - refund_pending_minor AS left_minor,
            EXISTS (SELECT FROM refunds
-                    WHERE payment_id = payments.id AND state IN ('processing', 'needs_review')) AS is_outcome_unknown
+                    WHERE payment_id = payments.id AND state IN ('processing', 'needs_review')) AS is_outcome_unknown,
+           EXISTS (SELECT FROM refunds WHERE payment_id = payments.id AND state = 'needs_review') AS is_in_review
       FROM payments WHERE id = ${paymentId}::uuid`)
   if (!row) throw new Error(`payment ${paymentId} is gone`)
   return row

@@ -71,6 +71,8 @@ export interface RefundableAmount {
   readonly leftMinor: number
   /** The gateway may still refuse a refund of it. One that the bank takes its time for is not unknown. */
   readonly isOutcomeUnknown: boolean
+  /** A refund of it waits for an operator. */
+  readonly isInReview: boolean
 }
 
 export interface RefundEnd {

@@ -1,4 +1,5 @@
 import { type Database, type Sql, sql } from '@seatbelt/database'
+import { keyLifetimeHours } from '@seatbelt/domain'
 
 /** Rows that grow with every request and have no use after a time. */
 export const purgeables = ['idempotency-keys', 'outbox', 'gateway-events'] as const
@@ -20,10 +21,10 @@ export async function purgeExpired(database: Pick<Database, 'query'>, what: Purg
 }
 
 /**
- * Keys live for a day after their answer, which is how long a client may retry with one. A key without an answer stays.
- * So does a key whose payment or refund is not final, although its step was answered: repeated without its key, a
- * refund that waits for the bank (201, `pending`) would be a second refund, and an authorization (201, `authorized`) a
- * refused payment.
+ * Keys live for `keyLifetimeHours` after their answer, which is how long a client may retry with one. A key without an
+ * answer stays. So does a key whose payment or refund is not final, although its step was answered: repeated without
+ * its key, a refund that waits for the bank (201, `pending`) would be a second refund, and an authorization (201,
+ * `authorized`) a refused payment.
  *
  * Messages live for a week after they were sent, for inquiries. What was given up stays until a person has handled it.
  *
@@ -36,7 +37,7 @@ const statements: Readonly<Record<Purgeable, Sql>> = {
   'idempotency-keys': sql`
     DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
       SELECT ctid FROM idempotency_keys AS old
-       WHERE answered_at < now() - interval '24 hours'
+       WHERE answered_at < now() - make_interval(hours => ${keyLifetimeHours}::int)
          AND NOT EXISTS (SELECT 1 FROM payments WHERE payments.id = old.payment_id AND settled_at IS NULL)
          AND NOT EXISTS (SELECT 1 FROM refunds WHERE refunds.id = old.refund_id AND settled_at IS NULL)
        ORDER BY answered_at LIMIT ${purgeBatchSize} FOR UPDATE SKIP LOCKED))
