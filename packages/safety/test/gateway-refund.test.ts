@@ -109,6 +109,8 @@ interface Run {
   readonly requests: readonly Request[]
   /** After how many requests the next key was taken into use. */
   readonly nextKeyAfter: readonly number[]
+  /** After how many requests it paused. */
+  readonly pausedAfter: readonly number[]
 }
 
 interface World {
@@ -139,11 +141,12 @@ function attemptOf(overrides: Partial<RefundAttempt>): RefundAttempt {
   }
 }
 
-const runtime = { monotonicMs: () => 1 }
+const runtime = { monotonicMs: () => 1, pause: async () => undefined }
 
 async function run({ owner, answers, lists, leaseAllows, isDeposed }: World): Promise<Run> {
   const requests: Request[] = []
   const nextKeyAfter: number[] = []
+  const pausedAfter: number[] = []
   const late = { kind: 'unknown', reason: 'deadline', status: null, replayed: false, requestId: null } as const
   const note = <R extends Request>(request: R): Promise<R['answer']> => {
     requests.push(request)
@@ -162,12 +165,13 @@ async function run({ owner, answers, lists, leaseAllows, isDeposed }: World): Pr
       return !isDeposed
     },
   }
-  const layer = createGatewayRefundLayer({ gateway, store, runtime })
+  const pause = async () => void pausedAfter.push(requests.length)
+  const layer = createGatewayRefundLayer({ gateway, store, runtime: { ...runtime, pause } })
   const { isStored, isFirstOwner, keyIsRemembered } = owner
   const gatewayRefundId = isStored ? 're' : null
   const lease = { allowsRequest: () => requests.length < leaseAllows }
   const evidence = await layer(attemptOf({ isFirstOwner, keyIsRemembered, gatewayRefundId, lease }))
-  return { evidence, requests, nextKeyAfter }
+  return { evidence, requests, nextKeyAfter, pausedAfter }
 }
 
 const anyWorld: fc.Arbitrary<World> = fc.record({
@@ -179,7 +183,7 @@ const anyWorld: fc.Arbitrary<World> = fc.record({
     { isFirstOwner: false, isStored: true, keyIsRemembered: true },
   ),
   answers: fc.array(anyAnswer, { minLength: maxRefundRequests, maxLength: maxRefundRequests }),
-  lists: fc.array(anyList, { minLength: 2, maxLength: 2 }),
+  lists: fc.array(anyList, { minLength: 3, maxLength: 3 }),
   leaseAllows: fc.constantFrom(0, 1, 2, 3, 99, 99, 99),
   isDeposed: fc.boolean(),
 })
@@ -238,13 +242,14 @@ describe('layer 6 of refunds, for all answers of the gateway', () => {
       expect(seen.some(({ status }) => stands[state].includes(status))).toBe(true)
     }))
 
-  it('calls a refund that is not shown failed only if it was refused and then absent from a whole list', () =>
-    always((_, { evidence, requests }) => {
+  it('calls a refund that is not shown failed only if it was refused, and absent from two lists with a pause between', () =>
+    always((_, { evidence, requests, pausedAfter }) => {
       if (evidence.kind !== 'outcome' || evidence.outcome.gatewayRefundId !== null) return false
       expect(evidence.outcome.state).toBe('failed')
       const refusedAt = requests.findIndex((request) => request.name === 'post' && isRefusal(request))
       expect(refusedAt).toBeGreaterThanOrEqual(0)
-      expect(requests.slice(refusedAt + 1).some(showsAbsent)).toBe(true)
+      expect(requests.slice(refusedAt + 1).map(showsAbsent)).toEqual([true, true])
+      expect(pausedAfter).toEqual([refusedAt + 2])
     }))
 
   it('looks before it asks, unless its owner is the first, and asks only if a whole list lacks the refund', () =>
@@ -279,6 +284,24 @@ describe('layer 6 of refunds, for all answers of the gateway', () => {
       expect(requests.length).toBeLessThanOrEqual(Math.min(maxRefundRequests, leaseAllows))
       expect(evidence.requestLog.length).toBe(requests.length)
     }))
+})
+
+it('believes no refusal of a refund that the second look shows: a proxy refused what it had forwarded', async () => {
+  const refusal = { status: 400, errorCode: 'code_400', about: 'request' as const, message: null }
+  const lists = [[], [made()]]
+  const gateway = {
+    createRefund: async () => ({ kind: 'rejected' as const, requestId: 'req', ...refusal }),
+    retrieveRefund: () => Promise.reject(new Error('its id is not known')),
+    listRefundsOf: async () => ({
+      kind: 'list' as const,
+      items: lists.shift() ?? [],
+      hasMore: false,
+      requestId: 'req',
+    }),
+  }
+  const store = { useNextKey: () => Promise.reject(new Error('the key stays')) }
+  const layer = createGatewayRefundLayer({ gateway, store, runtime })
+  expect(await layer(attemptOf({ isFirstOwner: true }))).toMatchObject({ outcome: { state: 'succeeded' } })
 })
 
 describe('an operator who believes that a refund was never made', () => {

@@ -1,4 +1,4 @@
-import type { Currency, RefundOutcome } from '@seatbelt/domain'
+import type { Currency, RefundOutcome, Runtime } from '@seatbelt/domain'
 import type { Attempt } from '../attempt.ts'
 import type { GatewayRefund, ListAnswer, RefundAnswer, RefundGateway, RefundParameters } from './gateway.ts'
 import { readNoAnswer } from './no-answer.ts'
@@ -22,7 +22,7 @@ import {
  * it. All owners use one key. The number in the key is raised only after the gateway repeated a 5xx for that key (so
  * that the request under it has ended) and the list then showed that it had no effect. Once the gateway may have
  * forgotten the key, no owner requests the refund any more. A refund is called `failed` only if the gateway shows it
- * as failed or cancelled, or refused it and does not show it.
+ * as failed or cancelled, or refused it and then does not show it in two lists.
  * Does not guarantee: that a gateway which forgets keys early refunds once. Unlike a payment, a refund has no object
  * that could be cancelled before it is tried. Such a gateway executes a delayed copy of the request again, and also
  * repeats a refund that its list did not show. The rest of the charge limits the damage, and reconciliation finds it.
@@ -69,10 +69,16 @@ type RefundConclusion = { readonly kind: 'outcome'; readonly outcome: RefundOutc
 export type FinalRefundOutcome = Exclude<RefundOutcome, { state: 'pending' }>
 
 /**
- * The most requests that one attempt sends: look, refund, refund again under the same key (after a 5xx), look. The
- * lease must outlast all of them, which the configuration asserts.
+ * The most requests that one attempt sends: look, refund, refund again under the same key (after a 5xx), look twice.
+ * The lease must outlast all of them, which the configuration asserts.
  */
-export const maxRefundRequests = 4
+export const maxRefundRequests = 5
+
+/**
+ * Between the two looks after a refusal: longer than a request that a proxy forwarded needs to have its effect, and
+ * than a list usually lags. It delays only the answer that a refund failed.
+ */
+const pauseBetweenLooksMs = 1_000
 
 /**
  * How long a key may be in use. The gateway forgets it after 24 hours; the rest covers a lease and a clock that is
@@ -80,7 +86,8 @@ export const maxRefundRequests = 4
  */
 export const keyRememberedHours = 23
 
-export interface GatewayRefundDeps extends Pick<Facts, 'runtime'> {
+export interface GatewayRefundDeps {
+  readonly runtime: Pick<Runtime, 'monotonicMs' | 'pause'>
   readonly gateway: RefundGateway
   readonly store: RefundStore
 }
@@ -121,7 +128,7 @@ interface RefundReading extends Reading<RefundConclusion> {
   readonly elsewhere: readonly GatewayRefund[]
 }
 
-interface RefundFacts extends Facts, GatewayRefundDeps {
+interface RefundFacts extends Omit<Facts, 'runtime'>, GatewayRefundDeps {
   readonly attempt: RefundAttempt
   readonly reading: RefundReading
   readonly earlier: RefundReading
@@ -139,6 +146,11 @@ const protocol: Protocol<RefundFacts, AnyRefundAnswer> = {
   },
   writes: {
     'next key': async ({ store, attempt }) => ((await store.useNextKey(attempt)) ? {} : null),
+    // The refusal is what the next look confirms or refutes, as if there had been no look before it.
+    pause: async ({ runtime, reading, earlier }) => {
+      await runtime.pause(pauseBetweenLooksMs)
+      return { reading: { ...earlier, elsewhere: reading.elsewhere } }
+    },
   },
   read: (answer, request, { attempt, reading }) => {
     const elsewhere = answer.kind === 'list' ? madeElsewhere(answer, attempt) : reading.elsewhere

@@ -17,7 +17,9 @@ const keyReused = 'orphan: the gateway has another refund under this key'
  * - unclear: there was no answer, or the answer proves nothing. The request keeps its key.
  *
  * A request can be
- * - refused: an earlier request may have had its effect, so that nothing is left to refund;
+ * - refused: an earlier request may have had its effect, so that nothing is left to refund. A proxy can also refuse what
+ *   it forwarded, or a list lag behind: then the second look, after a pause, shows the refund. A refusal that was
+ *   believed wrongly would be refunded once more;
  * - failed: a 5xx, which a proxy can send while the gateway still works on the request;
  * - reused: the gateway has another refund under its key, which our books do not have;
  * - repeated: a 5xx that the gateway sends again for this key, which proves that the request has ended.
@@ -35,7 +37,8 @@ export const refundTransitions = [
   ['refund again',              'repeated',   null,        'refund-look after failure'],
   ['refund again',              'refused',    null,        'refund-look after refusal'],
   ['refund-look after failure', 'absent',     'next key',  'unknown, as before'],
-  ['refund-look after refusal', 'absent',     null,        'end, as before'],
+  ['refund-look after refusal', 'absent',     'pause',     'refund-look after pause'],
+  ['refund-look after pause',   'absent',     null,        'end, as before'],
 
   ['refund',                    'reused',     null,        keyReused],
   ['refund again',              'reused',     null,        keyReused],
