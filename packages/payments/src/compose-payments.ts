@@ -68,7 +68,7 @@ export function composePayments(
   const { database } = connections
   return {
     database,
-    layers: composeLayers({ ...connections, by, runtime: processRuntime, reportFault }),
+    layers: connections.effects.watch(composeLayers({ ...connections, by, runtime: processRuntime, reportFault })),
     renderings,
     purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: checkoutPurpose },
     policy: { gatewayDeadlineMs, leaseMs },

@@ -14,6 +14,7 @@ import { Gauge, type Registry } from 'prom-client'
 import { createGatewayGateMetrics } from './gateway/create-gateway-gate-metrics.ts'
 import { createStripeGateway } from './gateway/stripe-gateway.ts'
 import { createDurabilityWatch } from './shared/durability-watch.ts'
+import { EffectsUnderWay } from './shared/effects-under-way.ts'
 import { type GatewayAccount, LearnedAccount } from './shared/gateway-account.ts'
 import { leaseProblem, type PaymentPolicy } from './shared/payment-deps.ts'
 import { retryPostponedNow } from './shared/retry-postponed-now.ts'
@@ -58,6 +59,8 @@ export interface Connections {
   readonly gatewayGate: GatewayAdmission
   readonly gatewayAccount: GatewayAccount
   readonly installation: string
+  /** Given up when the connections are closed. */
+  readonly effects: EffectsUnderWay
   /** The gateway was away and answers again, and what was postponed is due: recovery need not wait. */
   onGatewayBack(listener: () => void): void
   close(): Promise<void>
@@ -103,6 +106,7 @@ export function openConnections(options: ConnectionOptions): Connections {
   const redis = openRedisLock(options)
   const gateway = openGateway(options, database)
   const lockMetrics = createLockMetrics(options.registry)
+  const effects = new EffectsUnderWay()
   return {
     database,
     redis: redis.first,
@@ -113,8 +117,13 @@ export function openConnections(options: ConnectionOptions): Connections {
     gatewayGate: gateway.gate,
     gatewayAccount: gateway.account,
     installation: options.installation,
+    effects,
     onGatewayBack: gateway.onBack,
     close: async () => {
+      // First, because whoever closes has little time. Without the database the leases run out.
+      await effects
+        .giveUp(database)
+        .catch((err: unknown) => options.log.warn({ err }, 'payments wait for their leases'))
       redis.disconnect()
       await gateway.close()
       await durability.close()
