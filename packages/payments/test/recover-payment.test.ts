@@ -303,6 +303,70 @@ describe('a payment that no answer ever settles', () => {
   })
 })
 
+describe('the history of a payment that a silent gateway leaves open', () => {
+  const linesOf = (paymentId: string) =>
+    shop.sql<{ event: string; detail: string | null }>(
+      'SELECT event, detail FROM payment_events WHERE payment_id = $1 ORDER BY id',
+      [paymentId],
+    )
+
+  it('has a line for what is new, and not for each look: the looks are counted', async () => {
+    const orderId = await api.createOrder()
+    const silent = (kind: string) =>
+      ['confirm', 'retrieve', 'cancel'].map((on) => ({ on, kind, rate: 1, metadata: { orderId } }))
+    await shop.faults(...silent('error-before'))
+    await api.pay(orderId)
+    const [{ id = '' } = {}] = await shop.sql<{ id: string }>('SELECT id FROM payments WHERE order_id = $1', [orderId])
+    const look = async (times: number) => {
+      for (let looks = 0; looks < times; looks++) {
+        await letLeasesRunOut(shop)
+        expect((await recoverPayment(worker.deps, id))?.result.kind).toBe('unsettled')
+      }
+    }
+    await look(15)
+    const before = await linesOf(id)
+    await look(15)
+    expect(await linesOf(id)).toEqual(before)
+    const [row] = await shop.sql<{ attempts: number }>('SELECT attempts FROM payments WHERE id = $1', [id])
+    expect(row?.attempts).toBeGreaterThanOrEqual(30)
+
+    // An answer that comes and goes is new once.
+    for (let turns = 0; turns < 4; turns++) {
+      await shop.faults(...silent('rate-limit'))
+      await look(1)
+      await shop.faults(...silent('error-before'))
+      await look(1)
+    }
+    const told = (await linesOf(id)).slice(before.length)
+    expect(told).toEqual([
+      { event: 'look', detail: 'rate-limited (429)' },
+      { event: 'unknown', detail: 'rate-limited (429)' },
+    ])
+
+    await shop.faults()
+    await recoverAll()
+    expect((await linesOf(id)).at(-1)).toEqual({ event: 'settled', detail: 'succeeded' })
+  })
+
+  it('tells of each owner that died, however often that was', async () => {
+    const orderId = await api.createOrder()
+    await shop.faults({ on: 'confirm', kind: 'drop-before', rate: 1, metadata: { orderId } })
+    await api.pay(orderId)
+    const [{ id = '' } = {}] = await shop.sql<{ id: string }>('SELECT id FROM payments WHERE order_id = $1', [orderId])
+    await shop.sql('UPDATE payments SET attempts = 1000 WHERE id = $1', [id])
+    const takeovers = async () => (await linesOf(id)).filter(({ event }) => event === 'taken-over').length
+    await letLeasesRunOut(shop)
+    await recoverPayment(worker.deps, id)
+    expect(await takeovers()).toBe(0)
+    await shop.sql(
+      `UPDATE payments SET leased_until = now() - interval '1 second', next_attempt_at = now() WHERE id = $1`,
+      [id],
+    )
+    await recoverPayment(worker.deps, id)
+    expect(await takeovers()).toBe(1)
+  })
+})
+
 describe('a payment that cannot be settled', () => {
   it('waits for a person after a day, and is settled once the cause is repaired', async () => {
     const orderId = await api.createOrder()

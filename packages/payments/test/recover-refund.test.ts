@@ -226,6 +226,23 @@ describe('a refund that the bank takes its time for', () => {
   })
 })
 
+it('a refund that a silent gateway leaves open has a line for what is new, and not for each look', async () => {
+  const paid = await openPaid(api)
+  await shop.faults(faultOn(paid, 'refund', 'drop-after'), faultOn(paid, 'list-refunds', 'error-before', 99))
+  await refund(api, paid.paymentId)
+  const { id } = await onlyRefund(paid)
+  const look = async (times: number) => {
+    for (let looks = 0; looks < times; looks++) {
+      await letRefundLeasesRunOut(shop, paid)
+      expect((await recoverRefund(worker.deps, id))?.result.kind).toBe('unsettled')
+    }
+    return shop.sql('SELECT id, event, detail FROM payment_events WHERE refund_id = $1 ORDER BY id', [id])
+  }
+  expect(await look(12)).toEqual(await look(12))
+  await shop.faults()
+  await recoverRefunds(shop, paid, worker)
+})
+
 describe('a refund that had succeeded, and fails days later', () => {
   async function tell(replica: Replica, row: RefundRow): Promise<unknown> {
     const outcome = { state: 'failed', failureCode: 'declined', gatewayRefundId: row.gatewayRefundId } as const

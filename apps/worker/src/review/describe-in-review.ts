@@ -21,7 +21,7 @@ function describe(item: InReview, now: Date): string[] {
   const { id, amountMinor, currency, orderId, accountId } = item.kind === 'payment' ? item.payment : item.refund
   const lines = [
     `${item.kind} ${id}`,
-    `  open for   ${age(item.openSince, now)}, since ${item.openSince.toISOString()}`,
+    `  open for   ${age(item.openSince, now)}, since ${item.openSince.toISOString()}; looks without an outcome: ${item.looks}`,
     `  is about   ${aim(item)} of ${amountMinor} (minor units) ${currency}, order ${orderId}, account ${accountId}`,
     `  gateway    ${atGateway(item)}`,
     '  last lines of its history:',

@@ -4,7 +4,7 @@ import { type Continues, changedOne, type Evidence, type FinalOutcome } from '@s
 import { tellPayment } from '../messages/enqueue-messages.ts'
 import { moveOrder, readOrderToDecide } from '../order/order-to-decide.ts'
 import { openRefund } from '../refund/open-refund.ts'
-import { appendHistory, type HistoryEntry } from '../shared/history.ts'
+import { appendHistory, appendLook, type HistoryEntry, type HistoryOwner, isByOperator } from '../shared/history.ts'
 import {
   answerAsRecorded,
   bindAgain,
@@ -229,10 +229,12 @@ export function leavePaymentOpen(
   if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a creation under this key was refused'))
   const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
   const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
+  const entersReview = needsReview && payment.state !== 'needs_review'
   giveUp(deps, tx, leasedPayments, owned.attempt, { attempts, waitsFor, needsReview })
-  note(deps, tx, owned, [...evidence.requestLog, { event: 'unknown', detail: evidence.reason }])
-  if (needsReview && payment.state !== 'needs_review')
-    reportReview(deps, tx, `payment ${payment.id}`, orderLockName(payment))
+  const look = [...evidence.requestLog, { event: 'unknown', detail: evidence.reason }]
+  if (entersReview || isByOperator(evidence)) note(deps, tx, owned, look)
+  else noteLook(deps, tx, owned, look)
+  if (entersReview) reportReview(deps, tx, `payment ${payment.id}`, orderLockName(payment))
   return { kind: 'unsettled', subject: needsReview ? { ...payment, state: 'needs_review' } : payment }
 }
 
@@ -382,7 +384,16 @@ function recordLateEvidence(deps: PaymentDeps, tx: Tx, row: PaymentRow, owned: O
   tx.afterCommit(() => deps.layers.reportFault(fault, orderLockName(row)))
 }
 
-function note(deps: PaymentDeps, tx: Tx, { payment, attempt }: OwnedPayment, entries: readonly HistoryEntry[]): void {
+function note(deps: PaymentDeps, tx: Tx, owned: OwnedPayment, entries: readonly HistoryEntry[]): void {
+  appendHistory(deps, tx, historyOf(deps, owned), entries)
+}
+
+function noteLook(deps: PaymentDeps, tx: Tx, owned: OwnedPayment, entries: readonly HistoryEntry[]): void {
+  const stepStart = sql`SELECT ${leasedPayments.stepStart} FROM payments WHERE id = ${owned.payment.id}::uuid`
+  appendLook(deps, tx, historyOf(deps, owned), entries, stepStart)
+}
+
+function historyOf({ by }: PaymentDeps, { payment, attempt }: OwnedPayment): HistoryOwner {
   const { accountId, id: paymentId } = payment
-  appendHistory(deps, tx, { accountId, paymentId, generation: attempt.generation, by: deps.by }, entries)
+  return { accountId, paymentId, generation: attempt.generation, by }
 }

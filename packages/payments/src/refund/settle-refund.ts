@@ -2,7 +2,7 @@ import { type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
 import type { Call, Refund, RefundOutcome } from '@seatbelt/domain'
 import { changedOne, type FinalRefundOutcome, type RefundEvidence } from '@seatbelt/safety'
 import { tellRefund } from '../messages/enqueue-messages.ts'
-import { appendHistory } from '../shared/history.ts'
+import { appendHistory, appendLook, type HistoryOwner, isByOperator } from '../shared/history.ts'
 import {
   answerAsRecorded,
   bindAgain,
@@ -223,11 +223,13 @@ export async function leaveRefundOpen(
   const { refund, attempts, isOverdue } = owned
   if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a request under this key was refused'))
   const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
+  const entersReview = needsReview && refund.state !== 'needs_review'
   const state = needsReview ? 'needs_review' : refund.state
   giveUp(deps, tx, leasedRefunds, owned.attempt, { attempts, needsReview, waitsFor: waitsFor(state) })
-  note(deps, tx, owned, evidence, { event: 'unknown', detail: evidence.reason })
-  if (needsReview && refund.state !== 'needs_review')
-    reportReview(deps, tx, `refund ${refund.id}`, orderLockName(refund))
+  const end = { event: 'unknown', detail: evidence.reason }
+  if (entersReview || isByOperator(evidence)) note(deps, tx, owned, evidence, end)
+  else noteLook(deps, tx, owned, evidence, end)
+  if (entersReview) reportReview(deps, tx, `refund ${refund.id}`, orderLockName(refund))
   await enterSeen(deps, tx, owned, evidence)
   return { kind: 'unsettled', subject: { ...refund, state } }
 }
@@ -270,12 +272,27 @@ async function resolveLostRace(
 function note(
   deps: PaymentDeps,
   tx: Tx,
-  { refund, attempt }: OwnedRefund,
+  owned: OwnedRefund,
   { requestLog }: RefundEvidence,
   end: { readonly event: string; readonly detail: string },
 ): void {
+  const owner = historyOf(deps, owned)
+  if (owner) appendHistory(deps, tx, owner, [...requestLog, end])
+}
+
+function noteLook(
+  deps: PaymentDeps,
+  tx: Tx,
+  owned: OwnedRefund,
+  { requestLog }: RefundEvidence,
+  end: { readonly event: string; readonly detail: string },
+): void {
+  const owner = historyOf(deps, owned)
+  const stepStart = sql`SELECT ${leasedRefunds.stepStart} FROM refunds WHERE id = ${owned.refund.id}::uuid`
+  if (owner) appendLook(deps, tx, owner, [...requestLog, end], stepStart)
+}
+
+function historyOf({ by }: PaymentDeps, { refund, attempt }: OwnedRefund): HistoryOwner | null {
   const { accountId, paymentId, id: refundId } = refund
-  if (paymentId === null) return
-  const { generation } = attempt
-  appendHistory(deps, tx, { accountId, paymentId, refundId, generation, by: deps.by }, [...requestLog, end])
+  return paymentId === null ? null : { accountId, paymentId, refundId, generation: attempt.generation, by }
 }

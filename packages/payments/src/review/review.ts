@@ -75,6 +75,8 @@ const gatewayIsAway = {
 export type InReview = {
   /** Since when its present step has been open. */
   readonly openSince: Date
+  /** How often recovery looked without an outcome. A look that brought nothing new has no line. */
+  readonly looks: number
   /** The last lines, oldest first. */
   readonly history: readonly PaymentEvent[]
 } & (
@@ -109,12 +111,13 @@ export async function listInReview({ database }: Queryable): Promise<readonly In
     ...payments.map((row): InReview => {
       const { goal, stepStartedAt: openSince } = row
       const history = row.events.reverse().map(toPaymentEvent)
-      return { kind: 'payment', openSince, history, goal, payment: toPayment(row) }
+      return { kind: 'payment', openSince, looks: row.attempts, history, goal, payment: toPayment(row) }
     }),
     ...refunds.map((row): InReview => {
       const { gatewayIntentId, gatewayRefundId, createdAt: openSince } = row
       const history = row.events.reverse().map(toPaymentEvent)
-      return { kind: 'refund', openSince, history, gatewayIntentId, gatewayRefundId, refund: toRefund(row) }
+      const { attempts: looks } = row
+      return { kind: 'refund', openSince, looks, history, gatewayIntentId, gatewayRefundId, refund: toRefund(row) }
     }),
   ]
 }

@@ -1,4 +1,4 @@
-import { sql, type Tx } from '@seatbelt/database'
+import { type Sql, sql, type Tx } from '@seatbelt/database'
 import type { Runtime } from '@seatbelt/domain'
 
 export interface HistoryEntry {
@@ -27,11 +27,49 @@ export interface HistoryOwner {
  * The times are the database's, less how long ago this process saw the event. So histories that several processes wrote
  * have one clock, and a jump of an application's clock does not show in them.
  */
-export function appendHistory(
-  { runtime }: { readonly runtime: Pick<Runtime, 'monotonicMs'> },
+export function appendHistory(deps: Clock, tx: Tx, owner: HistoryOwner, entries: readonly HistoryEntry[]): void {
+  append(deps, tx, owner, entries, sql`true`)
+}
+
+/**
+ * Adds the lines of a look that brought no outcome, if one of them is new since `stepStart`.
+ *
+ * What an earlier look of the step saw already is counted alone, in the `attempts` of the row. Recovery looks thousands
+ * of times a day at what a silent gateway leaves open, and no line of a history is ever deleted.
+ */
+export function appendLook(
+  deps: Clock,
+  tx: Tx,
+  owner: HistoryOwner,
+  entries: readonly HistoryEntry[],
+  stepStart: Sql,
+): void {
+  const { paymentId, refundId = null } = owner
+  const isNew = sql`EXISTS (
+       SELECT FROM unnest(${entries.map(({ event }) => event)}::text[],
+                          ${entries.map(({ detail }) => detail ?? null)}::text[]) AS seen (event, detail)
+        WHERE NOT EXISTS (
+          SELECT FROM payment_events AS line
+           WHERE line.payment_id = ${paymentId}::uuid AND line.refund_id IS NOT DISTINCT FROM ${refundId}::uuid
+             AND line.event = seen.event AND line.detail IS NOT DISTINCT FROM seen.detail AND line.at >= (${stepStart})))`
+  append(deps, tx, owner, entries, isNew)
+}
+
+/** An operator's command looked. What a person does is always a line. */
+export function isByOperator({ requestLog }: { readonly requestLog: readonly HistoryEntry[] }): boolean {
+  return requestLog.some(({ event }) => event === 'operator')
+}
+
+interface Clock {
+  readonly runtime: Pick<Runtime, 'monotonicMs'>
+}
+
+function append(
+  { runtime }: Clock,
   tx: Tx,
   { accountId, paymentId, refundId = null, generation, by }: HistoryOwner,
   entries: readonly HistoryEntry[],
+  condition: Sql,
 ): void {
   if (entries.length === 0) return
   const nowMs = runtime.monotonicMs()
@@ -49,5 +87,6 @@ export function appendHistory(
       FROM unnest(${agoSeconds}::float8[], ${events}::text[], ${requestIds}::text[], ${details}::text[],
                   ${messages}::text[])
            WITH ORDINALITY AS entry (ago, event, request_id, detail, message, place)
+     WHERE ${condition}
      ORDER BY place`)
 }

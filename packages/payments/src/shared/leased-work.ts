@@ -27,6 +27,8 @@ export interface LeasedTable {
   readonly columns: Sql
   /** A further change of a takeover: an authorization that was not captured in time is voided. */
   readonly onTakeover: Sql
+  /** When the step began that an owner is to finish. */
+  readonly stepStart: Sql
   /** Of which payment, and about which refund, the history tells; and whether a takeover is worth a line. */
   readonly historyOf: Sql
   readonly isNoted: Sql
@@ -45,6 +47,7 @@ export const leasedPayments: LeasedTable = {
              goal = CASE payments.state WHEN 'authorized' THEN 'void' ELSE goal END,
              attempts = CASE payments.state WHEN 'authorized' THEN 0 ELSE attempts END,
              step_started_at = CASE payments.state WHEN 'authorized' THEN clock_timestamp() ELSE step_started_at END`,
+  stepStart: sql`payments.step_started_at`,
   historyOf: sql`id, NULL::uuid`,
   isNoted: sql`true`,
 }
@@ -60,6 +63,7 @@ export const leasedRefunds: LeasedTable = {
             OR state = 'needs_review'
             OR state = 'pending' AND created_at < now() - make_interval(days => ${lateFailureDays}::int)) AS overdue`,
   onTakeover: sql``,
+  stepStart: sql`refunds.created_at`,
   historyOf: sql`payment_id, id`,
   // The bank may take so many days that nothing else could be read in between.
   isNoted: sql`payment_id IS NOT NULL AND state <> 'pending'`,
@@ -76,6 +80,12 @@ export function isOwnedBy({ name, isOpen }: LeasedTable, { id, generation }: Pic
 }
 
 /**
+ * So many takeovers of a step leave a line of history. Later ones are counted in `attempts`, unless the former owner
+ * died: a gateway that is silent for weeks must not fill a table from which nothing is ever deleted.
+ */
+const mostNotedTakeovers = 10
+
+/**
  * Takes one row over: chooses it, raises its generation, leases it, and writes the line of history, in one statement.
  *
  * One row at a time, so that none waits in a queue of its owner while its lease runs. MATERIALIZED, because a subquery
@@ -89,7 +99,9 @@ export async function takeOver<Row extends object>(
   owner: string,
 ): Promise<Row | null> {
   const [row] = await database.query<Row>(sql`
-    WITH due AS MATERIALIZED (SELECT id FROM ${name} WHERE ${which} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
+    WITH due AS MATERIALIZED (
+      SELECT id, leased_until IS NOT NULL AS has_lost_owner
+        FROM ${name} WHERE ${which} LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
     taken AS (
       UPDATE ${name}
          SET generation = generation + 1, owner = ${owner}::uuid, next_attempt_at = clock_timestamp(),
@@ -98,7 +110,8 @@ export async function takeOver<Row extends object>(
         FROM due WHERE ${name}.id = due.id RETURNING ${name}.*),
     noted AS (
       INSERT INTO payment_events (account_id, payment_id, refund_id, event, by, generation)
-      SELECT account_id, ${historyOf}, 'taken-over', ${by}, generation FROM taken WHERE ${isNoted})
+      SELECT account_id, ${historyOf}, 'taken-over', ${by}, generation FROM taken JOIN due USING (id)
+       WHERE ${isNoted} AND (has_lost_owner OR attempts < ${mostNotedTakeovers}))
     SELECT ${columns} FROM taken AS ${name}`)
   return row ?? null
 }
