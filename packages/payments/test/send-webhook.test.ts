@@ -1,3 +1,5 @@
+import { createSocket } from 'node:dgram'
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -172,6 +174,36 @@ describe('where a webhook may go', () => {
     expect(webhookUrlProblem(url, targets) === null).toBe(may)
   })
 
+  it('is found by DNS itself, and not on the threads that resolve all other names of the process', async () => {
+    const server = createSocket('udp4')
+    const asked: string[] = []
+    server.on('message', (query, { address, port }) => {
+      asked.push(query.subarray(13, 13 + (query[12] ?? 0)).toString())
+      // The question with its header made an answer: there is no such name.
+      const answer = Buffer.from(query)
+      answer.writeUInt16BE(0x8183, 2)
+      server.send(answer, port, address)
+    })
+    server.bind(0, '127.0.0.1')
+    await once(server, 'listening')
+    const servers = dns.getServers()
+    dns.setServers([`127.0.0.1:${server.address().port}`])
+    closers.push(async () => {
+      dns.setServers(servers)
+      server.close()
+    })
+    await expect(sender()(message('https://merchant.example.com/hooks'))).rejects.toMatchObject(
+      failure(false, 'ENOTFOUND'),
+    )
+    expect(asked).toContain('merchant')
+  })
+
+  it('may be this machine by its name, where that is allowed', async () => {
+    const { received, port } = await receiver((response) => response.end())
+    await sender()(message(`http://localhost:${port}/hooks`))
+    expect(received).toHaveLength(1)
+  })
+
   it('is checked again when it is sent: an address of development is refused in production', async () => {
     const { received, url } = await receiver((response) => response.end())
     await expect(sender({ targets: 'public' })(message(url))).rejects.toMatchObject(failure(true, '^the endpoint must'))
@@ -185,16 +217,14 @@ describe('where a webhook may go', () => {
   ])('is not behind a name that means a private address %s at the moment of the connection', async (_, addresses) => {
     const { received, port } = await receiver((response) => response.end())
     const asked: string[] = []
-    const lookup = ((hostname: string, _options: object, done: (...results: unknown[]) => void) => {
+    const resolve = async (hostname: string) => {
       asked.push(hostname)
-      done(
-        null,
-        addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
-      )
-    }) as NonNullable<Options['lookup']>
+      return addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
+    }
     const url = `https://rebound.example.com:${port}/`
-    await expect(sender({ targets: 'public', lookup })(message(url))).rejects.toMatchObject(
-      failure(true, '^the endpoint must'),
+    // DNS may be wrong for a moment: the message is tried again.
+    await expect(sender({ targets: 'public', resolve })(message(url))).rejects.toMatchObject(
+      failure(false, '^the endpoint must'),
     )
     expect(asked).toEqual(['rebound.example.com'])
     expect(received).toEqual([])

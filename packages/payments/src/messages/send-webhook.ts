@@ -1,4 +1,5 @@
-import { type LookupAddress, type LookupOptions, lookup as resolveName } from 'node:dns'
+import dns, { type LookupAddress, type LookupOptions } from 'node:dns'
+import { Resolver } from 'node:dns/promises'
 import { Webhook } from 'standardwebhooks'
 import { Agent, buildConnector } from 'undici'
 import type { Message } from './relay-message.ts'
@@ -9,8 +10,8 @@ export interface WebhookSenderOptions {
   readonly targets: WebhookTargets
   /** From the look-up of the name to the end of the answer. */
   readonly deadlineMs: number
-  /** As `dns.lookup`. A test resolves names by itself. */
-  readonly lookup?: typeof resolveName
+  /** The addresses of a name; DNS by default. A test resolves names by itself. */
+  readonly resolve?: (hostname: string) => Promise<readonly LookupAddress[]>
 }
 
 export interface WebhookSender {
@@ -102,9 +103,9 @@ function asFailure(error: unknown): SendFailure {
 function createConnector({
   targets,
   deadlineMs,
-  lookup = resolveName,
+  resolve = resolveName,
 }: WebhookSenderOptions): buildConnector.connector {
-  const connect = buildConnector({ timeout: deadlineMs, lookup: guardedLookup(targets, lookup) })
+  const connect = buildConnector({ timeout: deadlineMs, lookup: guardedLookup(targets, resolve) })
   return (options, callback) => {
     // An address is not looked up, so the guarded lookup would not see it.
     const address = literalAddress(options.hostname)
@@ -116,18 +117,51 @@ function createConnector({
 
 type LookupDone = (error: Error | null, address: string | LookupAddress[], family?: number) => void
 
-/** As `dns.lookup`, but fails if any address of the name is forbidden, because undici chooses among them. */
-function guardedLookup(targets: WebhookTargets, lookup: typeof resolveName) {
+/**
+ * As `dns.lookup`, but fails if any address of the name is forbidden, because undici chooses among them.
+ *
+ * The failure is not permanent: an answer of DNS is of the moment, and one wrong answer must not end all messages that
+ * are sent meanwhile.
+ */
+function guardedLookup(targets: WebhookTargets, resolve: NonNullable<WebhookSenderOptions['resolve']>) {
   return (hostname: string, options: LookupOptions, done: LookupDone): void => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return done(error, [])
-      const problem = addresses.map(({ address }) => addressProblem(address, targets)).find((one) => one !== null)
-      const [first] = addresses
-      if (problem) return done(refusedAddress(problem), [])
-      if (options.all || !first) return done(null, addresses)
-      done(null, first.address, first.family)
-    })
+    resolve(hostname).then(
+      (addresses) => {
+        const problem = addresses.map(({ address }) => addressProblem(address, targets)).find((one) => one !== null)
+        const [first] = addresses
+        if (problem) return done(new SendFailure(`the endpoint ${problem}`, { isPermanent: false }), [])
+        if (options.all || !first) return done(null, [...addresses])
+        done(null, first.address, first.family)
+      },
+      (error) => done(error, []),
+    )
   }
+}
+
+/** Two tries of each server; together well within the deadline of a message. */
+const dnsTimes = { timeout: 2_000, tries: 2 }
+
+/**
+ * Asks DNS itself. `dns.lookup` would wait on one of the four threads that the whole process resolves names with: four
+ * slow names of merchants would keep the worker from its mail server, its gateway and its database.
+ */
+async function resolveName(hostname: string): Promise<readonly LookupAddress[]> {
+  // RFC 6761: `localhost` is this machine, and no server is asked for it.
+  if (hostname === 'localhost') return [asAddress('127.0.0.1', 4), asAddress('::1', 6)]
+  const resolver = new Resolver(dnsTimes)
+  // Those of the process, as `dns.setServers` may have changed them. A new resolver has those of the system.
+  resolver.setServers(dns.getServers())
+  const [v4, v6] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)])
+  const found = [
+    ...(v4.status === 'fulfilled' ? v4.value.map((address) => asAddress(address, 4)) : []),
+    ...(v6.status === 'fulfilled' ? v6.value.map((address) => asAddress(address, 6)) : []),
+  ]
+  if (found.length === 0 && v4.status === 'rejected') throw v4.reason
+  return found
+}
+
+function asAddress(address: string, family: 4 | 6): LookupAddress {
+  return { address, family }
 }
 
 function refusedAddress(problem: string): SendFailure {
