@@ -12,7 +12,7 @@ export interface AssertMigratedOptions {
 /**
  * Resolves when the database takes queries and has the schema that this program was built for.
  *
- * Every migration that is known here is applied, unchanged, and no other.
+ * Every migration that is known here is applied, unchanged, and no other but additive ones of a newer version.
  * Guarantees: it changes nothing. A process that calls it first never serves requests against another schema.
  * Does not guarantee: anything about later. A database that is migrated under a running process is not noticed.
  * Fails with: `DatabaseUnavailable`, `MigrationRefused`; both in one line that says what to do, without the password.

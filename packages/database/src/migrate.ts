@@ -22,7 +22,8 @@ interface Migration {
  * Guarantees: each migration and its line in `_prisma_migrations` commit together or not at all; two runs at once wait
  * for each other; what it writes is what `prisma migrate deploy` would have written, so that either may be used next.
  * Does not guarantee anything about a database that the Prisma command line left half migrated: it refuses that one.
- * Fails with: `MigrationRefused` where an applied migration is unknown here (a newer schema), differs or is unfinished.
+ * Fails with: `MigrationRefused` where an applied migration is unknown here (a newer schema) and not additive, differs,
+ * or is unfinished.
  *
  * It is our own because the Prisma command line downloads an engine first, which a machine without that way cannot do.
  */
@@ -74,11 +75,22 @@ interface Applied {
   readonly name: string
   readonly sha256: string
   readonly finished: boolean
+  readonly additive: boolean
 }
+
+/**
+ * The first line of a migration that programs of the version before can run with: it adds what they neither read nor
+ * must write. They start on its schema too, so that a rolling deployment, or the way back from it, needs no standstill.
+ * Any other migration is refused by them.
+ */
+const additiveMark = /^-- Additive\b/
+/** In Prisma's column for the logs of a migration, where its engine writes nothing about one that succeeded. */
+const additiveLog = 'additive'
 
 export async function readApplied(client: pg.Client): Promise<Applied[]> {
   const { rows } = await client.query<Applied>(
-    `SELECT migration_name AS name, checksum AS sha256, finished_at IS NOT NULL AS finished
+    `SELECT migration_name AS name, checksum AS sha256, finished_at IS NOT NULL AS finished,
+            logs IS NOT DISTINCT FROM '${additiveLog}' AS additive
        FROM _prisma_migrations WHERE rolled_back_at IS NULL ORDER BY started_at`,
   )
   return rows
@@ -87,8 +99,9 @@ export async function readApplied(client: pg.Client): Promise<Applied[]> {
 /** Those that are still to be applied. @throws MigrationRefused where this code cannot bring the database up. */
 export function pendingMigrations(migrations: readonly Migration[], applied: readonly Applied[]): Migration[] {
   const known = new Map(migrations.map((migration) => [migration.name, migration]))
-  for (const { name, sha256, finished } of applied) {
+  for (const { name, sha256, finished, additive } of applied) {
     const migration = known.get(name)
+    if (!migration && additive && finished) continue
     if (!migration)
       throw new MigrationRefused(`the database has the migration ${name}, which this version lacks: run a newer one`)
     if (!finished)
@@ -106,9 +119,9 @@ async function apply(client: pg.Client, { name, script, sha256 }: Migration): Pr
   try {
     await client.query(script)
     await client.query(
-      `INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
-       VALUES ($1, $2, $3, now(), clock_timestamp(), 1)`,
-      [randomUUID(), sha256, name],
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, logs, started_at, finished_at, applied_steps_count)
+       VALUES ($1, $2, $3, $4, now(), clock_timestamp(), 1)`,
+      [randomUUID(), sha256, name, additiveMark.test(script) ? additiveLog : null],
     )
     await client.query('COMMIT')
   } catch (cause) {

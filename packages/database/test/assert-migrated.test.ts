@@ -21,9 +21,9 @@ afterEach(async () => {
 const newer = '20990101000000_newer'
 
 /** As if a newer version had migrated the database. */
-async function migrateFurther(): Promise<void> {
+async function migrateFurther(script = 'CREATE TABLE newer (id int)'): Promise<void> {
   await cp(join(folder, '20261120000000_payments'), join(folder, newer), { recursive: true })
-  await writeFile(join(folder, newer, 'migration.sql'), 'CREATE TABLE newer (id int)')
+  await writeFile(join(folder, newer, 'migration.sql'), script)
   await migrate(fresh.url, folder)
 }
 
@@ -59,6 +59,13 @@ describe('assertMigrated', () => {
       message: `the database has the migration ${newer}, which this version lacks: run a newer one`,
     })
   })
+})
+
+it('a version starts, and migrates nothing, on the schema of a newer one whose migrations are additive', async () => {
+  await migrateFurther('-- Additive\nCREATE TABLE newer (id int)')
+  await rm(join(folder, newer), { recursive: true })
+  await assertMigrated(fresh.url, { waitMs: 0, directory: folder })
+  expect(await migrate(fresh.url, folder)).toEqual([])
 })
 
 describe('waitForDatabase', () => {

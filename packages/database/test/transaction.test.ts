@@ -242,3 +242,13 @@ describe('a bound', () => {
     expect(bounds).toEqual([{ lock: '2s', statement: '5s', idle: '5s' }])
   })
 })
+
+it('a migration under a running process costs no statement: its prepared form is made anew', async () => {
+  await bench.witness.query('CREATE TABLE migrated (a int); INSERT INTO migrated VALUES (1)')
+  const pool = bench.open({ poolSize: 1 })
+  const read = sql`SELECT * FROM migrated`
+  expect(await pool.query(read)).toEqual([{ a: 1 }])
+  await bench.witness.query('ALTER TABLE migrated ALTER COLUMN a TYPE text, ADD COLUMN b int')
+  expect(await pool.query(read)).toEqual([{ a: '1', b: null }])
+  expect(await pool.transaction((tx) => tx.read(read))).toEqual([{ a: '1', b: null }])
+})
