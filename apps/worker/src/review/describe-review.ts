@@ -32,7 +32,8 @@ function describeRefund(id: string, result: Extract<OperatorReview, { kind: 'ref
 function describePayment(id: string, result: Extract<OperatorReview, { kind: 'payment' }>['result']) {
   if (result.kind === 'reviewed') {
     const { payment, events } = result.subject
-    const { detail } = events.at(-1) ?? { detail: null }
+    // The last line may be the takeover of a look that saw what an earlier one had seen.
+    const { detail } = events.findLast(({ event }) => event === 'unknown') ?? { detail: null }
     const last = payment.state === 'needs_review' && detail !== null ? ` still (${detail})` : ''
     return { text: `Looked: payment ${id} is ${stateAs(payment.state, payment.declineCode)}${last}.\n`, exitCode: 0 }
   }
