@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { Gateway, GatewayAnswer } from '@seatbelt/safety'
+import type { Gateway, GatewayAnswer, GatewayIntent } from '@seatbelt/safety'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import {
   applyGatewayEvent,
+  cancelMissingPayment,
   countOrphans,
   createPaymentOperations,
   listOrphans,
@@ -17,6 +18,7 @@ import {
   brief,
   call,
   letLeasesRunOut,
+  letTimePass,
   newOrder,
   openShop,
   paymentIdOf,
@@ -299,19 +301,23 @@ async function orphansOf({ deps }: Replica, orderId: string) {
 }
 
 describe('an event about a payment that our books do not have', () => {
-  /** The gateway tells of the only intent of this order that took money. */
-  async function tell(replica: Replica, orderId: string) {
-    const response = await fetch(`${shop.gatewayUrl}/_ledger/orders/${orderId}`)
-    const { captured } = (await response.json()) as { captured: { intentId: string }[] }
+  async function openPort() {
     await shop.replica(`asks-${replicas++}`, {
       gateway: (real) => {
         port = real
         return real
       },
     })
+  }
+
+  /** The gateway tells of the only intent of this order that took money. */
+  async function tell(replica: Replica, orderId: string, changed: Partial<GatewayIntent> = {}) {
+    const response = await fetch(`${shop.gatewayUrl}/_ledger/orders/${orderId}`)
+    const { captured } = (await response.json()) as { captured: { intentId: string }[] }
+    await openPort()
     const shown: GatewayAnswer | undefined = await port?.retrieveIntent(captured[0]?.intentId ?? '')
     if (shown?.kind !== 'intent') throw new Error('the gateway does not show it')
-    const { intent } = shown
+    const intent = { ...shown.intent, ...changed }
     const { accountId = '', orderId: order = '', paymentId = '' } = intent.metadata
     const named = { accountId, orderId: order, paymentId, refundId: null }
     const subject = { kind: 'intent', intentId: intent.id, named, shown: intent } as const
@@ -376,6 +382,72 @@ describe('an event about a payment that our books do not have', () => {
       expect(row).toEqual({ resolved_by: 'ada', resolution_reason: 'looked at the gateway' })
     },
   )
+
+  describe('and whose claim remains, older than the gateway remembers a key', () => {
+    async function forget() {
+      const lost = await lose(2)
+      await letTimePass(shop, '23 hours 30 minutes')
+      await shop.sql("UPDATE payments SET step_started_at = step_started_at - interval '1 hour' WHERE order_id = $1", [
+        lost.orderId,
+      ])
+      const [payment] = await paymentsOf(lost.orderId)
+      await recoverPayment(lost.other.deps, payment?.id)
+      expect(await paymentsOf(lost.orderId)).toMatchObject([{ state: 'needs_review' }])
+      const cancel = (answers: Partial<Gateway> = {}) => {
+        const gateway = { ...(port as Gateway), ...answers }
+        return cancelMissingPayment({ payments: lost.other.deps, gateway, command: '--cancel' }, payment?.id ?? '')
+      }
+      await openPort()
+      return { ...lost, cancel }
+    }
+
+    it('stores the intent and settles the payment', async () => {
+      const { other, orderId } = await forget()
+      expect(await tell(other, orderId)).toBe('applied')
+      expect(await tell(other, orderId)).toBe('noted')
+      expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+      expect(brief(await other.pay(orderId))).toBe('refused order-already-paid')
+      expect(await shop.charges(orderId)).toHaveLength(1)
+    })
+
+    it('keeps another amount under its name as an orphan', async () => {
+      const { other, orderId } = await forget()
+      expect(await tell(other, orderId, { amountMinor: 4_000, receivedMinor: 4_000 })).toBe('noted')
+      expect(await openOrphans(orderId)).toMatchObject([{ kind: 'payment', why: expect.stringContaining('never') }])
+      expect(await paymentsOf(orderId)).toMatchObject([{ state: 'needs_review' }])
+    })
+
+    it('is not cancelled by an operator if the gateway has a charge of its name, which a person can adopt', async () => {
+      const { other, orderId, cancel } = await forget()
+      expect(await cancel()).toMatchObject({ kind: 'not-looked', why: expect.stringMatching(/ch_.*orphans .*--adopt/) })
+      const [orphan] = await orphansOf(other, orderId)
+      const decision = { id: orphan?.id ?? '', resolution: 'adopt', gatewayId: null, as: 'ada', reason: 'x' } as const
+      expect(await resolveOrphan({ payments: other.deps, gateway: port as Gateway }, decision)).toMatchObject({
+        kind: 'resolved',
+      })
+      expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+      expect(await shop.charges(orderId)).toHaveLength(1)
+    })
+
+    it('is not cancelled if the charges cannot be read', async () => {
+      const { orderId, cancel } = await forget()
+      const away = { kind: 'rejected', status: 400, errorCode: 'x', about: 'request', message: null, requestId: null }
+      const unread = await cancel({ listCharges: async () => away as never })
+      expect(unread).toMatchObject({ kind: 'not-looked', why: expect.stringContaining('charges could not be read') })
+      expect(await paymentsOf(orderId)).toMatchObject([{ state: 'needs_review' }])
+    })
+
+    it('becomes an orphan if it was cancelled before, and the order is not charged again', async () => {
+      const { other, orderId, cancel } = await forget()
+      const empty = { kind: 'list', items: [], hasMore: false, requestId: null } as const
+      expect(await cancel({ listCharges: async () => empty })).toMatchObject({ kind: 'ended', state: 'cancelled' })
+      expect(await tell(other, orderId)).toBe('noted')
+      expect(other.faults.map(String)).toContainEqual(expect.stringContaining('is cancelled'))
+      expect(await openOrphans(orderId)).toMatchObject([{ kind: 'payment' }])
+      expect(brief(await other.pay(orderId))).toBe('refused order-blocked')
+      expect(await shop.charges(orderId)).toHaveLength(1)
+    })
+  })
 })
 
 describe('a period that is being charged when commits are lost', () => {

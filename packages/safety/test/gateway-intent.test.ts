@@ -710,11 +710,20 @@ describe('an intent that the gateway shows without being asked', () => {
     expect(shows('canceled')).toMatchObject({ outcome: { state: 'cancelled' }, fenced: true })
   })
 
-  it('proves nothing in any other state, for another payment, or before its id is stored', () => {
+  it('proves nothing in any other state, or for another payment', () => {
     for (const status of statuses)
       if (status !== 'succeeded' && status !== 'canceled') expect(shows(status, { goal: 'authorize' })).toBeNull()
     expect(readFinalEvidence(intent({ status: 'canceled', id: 'another' }), attemptOf(takenOver))).toBeNull()
-    expect(shows('canceled', { isStored: false })).toBeNull()
+  })
+
+  it('proves the same where no id is stored, if it has the name, the amount and the currency', () => {
+    const unstored = attemptOf({ ...takenOver, isStored: false })
+    expect(shows('succeeded', { isStored: false })).toMatchObject({ outcome: { state: 'succeeded' }, fenced: true })
+    expect(shows('canceled', { isStored: false })).toMatchObject({ outcome: { state: 'cancelled' }, fenced: true })
+    const succeeded = usual('succeeded')
+    const metadata = { ...succeeded.metadata, paymentId: 'another' }
+    for (const changed of [{ metadata }, { amountMinor: 1, receivedMinor: 1 }, { currency: 'USD' }])
+      expect(readFinalEvidence({ ...succeeded, ...changed }, unstored)).toBeNull()
   })
 })
 

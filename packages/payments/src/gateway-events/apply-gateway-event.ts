@@ -3,6 +3,7 @@ import { type GatewayRefund, guardSettle, isContention, isMadeElsewhere } from '
 import { enterRefundsFromElsewhere, requestWhatMustSettle } from '../refund/enter-refunds-from-elsewhere.ts'
 import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
 import { orderLockName } from '../shared/order-lock.ts'
+import { recordOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
 import { judgeIntentEvent, type PaymentOfEvent } from './apply-intent-event.ts'
 import { judgeRefundEvent, type RefundOfEvent } from './apply-refund-event.ts'
@@ -27,8 +28,9 @@ export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknow
  * A refund of a payment of ours that was made at the gateway without us is entered into our books.
  *
  * Guarantees: an event is applied once, in the transaction of its effect. The payment's owner loses its generation, and
- * returns what is recorded when it comes to settle. An event that contradicts a final row changes nothing and is
- * reported as a fault. The account is the one of our row, never the one that the event names.
+ * returns what is recorded when it comes to settle. An event that contradicts a row changes nothing and is reported as a
+ * fault; money that no row owns becomes an orphan. The account is the one of our row, never the one that the event
+ * names.
  * Fails with: database errors; then nothing is recorded, unless the error says that it may be. Deliver it again.
  */
 export async function applyGatewayEvent(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
@@ -37,7 +39,8 @@ export async function applyGatewayEvent(deps: PaymentDeps, event: GatewayEvent):
   if (subject === null) return applyToOthers(deps, event)
 
   const verdict = judge(subject, event)
-  if (verdict.kind === 'evidence') return applyUnderLock(deps, event, subject)
+  if (verdict.kind === 'evidence' || (verdict.kind === 'contradicts' && verdict.orphan))
+    return applyUnderLock(deps, event, subject)
   if (verdict.kind === 'contradicts') report(deps, subject, verdict.why)
   else if (!mayBeNews(subject, event)) return 'noted'
   await deps.database.query(recordHint(event, subject))
@@ -130,7 +133,10 @@ async function applyUnderLock(deps: PaymentDeps, event: GatewayEvent, found: Sub
       await verdict.settle(deps, tx)
       return 'applied'
     }
-    if (verdict.kind === 'contradicts') tx.afterCommit(() => report(deps, subject, verdict.why))
+    if (verdict.kind === 'contradicts') {
+      if (verdict.orphan) recordOrphan(deps, tx, verdict.orphan)
+      else tx.afterCommit(() => report(deps, subject, verdict.why))
+    }
     return (await record(tx, event, 'noted', subject)) ? 'noted' : 'repeated'
   })
 }

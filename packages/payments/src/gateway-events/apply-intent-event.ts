@@ -4,6 +4,7 @@ import { type FinalOutcome, type GatewayIntent, type PaymentAttempt, readFinalEv
 import { toAttempt } from '../payment/owned-payment.ts'
 import { settleUnowned } from '../payment/settle-payment.ts'
 import { noOwner } from '../shared/leased-work.ts'
+import { type FoundOrphan, keyKnownUntil } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { eventLog, type GatewayEvent, type Verdict } from './gateway-event.ts'
 
@@ -18,17 +19,15 @@ export function judgeIntentEvent(row: PaymentOfEvent, event: GatewayEvent): Verd
   if (shown === null) return { kind: 'hint' }
   const evidence = evidenceFor(row, shown)
   if (evidence === null) {
-    // Without a stored intent, the commit that had stored it may have been lost. Recovery meets it.
-    const isOfAnotherIntent =
-      shown.status === 'succeeded' && row.gatewayIntentId !== null && shown.id !== row.gatewayIntentId
+    const isOfAnotherIntent = shown.status === 'succeeded' && shown.id !== row.gatewayIntentId
     return isOfAnotherIntent
-      ? contradicts(`payment ${row.id}: ${shown.id}, which it never confirmed, took money`)
+      ? contradicts(row, shown, `${shown.id}, which it never confirmed, took money`)
       : { kind: 'hint' }
   }
   if (row.settledAt === null)
     return { kind: 'evidence', settle: (deps, tx) => settleByEvent(deps, tx, row, evidence, event) }
   const isSo = (evidence.outcome.state === 'succeeded') === (row.state === 'succeeded')
-  return isSo ? { kind: 'agrees' } : contradicts(`payment ${row.id} is ${row.state}, and its intent is ${shown.status}`)
+  return isSo ? { kind: 'agrees' } : contradicts(row, shown, `it is ${row.state}, and its intent is ${shown.status}`)
 }
 
 async function settleByEvent(
@@ -67,6 +66,26 @@ function evidenceFor(row: PaymentRow, shown: GatewayIntent): IntentEvidence | nu
   return { outcome: evidence.outcome, intentId: shown.id }
 }
 
-function contradicts(why: string): Verdict {
-  return { kind: 'contradicts', why }
+/** An intent that our books name is a difference between them and the gateway, not an orphan. */
+function contradicts(row: PaymentOfEvent, shown: GatewayIntent, what: string): Verdict {
+  const why = `payment ${row.id}: ${what}`
+  const isOrphan = shown.status === 'succeeded' && shown.id !== row.gatewayIntentId
+  return { kind: 'contradicts', why, orphan: isOrphan ? orphanOf(row, shown, why) : null }
+}
+
+function orphanOf(row: PaymentOfEvent, shown: GatewayIntent, why: string): FoundOrphan {
+  return {
+    kind: 'payment',
+    accountId: row.accountId,
+    orderId: row.orderId,
+    orderReference: shown.metadata.orderId ?? null,
+    gatewayKey: row.gatewayKey,
+    gatewayIntentId: shown.id,
+    gatewayRefundId: null,
+    amountMinor: shown.receivedMinor,
+    currency: shown.currency,
+    keyKnownUntil: keyKnownUntil(shown.createdAt),
+    seen: shown.status,
+    why,
+  }
 }

@@ -25,7 +25,8 @@ export function judgeRefundEvent(row: RefundOfEvent, event: GatewayEvent): Verdi
   if (shown.status === 'succeeded') {
     if (row.settledAt === null && (isKnownId || row.gatewayRefundId === null)) return { kind: 'evidence', settle }
     if (isKnownId) return { kind: 'agrees' }
-    return { kind: 'contradicts', why: `refund ${row.id} is ${row.state}, and the gateway gave it back as ${shown.id}` }
+    const why = `refund ${row.id} is ${row.state}, and the gateway gave it back as ${shown.id}`
+    return { kind: 'contradicts', why, orphan: null }
   }
   if (row.gatewayRefundId !== null && !isKnownId) return { kind: 'hint' }
   return row.state === 'failed' ? { kind: 'agrees' } : { kind: 'evidence', settle }

@@ -1,5 +1,6 @@
 import type { Tx } from '@seatbelt/database'
 import type { GatewayIntent, GatewayRefund } from '@seatbelt/safety'
+import type { FoundOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 
 /** An event of the gateway. It is signed, and may nevertheless arrive late, twice, or out of order. */
@@ -48,7 +49,8 @@ export type Verdict =
   | { readonly kind: 'hint' }
   /** It is known already. */
   | { readonly kind: 'agrees' }
-  | { readonly kind: 'contradicts'; readonly why: string }
+  /** `orphan`: money under our name that no row of ours owns. Null: our books name it, and reconciliation finds it. */
+  | { readonly kind: 'contradicts'; readonly why: string; readonly orphan: FoundOrphan | null }
 
 /** The line of history that says where the evidence came from. */
 export function eventLog({ runtime }: Pick<PaymentDeps, 'runtime'>, { id, type, requestId }: GatewayEvent) {

@@ -7,6 +7,7 @@ import { createRefundStore } from '../refund/refund-store.ts'
 import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
 import type { PaymentDeps, Queryable } from '../shared/payment-deps.ts'
 import { bringForward } from './bring-forward.ts'
+import { type PaymentWithoutIntent, whyMayBeCharged } from './why-may-be-charged.ts'
 
 export type EndedByOperator =
   /** There is no row with this id. */
@@ -41,13 +42,13 @@ const quietHours = 24
 export function failMissingRefund({ payments, gateway, command }: Parts, refundId: string): Promise<EndedByOperator> {
   const { database, runtime } = payments
   const look = createMissingRefundLayer({ gateway, runtime, store: createRefundStore(database) }, command)
-  return closeMissing(payments, refundId, {
+  return closeMissing<RefundToClose>(payments, refundId, {
     table: leasedRefunds,
     columns: sql`failure_code AS code, attempt_since, gateway_intent_id`,
     whyUnproven: ({ gatewayIntentId }) => whyIntentUnseen(gateway, gatewayIntentId),
     isQuiet: sql`AND attempt_since < now() - make_interval(hours => ${quietHours}::int)`,
     whyBusy: ({ attemptSince }) =>
-      `somebody is looking at it, or it was asked for less than a day ago: its key is in use since ${attemptSince?.toISOString()}`,
+      `somebody is looking at it, or it was asked for less than a day ago: its key is in use since ${attemptSince.toISOString()}`,
     recover: () => recoverRefund(payments, refundId, look),
   })
 }
@@ -55,6 +56,9 @@ export function failMissingRefund({ payments, gateway, command }: Parts, refundI
 /**
  * Closes a payment that waits for a person as cancelled, if the gateway answers 404 for its intent. Guarantees as for a
  * refund; the key must open the account in which the intent was created.
+ *
+ * Without a stored intent, the commit that had stored it may be lost. Then the gateway's charges are read, and one with
+ * the payment's name becomes an orphan, which a person can adopt. The payment stays open if they cannot be read.
  */
 export function cancelMissingPayment(
   { payments, gateway, command }: Parts,
@@ -62,10 +66,13 @@ export function cancelMissingPayment(
 ): Promise<EndedByOperator> {
   const { runtime } = payments
   const look = createMissingIntentLayer({ gateway, runtime, store: createIntentStore(payments) }, command)
-  return closeMissing(payments, paymentId, {
+  return closeMissing<PaymentToClose>(payments, paymentId, {
     table: leasedPayments,
-    columns: sql`decline_code AS code, gateway_account`,
-    whyUnproven: ({ gatewayAccount }) => whyOtherAccount(payments, gatewayAccount),
+    columns: sql`decline_code AS code, gateway_account, gateway_intent_id, created_at, account_id, order_id,
+                 COALESCE(gateway_key, id::text) AS name`,
+    whyUnproven: async (row) =>
+      (await whyOtherAccount(payments, row.gatewayAccount)) ??
+      (row.gatewayIntentId === null && row.state === 'needs_review' ? whyMayBeCharged(payments, gateway, row) : null),
     isQuiet: empty,
     whyBusy: () => 'somebody is looking at it',
     recover: () =>
@@ -77,10 +84,7 @@ export function cancelMissingPayment(
 }
 
 /** A key of another account, or of the other mode, sees none of our intents. */
-async function whyOtherAccount(
-  { gatewayAccount }: PaymentDeps,
-  claimedIn: string | null | undefined,
-): Promise<string | null> {
+async function whyOtherAccount({ gatewayAccount }: PaymentDeps, claimedIn: string | null): Promise<string | null> {
   const opened = await gatewayAccount.learn()
   if (opened === null) return 'the gateway does not tell which account the key opens'
   if (!claimedIn) return `it is not known in which account its intent was created, and the key opens ${opened}`
@@ -88,21 +92,21 @@ async function whyOtherAccount(
 }
 
 /** The list of an intent's refunds is evidence only from a key that sees the intent. */
-async function whyIntentUnseen(gateway: Gateway, intentId = ''): Promise<string | null> {
+async function whyIntentUnseen(gateway: Gateway, intentId: string): Promise<string | null> {
   const answer = await gateway.retrieveIntent(intentId)
   if (answer.kind === 'intent') return null
   return `the key does not see the payment intent ${intentId} (${readNoAnswer(answer).detail}): it may open another account`
 }
 
-interface Closing {
+interface Closing<Row> {
   readonly table: LeasedTable
   /** What is read of the row, beside its state. */
   readonly columns: Sql
-  /** Why a 404 of the gateway proves nothing with our key, or null. */
-  readonly whyUnproven: (row: ClosingRow) => Promise<string | null>
+  /** Why what the gateway does not show proves nothing, or null. */
+  readonly whyUnproven: (row: Row) => Promise<string | null>
   /** No request that was sent before can still arrive at the gateway. */
   readonly isQuiet: Sql
-  readonly whyBusy: (row: ClosingRow) => string
+  readonly whyBusy: (row: Row) => string
   readonly recover: () => Promise<object | null>
 }
 
@@ -110,15 +114,24 @@ interface ClosingRow {
   readonly state: string
   readonly settledAt: Date | null
   readonly code: string | null
-  /** Of a refund. */
-  readonly attemptSince?: Date
-  readonly gatewayIntentId?: string
-  /** Of a payment. */
-  readonly gatewayAccount?: string | null
 }
 
-async function closeMissing(deps: PaymentDeps, id: string, closing: Closing): Promise<EndedByOperator> {
-  const row = await readRow(deps, id, closing)
+interface RefundToClose extends ClosingRow {
+  readonly attemptSince: Date
+  readonly gatewayIntentId: string
+}
+
+interface PaymentToClose extends ClosingRow, PaymentWithoutIntent {
+  readonly gatewayAccount: string | null
+  readonly gatewayIntentId: string | null
+}
+
+async function closeMissing<Row extends ClosingRow>(
+  deps: PaymentDeps,
+  id: string,
+  closing: Closing<Row>,
+): Promise<EndedByOperator> {
+  const row = await readRow<Row>(deps, id, closing)
   if (!row) return { kind: 'not-found' }
   const unproven = await closing.whyUnproven(row)
   if (unproven !== null) return { kind: 'not-looked', state: row.state, why: unproven }
@@ -127,20 +140,28 @@ async function closeMissing(deps: PaymentDeps, id: string, closing: Closing): Pr
     return { kind: 'not-looked', state: row.state, why }
   }
   const recovered = await closing.recover()
-  const { state, settledAt, code } = (await readRow(deps, id, closing)) ?? row
+  const { state, settledAt, code } = (await readRow<Row>(deps, id, closing)) ?? row
   if (settledAt !== null) return { kind: 'ended', state, code }
   if (recovered === null) return { kind: 'not-looked', state, why: 'somebody is looking at it, or the gateway is away' }
   return { kind: 'left', state, saw: await readLastLine(deps, id, closing) }
 }
 
-async function readRow({ database }: Queryable, id: string, { table, columns }: Closing): Promise<ClosingRow | null> {
-  const [row] = await database.query<ClosingRow>(sql`
+async function readRow<Row extends ClosingRow>(
+  { database }: Queryable,
+  id: string,
+  { table, columns }: Pick<Closing<Row>, 'table' | 'columns'>,
+): Promise<Row | null> {
+  const [row] = await database.query<Row>(sql`
     SELECT state, settled_at, ${columns} FROM ${table.name} WHERE id = ${id}::uuid`)
   return row ?? null
 }
 
 /** The last line of the history says what the look saw. A repair has no payment, and so no history. */
-async function readLastLine({ database }: Queryable, id: string, { table }: Closing): Promise<string> {
+async function readLastLine(
+  { database }: Queryable,
+  id: string,
+  { table }: { readonly table: LeasedTable },
+): Promise<string> {
   const [line] = await database.query<{ detail: string | null }>(sql`
     SELECT detail
       FROM payment_events AS line,

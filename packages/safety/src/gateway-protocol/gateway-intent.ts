@@ -99,10 +99,10 @@ export function createMissingIntentLayer(deps: GatewayIntentDeps, command: strin
  * Reads an intent that the gateway showed without being asked. Null: it proves nothing.
  *
  * It can prove that the gateway took the amount or a part of it, or that it can take none any more. Any other state may
- * have passed.
+ * have passed. Where no intent is stored, the commit that had stored it was lost: an intent with the payment's name,
+ * amount and currency is the payment's, because a name has one intent.
  */
 export function readFinalEvidence(intent: GatewayIntent, payment: PaymentOfIntent): Conclusion | null {
-  if (payment.gatewayIntentId === null) return null
   const { seen, conclusion } = readIntent(intent, payment)
   return seen === 'succeeded' || seen === 'cancelled' ? conclusion : null
 }
