@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { afterEffect, openCommitLog } from '../../payments/test/lost-rows.ts'
-import { type BoxOffice, bodyOf, openBoxOffice, recoverEverything, type SoldEvent, type Window } from './box-office.ts'
+import {
+  type BoxOffice,
+  bodyOf,
+  bookingIn,
+  brief,
+  openBoxOffice,
+  recoverEverything,
+  type SoldEvent,
+  type Window,
+} from './box-office.ts'
 import { counterOf } from './holding.ts'
 
 let office: BoxOffice
@@ -31,16 +40,26 @@ const cases = kept.flatMap((lost) =>
   ),
 )
 
+/** To a request that does not repeat an answer: it begins anew, or meets the claim that remains. */
+function answerTo({ commits, isDead, then }: (typeof cases)[number]): string {
+  if (commits < 2) return 'answered 201'
+  if (then === 'the same key') return 'refused request-in-progress'
+  return isDead && commits < 4 ? 'refused hold-checking-out' : 'refused hold-booked'
+}
+
 describe('a checkout whose commits are lost', () => {
   it.each(cases)('is charged and booked once: $what remains after $request, dead $isDead, $then', async (lost) => {
     const { commits, isDead, then, request } = lost
-    const { owner, other } = await openWindows(request, commits, isDead)
+    const { owner, other } = await openWindows(request, () => commits, isDead)
     const event = await office.newEvent({ capacity: null })
     const [holdKey, key] = [randomUUID(), randomUUID()]
     const held = await hold(owner, event, holdKey)
-    await owner.checkOut(held, { key }).catch(() => undefined)
+    // A dead owner reads that its claim is not known, or that it is unsettled.
+    const first = await owner.checkOut(held, { key }).catch((fault) => fault as Error)
     const holdId = commits === 0 ? await hold(other, event, holdKey) : held
-    await other.checkOut(holdId, { key: then === 'the same key' ? key : randomUUID() }).catch(() => undefined)
+    const again = await other.checkOut(holdId, { key: then === 'the same key' ? key : randomUUID() })
+    if (commits >= 2 && !isDead && then === 'the same key') expect(again).toEqual({ ...first, replayed: true })
+    else expect(brief(again)).toBe(answerTo(lost))
     await recoverEverything(office, other)
     await other.checkOut(holdId)
     await recoverEverything(office, other)
@@ -48,13 +67,40 @@ describe('a checkout whose commits are lost', () => {
   })
 })
 
-async function openWindows(request: 'confirmIntent' | 'captureIntent', commits: number, isDead: boolean) {
+describe('a cancellation whose claim is lost when its refund is made', () => {
+  it('is entered anew by its owner: one refund, free seats, and the key is answered for good', async () => {
+    const before = { commits: 0 }
+    const { owner, other, log } = await openWindows('createRefund', () => before.commits, false)
+    const event = await office.newEvent({ capacity: null })
+    const held = await hold(owner, event, randomUUID())
+    const { id: bookingId } = bookingIn(await owner.checkOut(held))
+    before.commits = log.count()
+    const key = randomUUID()
+    const first = await owner.cancel(bookingId, key)
+    expect(brief(first)).toBe('answered 200')
+    expect(await moneyOf(event)).toMatchObject({ state: 'cancelled', order: 'refunded' })
+    expect(await other.cancel(bookingId, key)).toEqual({ ...first, replayed: true })
+    expect(
+      (
+        await office.sql('SELECT 1 FROM refunds WHERE order_id IN (SELECT order_id FROM bookings WHERE id = $1)', [
+          bookingId,
+        ])
+      ).length,
+    ).toBe(1)
+  })
+})
+
+async function openWindows(
+  request: 'confirmIntent' | 'captureIntent' | 'createRefund',
+  commits: () => number,
+  isDead: boolean,
+) {
   const log = await openCommitLog(office)
   let died = false
   const name = `owner-${windows++}`
   const owner = await office.open(name, {
     ...afterEffect(request, async () => {
-      await log.keep(commits)
+      await log.keep(commits())
       died = isDead
     }),
     database: (real) => {
@@ -73,7 +119,7 @@ async function openWindows(request: 'confirmIntent' | 'captureIntent', commits: 
     await office.closeReplicas('other-')
     await log.close()
   })
-  return { owner, other }
+  return { owner, other, log }
 }
 
 async function hold(window: Window, event: SoldEvent, key: string): Promise<string> {

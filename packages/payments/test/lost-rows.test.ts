@@ -6,6 +6,7 @@ import {
   cancelMissingPayment,
   countOrphans,
   createPaymentOperations,
+  createSubscriptionOperations,
   listOrphans,
   recoverPayment,
   resolveOrphan,
@@ -44,7 +45,7 @@ interface Losing {
 
 /** `isDead`: the owner cannot reach the database any more. */
 async function losing(
-  request: 'confirmIntent' | 'captureIntent' | 'createRefund',
+  request: 'confirmIntent' | 'captureIntent' | 'cancelIntent' | 'createRefund',
   lose: (log: CommitLog) => Promise<void>,
   isDead: boolean,
   parts: Pick<ReplicaParts, 'layers'> = {},
@@ -138,9 +139,11 @@ describe('a payment that is confirmed when commits are lost', () => {
   it('is charged once if its row is lost and the owner enters it anew', async () => {
     const lost = await losing('confirmIntent', (log) => log.keep(1), false)
     const orderId = await orderOf(randomUUID(), lost.owner)
-    const paid = await lost.owner.pay(orderId)
+    const key = randomUUID()
+    const paid = await lost.owner.pay(orderId, key)
     expect(brief(paid)).toBe('answered 201')
     expect(await paymentsOf(orderId)).toEqual([{ id: paymentIdOf(paid), state: 'succeeded' }])
+    expect(await lost.other.pay(orderId, key)).toEqual({ ...paid, replayed: true })
     expect(brief(await lost.other.pay(orderId))).toBe('refused order-already-paid')
   })
 })
@@ -218,6 +221,53 @@ describe('a capture that is done when commits are lost', () => {
       expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
     },
   )
+})
+
+describe('an owner whose claim was lost answers its key for good', () => {
+  const kept = [
+    { what: 'the order', commits: 1 },
+    { what: 'the claim', commits: 2 },
+    { what: 'the stored intent', commits: 3 },
+    { what: 'the authorization', commits: 4 },
+  ]
+  it.each(kept.flatMap((left) => (['capture', 'void'] as const).map((step) => ({ ...left, step }))))(
+    '$step, $what remains',
+    async ({ commits, step }) => {
+      const request = step === 'capture' ? 'captureIntent' : 'cancelIntent'
+      const lost = await losing(request, (log) => log.keep(commits), false)
+      const orderId = await orderOf(randomUUID(), lost.owner)
+      const paymentId = paymentIdOf(await lost.owner.authorize(orderId))
+      const key = randomUUID()
+      const first = await lost.owner[step](paymentId, key)
+      expect(first.kind).toBe('answered')
+      expect(await lost.other[step](paymentId, key)).toEqual({ ...first, replayed: true })
+      expect(await shop.charges(orderId)).toHaveLength(step === 'capture' ? 1 : 0)
+    },
+  )
+
+  it('a try of an invoice', async () => {
+    const before = { commits: 0 }
+    const lost = await losing('confirmIntent', (log) => log.keep(before.commits), false)
+    const billing = openBillingShop(shop)
+    const subscriptionId = await billing.subscribe(lost.other, { card: 'pm_card_chargeCustomerFail' })
+    await lead(lost.other, hoursFromNow(1))
+    const [invoice] = await billing.invoicesOf(subscriptionId)
+    await shop.sql('UPDATE subscriptions SET payment_method = $2 WHERE id = $1', [
+      subscriptionId,
+      await billing.attach(subscriptionId, 'pm_card_visa'),
+    ])
+    // A commit of the owner's own, so that its log begins with these rows.
+    await orderOf(randomUUID(), lost.owner)
+    before.commits = lost.log.count()
+    const key = randomUUID()
+    const pay = ({ deps }: Replica) =>
+      createSubscriptionOperations(deps).payInvoice(call(key, { invoice: invoice?.id }), invoice?.id ?? '')
+    const first = await pay(lost.owner)
+    expect(brief(first)).toBe('answered 201')
+    expect(await pay(lost.other)).toEqual({ ...first, replayed: true })
+    expect(await billing.chargesOf(subscriptionId)).toEqual([1])
+    expect(await billing.invoicesOf(subscriptionId)).toMatchObject([{ state: 'paid' }])
+  })
 })
 
 describe('a refund that is made when commits are lost', () => {
@@ -417,7 +467,7 @@ describe('an event about a payment that our books do not have', () => {
       expect(await paymentsOf(orderId)).toMatchObject([{ state: 'needs_review' }])
     })
 
-    it('is not cancelled by an operator if the gateway has a charge of its name, which a person can adopt', async () => {
+    it('is not cancelled by an operator if a charge of the gateway has its name; a person can adopt it', async () => {
       const { other, orderId, cancel } = await forget()
       expect(await cancel()).toMatchObject({ kind: 'not-looked', why: expect.stringMatching(/ch_.*orphans .*--adopt/) })
       const [orphan] = await orphansOf(other, orderId)

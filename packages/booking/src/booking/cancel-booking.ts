@@ -14,7 +14,7 @@ import { type Claimed, type Done, type Guarded, guardEffect, type LockTarget, ty
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { CancellationResult } from '../shared/operations.ts'
 import { refuse } from '../shared/refuse.ts'
-import { findBooking, readBooking } from './booking-queries.ts'
+import { findBooking, readBooking, readBookingOfOrder } from './booking-queries.ts'
 import { freeBooking, moveBooking } from './move-booking.ts'
 
 interface OwnedCancellation extends OwnedRefund {
@@ -36,7 +36,10 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
     begins: 'refund',
     claim: (tx) => claim(deps, tx, call, bookingId),
     effect: ({ attempt }) => payments.layers.gatewayRefund(attempt),
-    settle: async (tx, owned, evidence) => ofBooking(await settleRefund(payments, tx, owned, evidence), owned.booking),
+    settle: async (tx, owned, evidence) => {
+      const settled = await settleRefund(payments, tx, owned, evidence, call, () => beginAgain(tx, owned))
+      return ofBooking(settled, owned.booking)
+    },
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedRefunds, attempt),
     unsettled: ({ booking }) => ({ ...booking, isInReview: false }),
     resume: async (target) => {
@@ -47,6 +50,13 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
       return { kind: 'unsettled', subject: booking }
     },
   })
+}
+
+/** The claim was lost, and the gateway has its refund: unless the booking was lost as well, it is being cancelled. */
+async function beginAgain(tx: Tx, { refund }: OwnedCancellation): Promise<void> {
+  const booking = await readBookingOfOrder(tx, refund.orderId)
+  if (booking && decideToCancelBooking(booking).code === 'cancel')
+    moveBooking(tx, booking, { state: 'cancelling', refundId: refund.id })
 }
 
 function ofBooking(result: Guarded<Refund>, booking: Booking): CancellationResult {

@@ -40,7 +40,7 @@ export async function checkOut(deps: BookingDeps, call: Call, request: NewChecko
     claim: (tx) => claim(deps, tx, call, request),
     effect: (owned) => askGateway(payments, owned),
     settleLock: ({ payment }) => orderLockName(payment),
-    settle: (tx, owned, found) => settlePayment(payments, tx, owned, found),
+    settle: (tx, owned, found) => settlePayment(payments, tx, owned, found, call),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
     resume: (target) => resumePayment(payments, target),

@@ -28,8 +28,8 @@ export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknow
  * A refund of a payment of ours that was made at the gateway without us is entered into our books.
  *
  * Guarantees: an event is applied once, in the transaction of its effect. The payment's owner loses its generation, and
- * returns what is recorded when it comes to settle. An event that contradicts a row changes nothing and is reported as a
- * fault; money that no row owns becomes an orphan. The account is the one of our row, never the one that the event
+ * returns what is recorded when it comes to settle. An event that contradicts a row changes nothing and is reported as
+ * a fault; money that no row owns becomes an orphan. The account is the one of our row, never the one that the event
  * names.
  * Fails with: database errors; then nothing is recorded, unless the error says that it may be. Deliver it again.
  */

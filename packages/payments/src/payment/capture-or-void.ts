@@ -45,7 +45,7 @@ function captureOrVoid(deps: PaymentDeps, call: Call, { paymentId, goal }: EndRe
       return { kind: 'claimed', attempt: toNextStep(claimed, purpose, attempt), target: { step: goal, paymentId } }
     },
     effect: (owned) => askGateway(deps, owned),
-    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
+    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found, call),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
     resume: (target) => resumePayment(deps, target),

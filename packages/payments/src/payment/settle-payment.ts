@@ -49,9 +49,9 @@ export async function settlePayment(
   // The rows of the purpose may have been lost together with the payment.
   settling.catch(() => undefined)
   const row = await reading
-  if (row === null) return settleLostPayment(deps, tx, owned, found, call)
+  if (row === null) return settleLostPayment(deps, tx, owned, found, call, settling)
   const purpose = await settling
-  if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found)
+  if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found, call)
   const { evidence } = found
   if (evidence.kind === 'unknown') return leavePaymentOpen(deps, tx, owned, evidence)
   if (evidence.outcome.state === 'authorized') return authorize(deps, tx, row, purpose, owned, found)
@@ -251,6 +251,7 @@ async function resolveLostRace(
   purpose: SettlingPurpose,
   owned: OwnedPayment,
   { evidence, nextLease }: PaymentFound,
+  call: Call | null,
 ): Promise<Settled> {
   const { attempt } = owned
   const isNextStep = row.generation === attempt.generation + 1 && row.owner === attempt.owner && row.settledAt === null
@@ -262,7 +263,9 @@ async function resolveLostRace(
   if (isLost && evidence.kind === 'outcome' && evidence.outcome.state !== 'authorized') {
     const outcome = row.authorizedAt === null ? asIfClaimed(evidence.outcome) : evidence.outcome
     const known = { outcome, intentId: evidence.intentId, requestLog: evidence.requestLog }
-    return settleUnowned(deps, tx, { ...row, purpose: owned.purpose }, known)
+    const settled = await settleUnowned(deps, tx, { ...row, purpose: owned.purpose }, known)
+    if (settled.kind === 'answered') await bindAgain(deps, tx, call, settled.answer)
+    return settled
   }
   const isOwnCommit = row.generation === attempt.generation && isEnd
   if (!isOwnCommit) recordLateEvidence(deps, tx, row, owned, evidence)
@@ -316,6 +319,7 @@ async function settleLostPayment(
   owned: OwnedPayment,
   { evidence, nextLease }: PaymentFound,
   call: Call | null,
+  settling: Promise<SettlingPurpose>,
 ): Promise<Settled> {
   const { payment, attempt } = owned
   const { accountId, orderId } = payment
@@ -328,8 +332,10 @@ async function settleLostPayment(
   const found = await readOrderToDecide(deps, tx, accountId, orderId)
   if (found && isAdoptable(found, payment)) {
     const again = adoptIntent(deps, tx, found, { ...attempt, intentId: evidence.intentId })
-    await bindAgain(deps, tx, call, { step: 'pay', paymentId: payment.id })
-    return settlePayment(deps, tx, again, { evidence: evidenceAsIfClaimed(evidence), nextLease })
+    const settled = await settlePayment(deps, tx, again, { evidence: evidenceAsIfClaimed(evidence), nextLease })
+    const target = { step: (await settling).keyStep(stepOf(again)), paymentId: payment.id }
+    await bindAgain(deps, tx, call, settled.kind === 'answered' ? settled.answer : target)
+    return settled
   }
   const isMoneyPossible = evidence.kind === 'unknown' ? evidence.intentId !== null : !isWithoutMoney(evidence.outcome)
   if (isMoneyPossible) recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its order is not open'))

@@ -36,7 +36,8 @@ import { readRefundState } from './refundable.ts'
  * open, and recovery looks again later. Refunds of the same payment that were made at the gateway without us, and that
  * a look has shown, are entered in the same commit.
  *
- * `call`: the request that claimed the refund, whose key may be lost as well.
+ * `call`: the request that claimed the refund, whose key may be lost as well. `claimBesides`: writes anew what else the
+ * claim had written, if it was lost.
  */
 export async function settleRefund(
   deps: PaymentDeps,
@@ -44,9 +45,10 @@ export async function settleRefund(
   owned: OwnedRefund,
   evidence: RefundEvidence,
   call: Call | null = null,
+  claimBesides: () => Promise<void> = async () => undefined,
 ): Promise<RefundResult> {
   const row = await readToSettle(tx, owned)
-  if (row === null) return settleLostRefund(deps, tx, owned, evidence, call)
+  if (row === null) return settleLostRefund(deps, tx, owned, evidence, call, claimBesides)
   if (!row.isOwned) return resolveLostRace(deps, tx, row, owned, evidence)
   if (evidence.kind === 'unknown') return leaveRefundOpen(deps, tx, owned, evidence)
   const { outcome } = evidence
@@ -115,6 +117,7 @@ async function settleLostRefund(
   owned: OwnedRefund,
   evidence: RefundEvidence,
   call: Call | null,
+  claimBesides: () => Promise<void>,
 ): Promise<RefundResult> {
   const { refund, attempt } = owned
   const unsettled = { kind: 'unsettled', subject: refund } as const
@@ -127,8 +130,11 @@ async function settleLostRefund(
   if (evidence.kind === 'unknown' || evidence.outcome.state === 'failed') return unsettled
   const again = await adoptRefund(deps, tx, refund, attempt)
   if (again) {
-    await bindAgain(deps, tx, call, { step: 'refund', refundId: refund.id })
-    return settleRefund(deps, tx, again, evidence)
+    await claimBesides()
+    const settled = await settleRefund(deps, tx, again, evidence)
+    const target = { step: 'refund', refundId: refund.id } as const
+    await bindAgain(deps, tx, call, settled.kind === 'answered' ? settled.answer : target)
+    return settled
   }
   recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its payment has not so much left'))
   return unsettled

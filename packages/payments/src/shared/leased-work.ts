@@ -1,5 +1,5 @@
 import { type Sql, sql, type Tx } from '@seatbelt/database'
-import { type Call, lateFailureDays } from '@seatbelt/domain'
+import { type Call, lateFailureDays, type RecordedAnswer } from '@seatbelt/domain'
 import {
   type Attempt,
   type AttemptLease,
@@ -196,14 +196,17 @@ export async function wasClaimed(tx: Tx, { name }: LeasedTable, { id, generation
   return rows.length === 1
 }
 
-/** Binds the key of a request to what it had started, if the commit that had bound it was lost. */
+/**
+ * Binds the key of a request to the answer that its owner just gave, or to the target that brings it, if the commit that
+ * had bound the key was lost.
+ */
 export async function bindAgain(
   { layers: { idempotencyKey } }: PaymentDeps,
   tx: Tx,
   call: Call | null,
-  target: KeyTarget,
+  to: KeyTarget | RecordedAnswer,
 ): Promise<void> {
-  if (call && (await idempotencyKey.find(call, tx)).kind === 'unseen') idempotencyKey.bind(tx, call, target)
+  if (call && (await idempotencyKey.find(call, tx)).kind === 'unseen') idempotencyKey.bind(tx, call, to)
 }
 
 /** The state that a former owner found when it came to settle. */

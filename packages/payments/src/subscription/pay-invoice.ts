@@ -28,7 +28,7 @@ export async function payInvoice(deps: PaymentDeps, call: Call, invoiceId: strin
     begins: 'pay',
     claim: (tx) => claimTry(deps, tx, null, invoice),
     effect: (owned) => askGateway(deps, owned),
-    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found),
+    settle: (tx, owned, found) => settlePayment(deps, tx, owned, found, call),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
     resume: (target) => resumePayment(deps, target),
