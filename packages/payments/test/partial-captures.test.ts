@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { atConsole, deliverEvent, intentOf } from './gateway-console.ts'
+import { applyGatewayEvent, enterRefundAsOperator } from '../src/index.ts'
+import { atConsole, deliverEvent, eventAbout, intentOf } from './gateway-console.ts'
 import { openReconciler, openStranger, type Stranger } from './reconcile-support.ts'
 import { booksOf, openWebhookEndpoint, refund } from './refund-support.ts'
 import { bodyOf, brief, openShop, paymentIdOf, type Replica, type Shop } from './shop.ts'
@@ -75,13 +76,52 @@ describe("an authorization of which a part is captured at the gateway's console"
     await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)
     const reconciler = openReconciler(api, stranger.gateway)
     expect((await reconciler.run('act')).about(orderId)).toEqual([])
-    // A refund of exactly the rest may be the release of the rest, which Stripe shows as a refund.
+    // Stripe shows the release of the rest as a refund.
+    const { id: releaseId } = await atConsole(shop, intentId, 'refund', 1_200)
+    expect(await deliverEvent(shop, api, 'refund.created', releaseId)).toBe('noted')
+    expect((await reconciler.run('act')).about(orderId)).toEqual([])
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'paid', refunded: 0 })
+  })
+
+  it('is refunded by the second refund of as much as was released, and by one that comes later', async () => {
+    const { orderId, paymentId, intentId } = await authorized()
+    await atConsole(shop, intentId, 'capture', 3_000)
+    await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)
+    const { id: releaseId } = await atConsole(shop, intentId, 'refund', 1_200)
+    const { id } = await atConsole(shop, intentId, 'refund', 1_200)
+    expect(await deliverEvent(shop, api, 'refund.created', releaseId)).toBe('noted')
+    expect(await deliverEvent(shop, api, 'refund.created', releaseId)).toBe('noted')
+    expect(await deliverEvent(shop, api, 'refund.created', id)).toBe('applied')
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'partially_refunded', refunded: 1_200 })
+    const reconciler = openReconciler(api, stranger.gateway)
+    expect((await reconciler.run('act')).about(orderId)).toEqual([])
+
+    const later = await authorized()
+    await atConsole(shop, later.intentId, 'capture', 3_000)
+    await deliverEvent(shop, api, 'payment_intent.succeeded', later.intentId)
+    const { id: refundId } = await atConsole(shop, later.intentId, 'refund', 1_200)
+    const event = await eventAbout(shop, 'refund.created', refundId)
+    const { subject } = event
+    if (subject.kind !== 'refund' || subject.shown === null) throw new Error('it is about no refund')
+    const shown = { ...subject.shown, createdAt: new Date(Date.now() + 3_600_000) }
+    expect(await applyGatewayEvent(api.deps, { ...event, subject: { ...subject, shown } })).toBe('applied')
+    expect(await booksOf(shop, later)).toMatchObject({ refunded: 1_200 })
+  })
+
+  it('is refunded by what an operator enters, though it had been taken for the release', async () => {
+    const { orderId, paymentId, intentId } = await authorized()
+    await atConsole(shop, intentId, 'capture', 3_000)
+    await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)
     const { id } = await atConsole(shop, intentId, 'refund', 1_200)
     expect(await deliverEvent(shop, api, 'refund.created', id)).toBe('noted')
-    expect((await reconciler.run('act')).about(orderId)).toMatchObject([
-      { kind: 'refunded-elsewhere', outcome: 'person' },
-    ])
-    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'paid', refunded: 0 })
+    const parts = { payments: api.deps, gateway: stranger.gateway }
+    const other = await authorized()
+    expect(await enterRefundAsOperator(parts, other.paymentId, id)).toMatchObject({ kind: 'left' })
+    expect(await enterRefundAsOperator(parts, paymentId, 're_unknown')).toMatchObject({ kind: 'left' })
+    expect(await enterRefundAsOperator(parts, orderId, id)).toEqual({ kind: 'not-found' })
+    expect(await enterRefundAsOperator(parts, paymentId, id)).toEqual({ kind: 'entered' })
+    expect(await enterRefundAsOperator(parts, paymentId, id)).toMatchObject({ kind: 'left' })
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'partially_refunded', refunded: 1_200 })
   })
 })
 

@@ -95,6 +95,17 @@ describe("an event about a refund that was made at the gateway's console", () =>
     expect(await applyGatewayEvent(api.deps, event)).toMatch(/repeated|noted/)
   })
 
+  it('enters it if another program wrote a refundId that is none of ours, as does reconciliation', async () => {
+    const [paid, other] = [await openPaid(api), await openPaid(api)]
+    const refundOf = async ({ paymentId }: Paid) =>
+      stranger.giveBack(await intentOf(shop, paymentId), 700, { refundId: 'R-77' })
+    expect(await deliverEvent(shop, api, 'refund.created', await refundOf(paid))).toBe('applied')
+    await refundOf(other)
+    await openReconciler(worker, stranger.gateway).run('act')
+    for (const each of [paid, other])
+      expect(await books(each)).toMatchObject({ refunded: 700, refunds: ['gateway 700 succeeded'] })
+  })
+
   it('of the whole of another payment, or of an intent that we do not have, changes nothing', async () => {
     const order = await api.createOrder()
     const { intentId } = await stranger.charge(order)

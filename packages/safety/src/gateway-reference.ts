@@ -28,6 +28,17 @@ export function createGatewayReferenceLayer(installation: string): GatewayRefere
 
 const noTime = '00000000-0000'
 
+/**
+ * Our id in an object's metadata at the gateway, or null. Other programs write metadata as well, also under our names,
+ * so what is no UUID is not ours.
+ */
+export function ourIdIn(metadata: Readonly<Record<string, unknown>>, name: string): string | null {
+  const value = metadata[name]
+  return typeof value === 'string' && uuid.test(value) ? value : null
+}
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 /** An id with the time of `freshId` and this reference behind it. */
 export function idWithReference(freshId: string, reference: string): string {
   return freshId.slice(0, noTime.length) + reference.slice(noTime.length)

@@ -1,4 +1,4 @@
-import type { EndedByOperator, OperatorReview } from '@seatbelt/payments'
+import type { CommandResult, EndedByOperator, OperatorReview, RefundEntered } from '@seatbelt/payments'
 
 /** What came of one look. */
 export function describeReview(
@@ -69,5 +69,19 @@ export function describeEnd(
       return { text: `Done: ${what} ${id} is ${stateAs(end.state, end.code)}.\n`, exitCode: 0 }
     default:
       return end satisfies never
+  }
+}
+
+/** The result of `--enter-refund`. */
+export function describeEntered(id: string, refundId: string, entered: RefundEntered): CommandResult {
+  switch (entered.kind) {
+    case 'not-found':
+      return { text: `There is no payment ${id}.\n`, exitCode: 2 }
+    case 'left':
+      return { text: `Nothing was done about ${refundId}: ${entered.why}.\n`, exitCode: 1 }
+    case 'entered':
+      return { text: `Done: ${refundId} is entered as a refund of payment ${id}.\n`, exitCode: 0 }
+    default:
+      return entered satisfies never
   }
 }

@@ -5,7 +5,12 @@ import { type OrphanCommand, readOrphanCommand } from './orphans.ts'
 
 const flagNames = ['fail', 'cancel', 'cancel-without-refund', 'send-again', 'dismiss'] as const
 
-export type ReviewCommand = { readonly kind: 'list' } | { readonly kind: 'list-receipts' } | ActCommand | OrphanCommand
+export type ReviewCommand =
+  | { readonly kind: 'list' }
+  | { readonly kind: 'list-receipts' }
+  | ActCommand
+  | EnterRefundCommand
+  | OrphanCommand
 
 export interface ActCommand {
   readonly kind: 'look' | (typeof flagNames)[number]
@@ -14,8 +19,17 @@ export interface ActCommand {
   readonly operator: Operator
 }
 
+export interface EnterRefundCommand {
+  readonly kind: 'enter-refund'
+  /** Of the payment. */
+  readonly id: string
+  /** At the gateway. */
+  readonly gatewayRefundId: string
+  readonly operator: Operator
+}
+
 export const usage = `Usage: review [ID of a payment or a refund], review REFUND-ID --fail, review PAYMENT-ID --cancel,
-review BOOKING-ID --cancel-without-refund, review receipts, review receipts [ID] --send-again,
+review PAYMENT-ID --enter-refund re_..., review BOOKING-ID --cancel-without-refund, review receipts, review receipts [ID] --send-again,
 review receipts ID --dismiss, review orphans, review orphans ID --adopt | --refund | --dismiss. Without more words, it
 lists what waits. Everything else needs --as NAME and --reason TEXT.`
 
@@ -34,6 +48,7 @@ export function readArguments(argv: readonly string[]): ReviewCommand {
       'cancel-without-refund': { type: 'boolean' },
       'send-again': { type: 'boolean' },
       dismiss: { type: 'boolean' },
+      'enter-refund': { type: 'string' },
     },
   })
   const isAboutReceipts = positionals[0] === 'receipts'
@@ -41,6 +56,11 @@ export function readArguments(argv: readonly string[]): ReviewCommand {
   const flags = flagNames.filter((flag) => values[flag])
   if (further.length > 0 || flags.length > 1 || (id !== null && !uuid.test(id))) throw new Error(usage)
   const [flag] = flags
+  const gatewayRefundId = values['enter-refund']
+  if (gatewayRefundId !== undefined) {
+    if (flag !== undefined || isAboutReceipts || id === null) throw new Error(usage)
+    return { kind: 'enter-refund', id, gatewayRefundId, operator: readOperator(values) }
+  }
   if (flag === undefined && isAboutReceipts && id === null) return { kind: 'list-receipts' }
   if (flag === undefined && id === null) return { kind: 'list' }
   const kind = flag ?? 'look'

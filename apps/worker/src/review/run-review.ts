@@ -4,6 +4,7 @@ import {
   type Connections,
   cancelMissingPayment,
   dismissReceipt,
+  enterRefundAsOperator,
   failMissingRefund,
   listDeadReceipts,
   listInReview,
@@ -18,7 +19,7 @@ import {
 import { describeCancellation } from './describe-cancellation.ts'
 import { describeInReview } from './describe-in-review.ts'
 import { describeDismissed, describeReceipts, describeSentAgain } from './describe-receipts.ts'
-import { describeEnd, describeReview } from './describe-review.ts'
+import { describeEnd, describeEntered, describeReview } from './describe-review.ts'
 import { describeOrphans, describeResolved } from './orphans.ts'
 import type { ActCommand, ReviewCommand } from './read-arguments.ts'
 
@@ -39,6 +40,14 @@ export async function runReview(parts: Parts, asked: ReviewCommand): Promise<Com
     const action = `review orphans --${decision.resolution}`
     return recordAction(payments, { operator, action, subjectId: decision.id }, async () =>
       describeResolved(decision.id, await resolveOrphan(parts, decision)),
+    )
+  }
+  if (asked.kind === 'enter-refund') {
+    const { operator, id, gatewayRefundId } = asked
+    return recordAction(
+      payments,
+      { operator, action: `review --enter-refund ${gatewayRefundId}`, subjectId: id },
+      async () => describeEntered(id, gatewayRefundId, await enterRefundAsOperator(parts, id, gatewayRefundId)),
     )
   }
   const { operator, id } = asked

@@ -1,3 +1,4 @@
+import { ourIdIn } from '@seatbelt/safety'
 import Stripe from 'stripe'
 import type { EventSubject, GatewayEvent, NamedByUs } from '../gateway-events/gateway-event.ts'
 import { idOf, readIntent, readRefund } from './stripe-gateway.ts'
@@ -116,14 +117,10 @@ function readSubject(wire: unknown): EventSubject {
 
 /** The metadata that we wrote on the object when we created it. */
 function namedIn(metadata: Record<string, unknown>): NamedByUs {
-  const id = (name: string) => {
-    const value = metadata[name]
-    return typeof value === 'string' && uuid.test(value) ? value : null
-  }
+  const id = (name: string) => ourIdIn(metadata, name)
   return { accountId: id('accountId'), orderId: id('orderId'), paymentId: id('paymentId'), refundId: id('refundId') }
 }
 
-const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** An id that can be looked up and stored: Stripe's ids have at most 255 characters. */
 const name = /^[\x21-\x7e]{1,255}$/
 

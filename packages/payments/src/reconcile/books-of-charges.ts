@@ -1,5 +1,6 @@
 import { type Sql, sql } from '@seatbelt/database'
 import type { ChargeInBooks, ChargeSeen } from '@seatbelt/domain'
+import { ourIdIn } from '@seatbelt/safety'
 
 /** Runs one SELECT: in a transaction, or on its own. */
 export type Read = <Row extends object>(statement: Sql) => Promise<Row[]>
@@ -62,12 +63,4 @@ export function findBooksOfCharges(
      ORDER BY asked.place`)
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-
-/** Metadata may hold anything, because others can write it. */
-export function readId(metadata: Readonly<Record<string, string>>, name: string): string | null {
-  const id = metadata[name]
-  return id !== undefined && uuid.test(id) ? id : null
-}
-
-const named = (name: string) => (charge: FoundCharge) => readId(charge.metadata, name)
+const named = (name: string) => (charge: FoundCharge) => ourIdIn(charge.metadata, name)

@@ -25,6 +25,5 @@ const outcomes: Readonly<Record<EnteredFromElsewhere, Outcome>> = {
   entered: { kind: 'done' },
   known: { kind: 'gone' },
   'must-wait': waiting,
-  unclear: { kind: 'person', detail: 'it is as much as the part that was not captured, which the gateway released' },
   contradicts: { kind: 'person', detail: 'our books have less left of the payment than this' },
 }

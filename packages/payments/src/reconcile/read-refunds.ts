@@ -1,7 +1,8 @@
+import { sql } from '@seatbelt/database'
 import { decideRefund, lateFailureDays } from '@seatbelt/domain'
-import type { GatewayRefund } from '@seatbelt/safety'
+import { type GatewayRefund, ourIdIn } from '@seatbelt/safety'
+import { releaseOf } from '../refund/enter-refunds-from-elsewhere.ts'
 import type { Queryable } from '../shared/payment-deps.ts'
-import { readId } from './books-of-charges.ts'
 import { type Judged, readGatewayList } from './read-gateway-list.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 import type { Run, StagePage } from './runs.ts'
@@ -28,7 +29,7 @@ type Books = Awaited<ReturnType<typeof findBooks>>
 
 async function findBooks({ database }: Queryable, items: readonly GatewayRefund[]) {
   const gatewayIds = items.map(({ id }) => id)
-  const names = items.flatMap(({ metadata }) => readId(metadata, 'refundId') ?? [])
+  const names = items.flatMap(({ metadata }) => ourIdIn(metadata, 'refundId') ?? [])
   const intentIds = items.flatMap(({ intentId }) => intentId ?? [])
   const chargeIds = items.flatMap(({ chargeId }) => chargeId ?? [])
   const owners = await database.statement(({ payment }) =>
@@ -43,19 +44,27 @@ async function findBooks({ database }: Queryable, items: readonly GatewayRefund[
   const refunds = await database.statement(({ refund }) =>
     refund.findMany({ where: { OR: [{ gatewayRefundId: { in: gatewayIds } }, { id: { in: names } }, ...ofThese] } }),
   )
+  const inPart = owners.filter(({ capturedMinor }) => capturedMinor !== null).map(({ id }) => id)
+  const released =
+    inPart.length === 0
+      ? []
+      : await database.query<{ id: string | null }>(sql`
+          SELECT ${releaseOf} AS id FROM payments WHERE id = ANY (${inPart}::uuid[])`)
   return {
+    releases: new Set(released.map(({ id }) => id)),
     byGatewayId: new Map(refunds.map((row) => [row.gatewayRefundId, row])),
     byName: new Map(refunds.map((row) => [row.gatewayKey ?? row.id, row])),
     owners: new Map(owners.map((owner) => [owner.gatewayIntentId, owner])),
   }
 }
 
-function judge(refund: GatewayRefund, { byGatewayId, byName, owners }: Books): Judged {
-  const refundId = readId(refund.metadata, 'refundId')
+function judge(refund: GatewayRefund, { byGatewayId, byName, owners, releases }: Books): Judged {
+  const refundId = ourIdIn(refund.metadata, 'refundId')
   const row = byGatewayId.get(refund.id) ?? byName.get(refundId ?? '') ?? null
   const owner = refund.intentId === null ? undefined : owners.get(refund.intentId)
   // Stripe also shows an authorization that was released as a refund. Its payment has no charge that took money.
-  const isOfOurCharge = owner !== undefined && owner.gatewayChargeId === refund.chargeId
+  // The release of a partial capture is noted in the history of its payment.
+  const isOfOurCharge = owner !== undefined && owner.gatewayChargeId === refund.chargeId && !releases.has(refund.id)
   return {
     verdict: decideRefund(refund, { row, isNamed: refundId !== null, isOfOurCharge }),
     accountId: row?.accountId ?? owner?.accountId ?? null,

@@ -12,9 +12,8 @@ import { bookRefundsFromElsewhere } from './book-refund.ts'
 /**
  * `entered`: they are in our books now. `known`: there was nothing to enter. `must-wait`: the payment, or a refund of
  * ours that reserves the same money, is open. `contradicts`: our books have no room for them, which was reported.
- * `unclear`: they may be no refunds, but what a partial capture released.
  */
-export type EnteredFromElsewhere = 'entered' | 'known' | 'must-wait' | 'contradicts' | 'unclear'
+export type EnteredFromElsewhere = 'entered' | 'known' | 'must-wait' | 'contradicts'
 
 export interface RefundsFromElsewhere {
   readonly paymentId: string
@@ -22,6 +21,8 @@ export interface RefundsFromElsewhere {
   readonly shown: readonly GatewayRefund[]
   /** Where it was learned, for the history. */
   readonly requestLog: readonly HistoryEntry[]
+  /** A person decided that they are refunds, also where one was taken for the release of a partial capture. */
+  readonly areRefunds?: true
 }
 
 /**
@@ -30,18 +31,21 @@ export interface RefundsFromElsewhere {
  * process that learned of them: a webhook, a look, reconciliation.
  *
  * Guarantees: a refund is entered once, no matter who reports it and how often. Refunds never exceed the payment: while
- * a refund of ours reserves the same money, it must end first, because the gateway will refuse one of the two.
+ * a refund of ours reserves the same money, it must end first, because the gateway will refuse one of the two. What a
+ * partial capture released is noted in the history and not entered.
  */
 export async function enterRefundsFromElsewhere(
   deps: PaymentDeps,
   tx: Tx,
-  { paymentId, shown, requestLog }: RefundsFromElsewhere,
+  { paymentId, shown, requestLog, areRefunds }: RefundsFromElsewhere,
 ): Promise<EnteredFromElsewhere> {
   const payment = await readRefundedPayment(tx, paymentId, shown)
   if (payment.settledAt === null) return 'must-wait'
-  const unclear = shown.filter((refund) => isToEnter(refund, payment) && mayBeRelease(refund, payment))
-  const unknown = shown.filter((refund) => isToEnter(refund, payment) && !unclear.includes(refund))
-  if (unknown.length === 0) return unclear.length > 0 ? 'unclear' : 'known'
+  const toEnter = oldestFirst(shown.filter((refund) => isToEnter(refund, payment)))
+  const release = areRefunds ? undefined : toEnter.find((refund) => isRelease(refund, payment))
+  if (release && payment.releaseId === null) noteRelease(deps, tx, payment, release)
+  const unknown = toEnter.filter((refund) => refund !== release)
+  if (unknown.length === 0) return 'known'
   const fitting = thatFit(unknown, payment)
   if (fitting.length > 0) enter(deps, tx, payment, fitting, requestLog)
   if (fitting.length === unknown.length) return 'entered'
@@ -55,6 +59,8 @@ interface RefundedPayment extends PaymentRow {
   readonly hasOpenRefunds: boolean
   /** The refunds of the gateway, of those shown, that our books have. */
   readonly knownIds: readonly string[]
+  /** The refund that the gateway shows for the release of a partial capture. Null: it was not seen yet. */
+  readonly releaseId: string | null
   readonly now: Date
 }
 
@@ -68,7 +74,8 @@ async function readRefundedPayment(
     SELECT payments.*, COALESCE(captured_minor, payments.amount_minor) AS paid_minor, orders.version AS order_version,
            orders.state::text AS order_state, clock_timestamp() AS now,
            EXISTS (SELECT FROM refunds WHERE payment_id = payments.id AND ${leasedRefunds.isOpen}) AS has_open_refunds,
-           ARRAY(SELECT gateway_refund_id FROM refunds WHERE gateway_refund_id = ANY (${ids}::text[])) AS known_ids
+           ARRAY(SELECT gateway_refund_id FROM refunds WHERE gateway_refund_id = ANY (${ids}::text[])) AS known_ids,
+           ${releaseOf} AS release_id
       FROM payments JOIN orders ON orders.id = payments.order_id
      WHERE payments.id = ${paymentId}::uuid`)
   if (!row) throw new Error(`payment ${paymentId} is gone`)
@@ -87,25 +94,47 @@ function isToEnter(refund: GatewayRefund, { state, gatewayChargeId, currency, kn
   )
 }
 
-/** Stripe shows what a partial capture released as a refund of that amount, which moved no money. */
-function mayBeRelease({ amountMinor }: GatewayRefund, payment: RefundedPayment): boolean {
-  return payment.capturedMinor !== null && amountMinor === payment.amountMinor - payment.capturedMinor
+/** The gateway's clock and ours differ. A longer time takes more refunds for the release of a capture. */
+const clockOffMs = 60_000
+
+/**
+ * Stripe shows what a partial capture released as a refund of that amount, which moved no money.
+ *
+ * The first refund of that amount, made before our books learned of the capture, is the release. Any other is a refund,
+ * so that the sum is right in whatever order they are shown.
+ */
+function isRelease({ id, amountMinor, createdAt }: GatewayRefund, payment: RefundedPayment): boolean {
+  const { capturedMinor, settledAt, releaseId } = payment
+  if (releaseId !== null) return id === releaseId
+  if (capturedMinor === null || settledAt === null) return false
+  return amountMinor === payment.amountMinor - capturedMinor && createdAt.getTime() <= settledAt.getTime() + clockOffMs
 }
 
-/** The oldest first. A list shows the newest first, and its times are whole seconds. */
+const released = 'authorization-released'
+/** Of a row of payments. */
+export const releaseOf = sql`(
+  SELECT detail FROM payment_events WHERE payment_id = payments.id AND event = ${released} ORDER BY id LIMIT 1)`
+
+function noteRelease(deps: PaymentDeps, tx: Tx, payment: RefundedPayment, { id: detail }: GatewayRefund): void {
+  const { id: paymentId, accountId, generation } = payment
+  appendHistory(deps, tx, { accountId, paymentId, generation, by: deps.by }, [{ event: released, detail }])
+}
+
+/** A list shows the newest first, and its times are whole seconds. */
+function oldestFirst(refunds: readonly GatewayRefund[]): GatewayRefund[] {
+  return refunds.toReversed().toSorted((one, other) => one.createdAt.getTime() - other.createdAt.getTime())
+}
+
 function thatFit(
   refunds: readonly GatewayRefund[],
   { paidMinor, refundedMinor, refundPendingMinor }: RefundedPayment,
 ): GatewayRefund[] {
   let roomMinor = paidMinor - refundedMinor - refundPendingMinor
-  return refunds
-    .toReversed()
-    .toSorted((one, other) => one.createdAt.getTime() - other.createdAt.getTime())
-    .filter(({ amountMinor }) => {
-      const fits = amountMinor <= roomMinor
-      if (fits) roomMinor -= amountMinor
-      return fits
-    })
+  return refunds.filter(({ amountMinor }) => {
+    const fits = amountMinor <= roomMinor
+    if (fits) roomMinor -= amountMinor
+    return fits
+  })
 }
 
 function enter(

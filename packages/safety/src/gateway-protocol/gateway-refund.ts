@@ -1,5 +1,6 @@
 import type { Currency, RefundOutcome, Runtime } from '@seatbelt/domain'
 import type { Attempt } from '../attempt.ts'
+import { ourIdIn } from '../gateway-reference.ts'
 import type { GatewayRefund, ListAnswer, RefundAnswer, RefundGateway, RefundParameters } from './gateway.ts'
 import { readNoAnswer } from './no-answer.ts'
 import { missingRefundTransitions, type RefundSeen, refundTransitions } from './refund-transitions.ts'
@@ -170,18 +171,18 @@ function readRefundAnswer(answer: AnyRefundAnswer, request: string, refund: Refu
   if (answer.kind === 'refund') return readRefund(answer.refund, refund)
   if (answer.kind === 'list') return readList(answer, refund)
   const reading = { ...nothing, ...readNoAnswer(answer) }
-  if (answer.kind === 'declined') return { ...reading, seen: 'refused', conclusion: neverMade(answer.declineCode) }
+  if (answer.kind === 'declined') return { ...reading, seen: 'refused', conclusion: failedAs(answer.declineCode) }
   if (
     answer.kind === 'rejected' &&
     answer.status === 404 &&
     request === 'refund-look' &&
     refund.gatewayRefundId !== null
   )
-    return { ...reading, seen: 'missing', conclusion: neverMade('given-up') }
+    return { ...reading, seen: 'missing', conclusion: failedAs('given-up') }
   if (answer.kind === 'rejected') {
     // Any other status may be about us, and is no reason to give up the refund.
     const isAboutRefund = answer.status === 400 || answer.status === 402
-    return { ...reading, seen: isAboutRefund ? 'refused' : 'unclear', conclusion: neverMade(answer.errorCode) }
+    return { ...reading, seen: isAboutRefund ? 'refused' : 'unclear', conclusion: failedAs(answer.errorCode) }
   }
   if (answer.reason === 'key-reused') return { ...reading, seen: 'reused' }
   if (answer.reason !== 'server-error') return { ...reading, seen: 'unclear' }
@@ -203,7 +204,7 @@ const foremostFirst: readonly RefundOutcome['state'][] = ['succeeded', 'pending'
 
 function readAbsence({ keyIsRemembered }: RefundAttempt): RefundReading {
   const seen = keyIsRemembered ? 'absent' : 'forgotten'
-  return { ...nothing, seen, detail: 'absent', conclusion: neverMade('given-up') }
+  return { ...nothing, seen, detail: 'absent', conclusion: failedAs('given-up') }
 }
 
 function readRefund(shown: GatewayRefund, refund: RefundAttempt): RefundReading {
@@ -213,7 +214,7 @@ function readRefund(shown: GatewayRefund, refund: RefundAttempt): RefundReading 
   return { ...reading, seen: 'shown', conclusion: { kind: 'outcome', outcome: readRefundOutcome(shown) } }
 }
 
-function neverMade(failureCode: string): RefundConclusion {
+function failedAs(failureCode: string): RefundConclusion {
   return { kind: 'outcome', outcome: { state: 'failed', failureCode, gatewayRefundId: null } }
 }
 
@@ -226,7 +227,7 @@ function madeElsewhere({ items }: RefundList, { parameters }: RefundAttempt): re
  * request names our refund in its metadata.
  */
 export function isMadeElsewhere({ metadata }: Pick<GatewayRefund, 'metadata'>): boolean {
-  return metadata.refundId === undefined
+  return ourIdIn(metadata, 'refundId') === null
 }
 
 type ExpectedRefund = Pick<
