@@ -112,6 +112,15 @@ it('the life of a key is in the document, and in the answers that are recorded u
   expect(document.info.description).toContain('24 hours')
 })
 
+it('paying an invoice documents all that can come of paying its order', () => {
+  const codes = (id: string) =>
+    Object.values(operations.find(({ operation }) => operation.operationId === id)?.operation.responses ?? {}).flatMap(
+      codesOf,
+    )
+  const ofOrder = codes('payOrder').filter((code) => code !== 'order-not-found')
+  expect(codes('payInvoice')).toEqual(expect.arrayContaining(ofOrder))
+})
+
 it.each([
   ['capturePayment', '200 202 400 401 402 404 409 413 415 422 429 500 503', '402', 'payment-voided'],
   ['voidPayment', '200 202 400 401 404 409 413 415 422 429 500 503', '409', 'payment-captured'],

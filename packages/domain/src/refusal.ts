@@ -98,6 +98,8 @@ export type Refusal =
   | { readonly code: 'idempotency-key-reused' }
   /** The gateway does not allow our key this operation for the account, and nothing was claimed. */
   | { readonly code: 'gateway-forbids-operation'; readonly retryAfterSeconds: number }
+  /** The gateway found our request wrong, so that a repetition is refused as well, until we have repaired it. */
+  | { readonly code: 'gateway-refused-request' }
   /** A store that we cannot do without is down, and nothing of this request has been committed. */
   | { readonly code: 'temporarily-unavailable'; readonly retryAfterSeconds: number }
 

@@ -17,7 +17,6 @@ const requestProblems = {
   'payment-cancelled': { status: 402, title: 'The payment was cancelled' },
   'payment-voided': { status: 402, title: 'The hold was given back' },
   'payment-method-refused': { status: 422, title: 'The payment method cannot be used' },
-  'gateway-refused-request': { status: 424, title: 'Our request to the payment gateway was refused' },
   'refund-failed': { status: 402, title: 'The refund failed' },
   'not-found': { status: 404, title: 'There is nothing here' },
   'checkout-voided': { status: 410, title: 'The seats were given back or gone, and nothing was charged' },

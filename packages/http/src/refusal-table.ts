@@ -338,6 +338,12 @@ export const refusalTable = {
     detail: 'This request changed nothing. Send it again later, with the same key.',
     members: ['retryAfterSeconds'],
   },
+  'gateway-refused-request': {
+    status: 424,
+    title: 'Our request to the payment gateway was refused',
+    detail: 'This request changed nothing, and a repetition is refused as well until we have repaired ours.',
+    members: [],
+  },
   'temporarily-unavailable': {
     status: 503,
     title: 'Temporarily unavailable',

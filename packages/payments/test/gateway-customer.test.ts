@@ -118,6 +118,28 @@ describe('a customer of the gateway', () => {
   })
 })
 
+describe('a request about a customer that the gateway refuses', () => {
+  it.each([
+    ['create-customer', 'forbidden', 'refused gateway-forbids-operation'],
+    ['create-customer', 'refuse', 'refused gateway-refused-request'],
+    ['retrieve-customer', 'forbidden', 'refused gateway-forbids-operation'],
+    ['create-customer', 'error-before', 'refused temporarily-unavailable'],
+  ])('%s, %s: %s', async (on, kind, expected) => {
+    await shop.faults({ on, kind, rate: 1 })
+    expect(brief(await register(on === 'create-customer' ? null : 'cus_1'))).toBe(expected)
+  })
+
+  it('is not admitted while it is forbidden, and says so', async () => {
+    const forbidden = { kind: 'not-admitted', reason: 'forbidden', retryAfterSeconds: 2 } as const
+    const closed = await shop.replica('api-forbidden', {
+      layers: ({ gatewayGate }) => ({ gatewayGate: { ...gatewayGate, forRequests: async () => forbidden } }),
+    })
+    expect(await register(null, { replica: closed })).toEqual({
+      ...{ kind: 'refused', refusal: { code: 'gateway-forbids-operation', retryAfterSeconds: 2 } },
+    })
+  })
+})
+
 describe('a subscription', () => {
   it('charges a customer of its own account', async () => {
     const id = bodyOf<{ id: string }>(await subscribe(await customerWithCard())).id

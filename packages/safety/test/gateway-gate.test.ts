@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
+  type CustomerMetadata,
   createGatewayGate,
   type Gateway,
   type GatewayAnswer,
@@ -32,6 +33,8 @@ const parametersOf = (accountId: string) =>
 const parameters = parametersOf('a')
 const refundOf = (accountId: string) =>
   ({ intentId: 'pi', amountMinor: 1, metadata: { refundId: 'refund', orderId: 'order', accountId } }) as const
+
+const customerOf = (accountId: string): CustomerMetadata => ({ accountId, customerId: 'customer-1' })
 
 /** Without the bound of the one in packages/testing, which would count the time that these tests let pass. */
 function createLatch() {
@@ -66,6 +69,10 @@ function gateOver(
     createRefund: ({ intentId, metadata }: RefundParameters) =>
       ask(intentId === 'pi_seatbelt_knock' ? `knock: refund of ${metadata.accountId}` : 'refund'),
     retrieveRefund: () => ask('retrieve refund'),
+    createCustomer: ({ accountId, customerId }: CustomerMetadata) =>
+      ask(customerId.length > 500 ? `knock: create customer of ${accountId}` : 'create customer'),
+    retrieveCustomer: (id: string, accountId: string) =>
+      ask(id === 'pi_seatbelt_knock' ? `knock: retrieve customer of ${accountId}` : 'retrieve customer'),
     listRefundsOf: () => ask('list refunds of'),
     listCharges: () => ask('list charges'),
     listRefunds: () => ask('list refunds'),
@@ -114,7 +121,6 @@ describe('a gateway that does not answer', () => {
     ['rate-limited', 'stops'],
     ['key-in-use', 'goes on'],
     ['key-reused', 'goes on'],
-    ['lease-over', 'goes on'],
   ])('unknown for the reason %s: %s', async (reason, what) => {
     const { create, enter, told } = gateOver(() => unknown(reason))
     await times(10, create)
@@ -298,6 +304,8 @@ describe('a gateway that does not accept our key', () => {
     ['capture', 'capture', (gateway: Gateway) => gateway.captureIntent('pi', 'key', 'a')],
     ['void', 'cancel', (gateway: Gateway) => gateway.cancelIntent('pi', 'key', 'a')],
     ['refund', 'refund of a', (gateway: Gateway) => gateway.createRefund(refundOf('a'), 'key')],
+    ['customer', 'create customer of a', (gateway: Gateway) => gateway.createCustomer(customerOf('a'), 'key')],
+    ['customer', 'retrieve customer of a', (gateway: Gateway) => gateway.retrieveCustomer('cus', 'a')],
   ] as const)(
     '403: stops each %s of the account and nothing else, and is probed by a %s',
     async (operation, probe, ask) => {
@@ -305,7 +313,7 @@ describe('a gateway that does not accept our key', () => {
       const { gate, enter, sent, told, stopped: stops } = gateOver(() => (isForbidden ? unknown('forbidden') : well))
       await ask(gate.gateway)
       for (const accountId of ['a', 'b'])
-        for (const each of ['pay', 'capture', 'void', 'refund'] as const)
+        for (const each of ['pay', 'capture', 'void', 'refund', 'customer'] as const)
           for (const entrance of ['forRequests', 'forRecovery'] as const)
             expect(await enter(entrance, { accountId, operation: each })).toMatchObject(
               accountId === 'a' && each === operation ? { reason: 'forbidden' } : { kind: 'admitted' },

@@ -43,6 +43,22 @@ export function paymentRoutes(operations: Payments): Operation[] {
   ]
 }
 
+/** Of every request that pays an order, also where the order is an invoice's. */
+export const problemsOfPaying = [
+  'payment-declined',
+  'payment-cancelled',
+  'payment-method-refused',
+  'gateway-refused-request',
+  'gateway-forbids-operation',
+  'order-already-paid',
+  'order-blocked',
+  'order-cancelled',
+  'order-managed',
+  'payment-authorized',
+  'payment-in-review',
+  'payment-in-progress',
+] as const
+
 function payOrder(operations: Payments): Operation {
   return defineCommand({
     path: '/v1/orders/:orderId/payments',
@@ -58,21 +74,7 @@ function payOrder(operations: Payments): Operation {
       201: { description: 'The payment, succeeded, or authorized where only a hold was asked for', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
-    problems: [
-      'payment-declined',
-      'payment-cancelled',
-      'payment-method-refused',
-      'gateway-refused-request',
-      'gateway-forbids-operation',
-      'order-not-found',
-      'order-already-paid',
-      'order-blocked',
-      'order-cancelled',
-      'order-managed',
-      'payment-authorized',
-      'payment-in-review',
-      'payment-in-progress',
-    ],
+    problems: ['order-not-found', ...problemsOfPaying],
     handle: async ({ call, params: { orderId }, body }) =>
       resultAnswer(await operations.payOrder(call, { orderId, ...body })),
   })

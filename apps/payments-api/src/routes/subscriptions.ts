@@ -28,6 +28,7 @@ import {
   subscriptionPath,
   subscriptionWithInvoices,
 } from '../schemas.ts'
+import { problemsOfPaying } from './payments.ts'
 
 /** What a customer agreed to be charged again and again. The billing run does the charging. */
 export function subscriptionRoutes(operations: SubscriptionOperations): Operation[] {
@@ -53,7 +54,7 @@ function registerGatewayCustomer(operations: SubscriptionOperations): Operation 
     params: nothing,
     body: newGatewayCustomer,
     answers: { 201: { description: 'The customer, who is yours', schema: gatewayCustomer } },
-    problems: ['gateway-customer-not-found'],
+    problems: ['gateway-customer-not-found', 'gateway-refused-request', 'gateway-forbids-operation'],
     handle: async ({ call, body: { gatewayCustomerId = null, customerId } }) =>
       resultAnswer(await operations.registerGatewayCustomer(call, { customerId, gatewayCustomerId })),
   })
@@ -175,17 +176,7 @@ function payInvoice(operations: SubscriptionOperations): Operation {
       201: { description: 'The payment, succeeded', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
-    problems: [
-      'payment-declined',
-      'payment-cancelled',
-      'invoice-not-found',
-      'gateway-customer-not-found',
-      'subscription-cancelled',
-      'order-already-paid',
-      'order-cancelled',
-      'payment-in-review',
-      'payment-in-progress',
-    ],
+    problems: ['invoice-not-found', 'gateway-customer-not-found', 'subscription-cancelled', ...problemsOfPaying],
     handle: async ({ call, params: { invoiceId } }) => resultAnswer(await operations.payInvoice(call, invoiceId)),
   })
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Sql, sql, type Tx } from '@seatbelt/database'
 import { type Call, type GatewayCustomer, inProgressRetryAfterSeconds, type Refusal } from '@seatbelt/domain'
-import { type CustomerAnswer, guardTransaction, type Refused } from '@seatbelt/safety'
+import { type CustomerAnswer, guardTransaction, type NotAdmitted, type Refused } from '@seatbelt/safety'
 import type { Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { unlocked } from '../shared/unlocked.ts'
@@ -79,13 +79,20 @@ async function askForCustomer(
   const answer = await gatewayGate.forRequests<CustomerAnswer>({ accountId, operation: 'customer' }, () =>
     gatewayCustomerId === null
       ? gateway.createCustomer({ accountId, customerId }, `customer:${gatewayKey}`)
-      : gateway.retrieveCustomer(gatewayCustomerId),
+      : gateway.retrieveCustomer(gatewayCustomerId, accountId),
   )
   if (answer.kind === 'customer' && answer.customer.metadata.accountId === accountId) return answer.customer.id
   const isMissing = answer.kind === 'customer' || (answer.kind === 'rejected' && answer.status === 404)
   if (isMissing && gatewayCustomerId !== null) return { kind: 'refused', refusal: notFound(gatewayCustomerId) }
-  const retryAfterSeconds = answer.kind === 'not-admitted' ? answer.retryAfterSeconds : inProgressRetryAfterSeconds
-  return { kind: 'refused', refusal: { code: 'temporarily-unavailable', retryAfterSeconds } }
+  return { kind: 'refused', refusal: refusalOf(answer) }
+}
+
+/** Only where waiting helps is the client told to wait. */
+function refusalOf(answer: CustomerAnswer | NotAdmitted): Refusal {
+  if (answer.kind !== 'not-admitted' && answer.kind !== 'unknown') return { code: 'gateway-refused-request' }
+  const code = answer.reason === 'forbidden' ? 'gateway-forbids-operation' : 'temporarily-unavailable'
+  const { retryAfterSeconds = inProgressRetryAfterSeconds } = answer.kind === 'not-admitted' ? answer : {}
+  return { code, retryAfterSeconds }
 }
 
 function notFound(gatewayCustomerId: string): Refusal {

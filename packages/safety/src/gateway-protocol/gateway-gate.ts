@@ -188,8 +188,8 @@ function watch({ gateway, metrics, onRejected }: GatewayGateOptions, stops: Gate
       const { accountId, customerId: subject } = metadata
       return begin({ request: 'customer', accountId, subject }, () => gateway.createCustomer(metadata, key))
     },
-    retrieveCustomer: (id) =>
-      begin({ request: 'customer', accountId: null, subject: id }, () => gateway.retrieveCustomer(id)),
+    retrieveCustomer: (id, accountId) =>
+      begin({ request: 'customer-look', accountId, subject: id }, () => gateway.retrieveCustomer(id, accountId)),
     retrieveIntent: (id) => finish(look(id), () => gateway.retrieveIntent(id)),
     retrieveRefund: (id) => finish(look(id), () => gateway.retrieveRefund(id)),
     listRefundsOf: (id) => finish(look(id), () => gateway.listRefundsOf(id)),

@@ -28,7 +28,7 @@ export interface GatewayStop {
 }
 
 /** The kinds of requests that the gateway may treat differently. */
-export type RequestKind = 'create' | 'confirm' | 'capture' | 'cancel' | 'refund' | 'customer' | 'look'
+export type RequestKind = 'create' | 'confirm' | 'capture' | 'cancel' | 'refund' | 'customer' | 'customer-look' | 'look'
 
 /**
  * From a stop to a probe, and between probes. A longer pause refuses requests after the gateway is back; a shorter one
@@ -177,12 +177,13 @@ const operationOf: Readonly<Record<RequestKind, GatewayStop['operation']>> = {
   cancel: 'void',
   refund: 'refund',
   customer: 'customer',
+  'customer-look': 'customer',
   look: 'look',
 }
 
 /**
- * Requests that a healthy gateway refuses: about an intent that cannot exist, or for an amount of 0. Each has a new
- * key, because the gateway answers an old one from memory.
+ * Requests that a healthy gateway refuses: about an object that cannot exist, for an amount of 0, or with a name in the
+ * metadata that is too long. Each has a new key, because the gateway answers an old one from memory.
  */
 const knocks: Readonly<Record<RequestKind, (gateway: Gateway, accountId: string) => Promise<AnyAnswer>>> = {
   create: (gateway, accountId) => gateway.createIntent(knockParameters(accountId), knockKey()),
@@ -193,11 +194,14 @@ const knocks: Readonly<Record<RequestKind, (gateway: Gateway, accountId: string)
     const metadata = { refundId: knockId, orderId: knockId, accountId }
     return gateway.createRefund({ intentId: knockId, amountMinor: 1, metadata }, knockKey())
   },
-  customer: (gateway) => gateway.retrieveCustomer(knockId),
+  customer: (gateway, accountId) => gateway.createCustomer({ accountId, customerId: tooLong }, knockKey()),
+  'customer-look': (gateway, accountId) => gateway.retrieveCustomer(knockId, accountId),
   look: (gateway) => gateway.retrieveIntent(knockId),
 }
 
 const knockId = 'pi_seatbelt_knock'
+/** The gateway takes up to 500 characters in a value of metadata. */
+const tooLong = 'x'.repeat(501)
 const knockKey = () => `knock:${randomUUID()}`
 
 function knockParameters(accountId: string) {
@@ -208,8 +212,8 @@ function knockParameters(accountId: string) {
 /** The answers of all requests of the port. */
 export type AnyAnswer = NoAnswer | { readonly kind: 'intent' | 'refund' | 'customer' | 'list' }
 
-/** About one request, its key, or our own time. Every other unknown answer says that the gateway is not well. */
-const noTrouble: ReadonlySet<UnknownReason> = new Set(['key-in-use', 'key-reused', 'lease-over'])
+/** About one request or its key. Every other unknown answer says that the gateway is not well. */
+const noTrouble: ReadonlySet<UnknownReason> = new Set(['key-in-use', 'key-reused'])
 
 function troubleIn(answer: AnyAnswer): UnknownReason | null {
   return answer.kind !== 'unknown' || noTrouble.has(answer.reason) ? null : answer.reason

@@ -32,7 +32,8 @@ export interface RefundGateway {
 /** The requests for customers, who are charged while they are away. None of them moves money. */
 export interface CustomerGateway {
   createCustomer(metadata: CustomerMetadata, idempotencyKey: string): Promise<CustomerAnswer>
-  retrieveCustomer(gatewayCustomerId: string): Promise<CustomerAnswer>
+  /** `accountId`: the account that asks. */
+  retrieveCustomer(gatewayCustomerId: string, accountId: string): Promise<CustomerAnswer>
 }
 
 /** Says at the gateway whose customer it is. */
@@ -171,7 +172,7 @@ export type NoAnswer =
       readonly message: string | null
       readonly requestId: string | null
     }
-  /** The request may have had its effect, or not. */
+  /** There is no evidence that the request had its effect. The reason `not-sent` alone proves that it had none. */
   | {
       readonly kind: 'unknown'
       readonly reason: UnknownReason
@@ -208,5 +209,3 @@ export type UnknownReason =
   | 'unauthorized'
   /** 403: our API key does not allow this kind of request. */
   | 'forbidden'
-  /** Nothing was sent: the owner's lease had no time left for a whole request. */
-  | 'lease-over'
