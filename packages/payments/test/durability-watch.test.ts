@@ -60,6 +60,15 @@ it('reports a promotion after a new connection, and what may be lost from then o
   expect(lines.at(-1)).toContain('commits survive')
 })
 
+it('reports a promotion also if a look failed in between', async () => {
+  const { lines, look, started } = openWatch()
+  await started()
+  await look(null)
+  await look({ ...safe, timeline: null })
+  await look({ ...safe, timeline: '00000002' })
+  await eventually('the promotion is reported', async () => lines.some((line) => line.includes('promoted or restored')))
+})
+
 it('counts settings that cannot be read as unsafe', async () => {
   const { lines, look, risk, started } = openWatch()
   await started()

@@ -27,6 +27,8 @@ export function createDurabilityWatch({ registry, log }: WatchOptions) {
   })
   let database: Pick<Database, 'query'> | null = null
   let last: Durability | null = null
+  /** The last one that could be read: a look fails just while the server is being replaced. */
+  let timeline: string | null = null
   let timer: NodeJS.Timeout | null = null
   let looking = Promise.resolve()
   let isClosed = false
@@ -37,8 +39,14 @@ export function createDurabilityWatch({ registry, log }: WatchOptions) {
     // The database may be away again. Its next connection brings another look.
     const seen = await readDurability(database.query).catch(() => unreadable)
     for (const risk of durabilityRisks) gauge.set({ risk }, seen.risks.includes(risk) ? 1 : 0)
+    if (timeline !== null && seen.timeline !== null && seen.timeline !== timeline)
+      log.warn(
+        { err: seen },
+        'the database was promoted or restored: commits may be lost; see docs/database-failover.md',
+      )
     report(log, last, seen)
     last = seen
+    timeline = seen.timeline ?? timeline
   }
   const schedule = (ms: number) => {
     timer ??= setTimeout(() => {
@@ -65,10 +73,7 @@ export function createDurabilityWatch({ registry, log }: WatchOptions) {
 const unreadable: Durability = { risks: ['unreadable'], timeline: null, standbys: null }
 
 function report(log: WatchOptions['log'], last: Durability | null, seen: Durability): void {
-  const { risks, timeline } = seen
-  const isPromoted = last !== null && last.timeline !== null && timeline !== null && last.timeline !== timeline
-  if (isPromoted)
-    log.warn({ err: seen }, 'the database was promoted or restored: commits may be lost; see docs/database-failover.md')
+  const { risks } = seen
   if (last !== null && last.risks.join() === risks.join()) return
   if (risks.length > 0)
     log.warn({ err: seen }, `commits may be lost (${risks.join(', ')}): see docs/database-failover.md`)
