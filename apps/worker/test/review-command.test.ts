@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { processRuntime, recordAction } from '@seatbelt/payments'
+import { processRuntime, recordAction, sendReceiptsAgain } from '@seatbelt/payments'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
   accountId,
@@ -79,6 +79,29 @@ describe('npm run review', () => {
     ])
   })
 
+  it('sends each dead receipt again once, though the mail server refuses them again meanwhile', async () => {
+    for (let made = 0; made < 501; made++) await deadReceipt()
+    const { deps } = replica
+    let batches = 0
+    const query: typeof deps.database.query = async (statement) => {
+      const rows = await deps.database.query<never>(statement)
+      if (statement.text.includes('UPDATE outbox') && ++batches < 5)
+        await shop.sql(`UPDATE outbox SET dead_at = clock_timestamp() + interval '1 second' WHERE dead_at IS NULL`)
+      return rows
+    }
+    expect(await sendReceiptsAgain({ database: { ...deps.database, query } }, null)).toBe(501)
+    await shop.sql(`DELETE FROM outbox WHERE channel = 'receipt'`)
+  })
+
+  it('enters a refund of the gateway for a named operator, with a record', async () => {
+    const paymentId = processRuntime.newId()
+    expect(() => run(paymentId, '--enter-refund', 're_1')).toThrow('--as NAME --reason TEXT')
+    expect(() => run('--enter-refund', 're_1', ...byAda)).toThrow('Usage')
+    expect(() => run(paymentId, '--cancel', '--enter-refund', 're_1', ...byAda)).toThrow('Usage')
+    expect(await run(paymentId, '--enter-refund', 're_1', ...byAda)).toMatchObject({ exitCode: 2 })
+    expect((await actions()).at(-1)).toMatchObject({ action: 'review --enter-refund re_1', subjectId: paymentId })
+  })
+
   it('records a look at a payment with what came of it', async () => {
     const nobodys = processRuntime.newId()
     expect(await run(nobodys, ...byAda)).toMatchObject({ exitCode: 2 })
@@ -112,6 +135,21 @@ describe("an operator's action", () => {
     }
     await expect(recordAction(replica.deps, action, act)).rejects.toThrow('away')
     expect((await actions()).at(-1)).toMatchObject({ outcome: 'it failed: the database is away' })
+  })
+
+  it('that is done is not recorded as failed if its outcome cannot be written', async () => {
+    const { database, runtime } = replica.deps
+    let failures = 0
+    const query: typeof database.query = async (statement) => {
+      if (statement.text.includes('UPDATE operator_actions') && ++failures === 1) throw new Error('away')
+      return database.query<never>(statement)
+    }
+    const result = await recordAction({ database: { ...database, query }, runtime }, action, async () => ({
+      text: 'Done.\n',
+      exitCode: 0,
+    }))
+    expect(result).toEqual({ exitCode: 0, text: expect.stringMatching(/^Done\.\n.*record has no outcome.*away/) })
+    expect((await actions()).at(-1)).toMatchObject({ outcome: null })
   })
 
   it('is never rewritten', async () => {

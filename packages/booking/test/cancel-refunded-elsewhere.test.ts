@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { CommitUnknown } from '@seatbelt/database'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { atConsole, deliverEvent, intentOf } from '../../payments/test/gateway-console.ts'
 import { findBooking } from '../src/booking/booking-queries.ts'
@@ -127,10 +128,31 @@ describe('an operator who cancels without the gateway', () => {
       actor: 'Ada',
       detail: `booking ${bookingId} cancelled without a refund: the dispute was lost`,
     })
-    expect(await cancelWithoutRefund(api.deps, bookingId, ada)).toMatchObject({
+    expect(await cancelWithoutRefund(api.deps, bookingId, { ...ada, name: 'Eve' })).toMatchObject({
       kind: 'not-cancelled',
       state: 'cancelled',
     })
+  })
+
+  it('learns that it is done, though its COMMIT was not answered', async () => {
+    const { bookingId, paymentId } = await booked()
+    let isAnswered = false
+    const deaf = await office.open('worker-without-an-answer', {
+      database: (real) => ({
+        ...real,
+        transaction: async (work) => {
+          const done = await real.transaction(work)
+          if (isAnswered) return done
+          isAnswered = true
+          throw new CommitUnknown('no answer', { result: done })
+        },
+      }),
+    })
+    expect(await cancelWithoutRefund(deaf.deps, bookingId, ada)).toEqual({ kind: 'cancelled', keptMinor: 10_000 })
+    const lines = await office.sql(`SELECT 1 FROM payment_events WHERE payment_id = $1 AND event = 'operator'`, [
+      paymentId,
+    ])
+    expect(lines).toHaveLength(1)
   })
 
   it('changes nothing while a refund is open, and nothing of a booking that is not there', async () => {

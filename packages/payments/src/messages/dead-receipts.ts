@@ -34,10 +34,11 @@ export async function listDeadReceipts({
 
 /**
  * Makes dead receipts due again, one or all, and returns how many they were. A receipt keeps its id, by which the
- * receiver recognizes a copy, and is tried as often as a new one.
+ * receiver recognizes a copy, and is tried as often as a new one. One that dies again meanwhile stays dead.
  */
 export async function sendReceiptsAgain({ database }: Queryable, id: string | null): Promise<number> {
-  const which = id === null ? empty : sql`AND id = ${id}::uuid`
+  const [began] = await database.query<{ at: Date }>(sql`SELECT clock_timestamp()::timestamptz(3) AS at`)
+  const which = sql`AND dead_at <= ${began?.at ?? null}::timestamptz ${id === null ? empty : sql`AND id = ${id}::uuid`}`
   let sent = 0
   for (;;) {
     const batch = await database.query(sendAgain(which))

@@ -25,7 +25,7 @@ export interface CommandResult {
  * Records an operator's action, does it, and records what came of it.
  *
  * Guarantees: who, why and what are committed before the action begins, so that no action is done without a record. An
- * action whose command died has no outcome.
+ * action whose command died, or whose outcome could not be written, has no outcome.
  */
 export async function recordAction<Result extends CommandResult>(
   { database, runtime }: Pick<PaymentDeps, 'database' | 'runtime'>,
@@ -38,12 +38,12 @@ export async function recordAction<Result extends CommandResult>(
     VALUES (${id}::uuid, ${operator.name}, ${operator.reason}, ${action}, ${subjectId}::uuid)`)
   const end = (outcome: string) =>
     database.query(sql`UPDATE operator_actions SET outcome = ${outcome} WHERE id = ${id}::uuid AND outcome IS NULL`)
-  try {
-    const result = await act()
-    await end(result.text.trim())
-    return result
-  } catch (fault) {
+  const result = await act().catch(async (fault: unknown) => {
     await end(`it failed: ${fault instanceof Error ? fault.message : fault}`).catch(() => undefined)
     throw fault
-  }
+  })
+  return end(result.text.trim()).then(
+    () => result,
+    (fault) => ({ ...result, text: `${result.text}It is done, and its record has no outcome: ${fault}\n` }),
+  )
 }
