@@ -65,7 +65,10 @@ export function refuseWhilePaying(orderId: string, live: LivePayment | null): Re
   }
 }
 
-/** May this order be cancelled now? Only while nobody is paying: what is on its way to the gateway cannot be called back. */
+/**
+ * Whether this order can be cancelled at once, because no payment of it is live. An open payment without a live owner
+ * is withdrawn instead, which the caller decides.
+ */
 export function decideToCancel(order: Order, live: LivePayment | null): Refusal | { readonly code: 'cancel' } {
   const decision = decideToPay(order, live)
   return decision.code === 'pay' ? { code: 'cancel' } : decision

@@ -92,7 +92,7 @@ export function guardTransaction<S = never>(layers: Layers, call: Call, operatio
     oncePerKey(layers.idempotencyKey, call, { lockOn, resume }, () =>
       refuseContention(lockOn, () =>
         redisLock(lockOn.resource ?? '', async () => {
-          const claim = await claimUnderLock(layers, { ...lockOn, call, decide, wasClaimed: ifKeyIsBound })
+          const claim = await claimUnderLock(layers, { ...lockOn, call, decide, wasClaimed: neverOwnClaim })
           return claim.kind === 'claimed' ? ({ kind: 'key-taken' } as const) : claim
         }),
       ),
@@ -173,7 +173,7 @@ async function refuseContention<T extends { readonly kind: string }>(
 
 const runUnchecked = <S>(_: Call, work: () => Promise<S>): Promise<S> => work()
 const noRedisLock: RedisLockLayer = (_, work) => work()
-const ifKeyIsBound = async () => false
+const neverOwnClaim = async () => false // Nothing follows one transaction: the row of a bound key has its answer.
 
 function neverAnEffect(): never {
   throw new Error('an operation that is one transaction has no effect to resume')

@@ -6,8 +6,8 @@ import { keyKnownUntil, recordOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 
 /**
- * How far a charge can be from the payment's claim. It is made while the money is wanted, which takes minutes. The claim
- * may itself repeat a lost one, but not by more than the day for which the gateway knows its key.
+ * How far a charge can be from the payment's claim. It is made while the money is wanted, which takes minutes. The
+ * claim may itself repeat a lost one, but not by more than the day for which the gateway knows its key.
  */
 const chargedWithinMs = 24 * 3_600_000
 /** Two days of 50,000 charges each. They take minutes to read; with more, the payment is left as it is. */

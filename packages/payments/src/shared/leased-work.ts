@@ -197,8 +197,8 @@ export async function wasClaimed(tx: Tx, { name }: LeasedTable, { id, generation
 }
 
 /**
- * Binds the key of a request to the answer that its owner just gave, or to the target that brings it, if the commit that
- * had bound the key was lost.
+ * Binds the key of a request to the answer that its owner just gave, or to the target that brings it, if the commit
+ * that had bound the key was lost.
  */
 export async function bindAgain(
   { layers: { idempotencyKey } }: PaymentDeps,

@@ -79,6 +79,7 @@ export async function claimTry(
   const decision = decideToPay(found.order, found.live, 'invoice')
   if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
   if (found.isBlocked) return { kind: 'refused', refusal: { code: 'order-blocked', orderId } }
+  // Of a run, any refusal means `not-due`: see `refusedAs`. So one code does for a paused and a past-due subscription.
   if (subscription.state === 'cancelled' || (term && subscription.state !== 'active'))
     return { kind: 'refused', refusal: { code: 'subscription-cancelled', subscriptionId } }
   const isDue = term === null || (invoice.nextTryAt !== null && invoice.nextTryAt <= term.dueBy)
