@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { createGatewayGate, type Gateway, type GatewayGate, type RejectedRequest } from '@seatbelt/safety'
 import { createLatch } from '@seatbelt/testing'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { recoverPayment, retryPostponedNow } from '../src/index.ts'
-import { brief, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
+import { createSubscriptionOperations, recoverPayment, retryPostponedNow } from '../src/index.ts'
+import { brief, call, letLeasesRunOut, openShop, type Replica, type Shop } from './shop.ts'
 
 let shop: Shop
 let other: Replica
@@ -80,6 +80,35 @@ async function paymentsOf(orderId: string) {
     [orderId],
   )
 }
+
+describe('while customers cannot be created', () => {
+  it('the probe is a creation that the gateway refuses, and goes on until it is allowed', async () => {
+    const kinds: string[] = []
+    const hasProbed = createLatch('a probe was sent', { boundMs: 20_000 })
+    const api = await gatedReplica((real) => ({
+      createCustomer: async (metadata, key) => {
+        const answer = await real.createCustomer(metadata, key)
+        kinds.push(answer.kind === 'unknown' ? answer.reason : answer.kind)
+        if (kinds.length === 2) hasProbed.open()
+        return answer
+      },
+    }))
+    const register = async () => {
+      const request = { customerId: 'customer-1', gatewayCustomerId: null }
+      const { registerGatewayCustomer } = createSubscriptionOperations(api.deps)
+      return brief(await registerGatewayCustomer(call(randomUUID(), request), request))
+    }
+    await shop.faults({ on: 'create-customer', kind: 'forbidden', rate: 1 })
+    expect(await register()).toBe('refused gateway-forbids-operation')
+    await hasProbed.wait()
+    expect(await register()).toBe('refused gateway-forbids-operation')
+    expect(kinds).toEqual(['forbidden', 'forbidden'])
+    await shop.faults()
+    await api.isBack.wait()
+    expect(kinds.at(-1)).toBe('rejected')
+    expect(await register()).toBe('answered 201')
+  })
+})
 
 describe('while everything is stopped', () => {
   it('a payment is refused without a trace, a recorded answer is replayed, and the same key pays later', async () => {
