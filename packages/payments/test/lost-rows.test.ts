@@ -12,6 +12,7 @@ import {
   resolveOrphan,
 } from '../src/index.ts'
 import { hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
+import { atConsole, intentOf } from './gateway-console.ts'
 import { afterEffect, type CommitLog, openCommitLog } from './lost-rows.ts'
 import { refund, refundsAtGateway } from './refund-support.ts'
 import {
@@ -244,6 +245,18 @@ describe('an owner whose claim was lost answers its key for good', () => {
       expect(await shop.charges(orderId)).toHaveLength(step === 'capture' ? 1 : 0)
     },
   )
+
+  it('a void that finds the amount captured by another system', async () => {
+    const lost = await losing('cancelIntent', (log) => log.keep(4), false)
+    const orderId = await orderOf(randomUUID(), lost.owner)
+    const paymentId = paymentIdOf(await lost.owner.authorize(orderId))
+    await atConsole(shop, await intentOf(shop, paymentId), 'capture')
+    const key = randomUUID()
+    const first = await lost.owner.void(paymentId, key)
+    expect(brief(first)).toBe('answered 409')
+    expect(await lost.other.void(paymentId, key)).toEqual({ ...first, replayed: true })
+    expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+  })
 
   it('a try of an invoice', async () => {
     const before = { commits: 0 }

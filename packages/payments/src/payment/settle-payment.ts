@@ -263,7 +263,9 @@ async function resolveLostRace(
   if (isLost && evidence.kind === 'outcome' && evidence.outcome.state !== 'authorized') {
     const outcome = row.authorizedAt === null ? asIfClaimed(evidence.outcome) : evidence.outcome
     const known = { outcome, intentId: evidence.intentId, requestLog: evidence.requestLog }
-    const settled = await settleUnowned(deps, tx, { ...row, purpose: owned.purpose }, known)
+    const step = stepOf(owned)
+    const goal = step === 'pay' ? endOf(outcome) : step
+    const settled = await settleUnowned(deps, tx, { ...row, purpose: owned.purpose }, known, goal)
     if (settled.kind === 'answered') await bindAgain(deps, tx, call, settled.answer)
     return settled
   }
@@ -287,15 +289,15 @@ export interface UnownedEvidence {
 /**
  * Settles an open or authorized payment by final evidence that no owner of the row brought, under its order's lock:
  * takes it from its owner, then does what that owner would have done. An owner that comes later loses by the
- * generation, and returns what is recorded.
+ * generation, and returns what is recorded. `goal`: of an authorization, the step that ends it.
  */
 export function settleUnowned(
   deps: PaymentDeps,
   tx: Tx,
   row: PaymentRow & Pick<OwnedPayment, 'purpose'>,
   { outcome, intentId, requestLog }: UnownedEvidence,
+  goal: 'capture' | 'void' = endOf(outcome),
 ): Promise<Settled> {
-  const goal = outcome.state === 'succeeded' ? 'capture' : 'void'
   const isAuthorized = row.state === 'authorized'
   const stored = toAttempt(row, { ...noOwner, wanted: true, keyIsRemembered: true })
   const { generation } = isAuthorized
@@ -305,6 +307,10 @@ export function settleUnowned(
   const owned = { payment: toPayment(row), purpose: row.purpose, attempt, attempts: 0, isOverdue: false }
   const evidence = { kind: 'outcome', outcome, fenced: true, intentId, requestLog } as const
   return settlePayment(deps, tx, owned, { evidence, nextLease: null })
+}
+
+function endOf({ state }: FinalOutcome): 'capture' | 'void' {
+  return state === 'succeeded' ? 'capture' : 'void'
 }
 
 /**

@@ -41,8 +41,8 @@ export async function whyMayBeCharged(
       ({ metadata, status }) => metadata.paymentId === payment.name && status !== 'failed',
     )
     if (named) return recordCharge(payments, payment, named)
+    if (!answer.hasMore) return null
     after = answer.items.at(-1)?.id ?? null
-    if (!answer.hasMore || after === null) return null
   }
   return 'no intent is stored, and the gateway has too many charges of those days to read them'
 }
