@@ -337,6 +337,14 @@ describe('an operator who believes that a refund was never made', () => {
     expect(await review(list([]), { gatewayRefundId: 're' })).toMatchObject({ outcome: { state: 'pending' } })
   })
 
+  it('fails it if its name is on another refund only, and accepts it where both are there', async () => {
+    const other = made({ id: 're_1', amountMinor: made().amountMinor - 1 })
+    const outcome = { state: 'failed', failureCode: 'key-reused', gatewayRefundId: null }
+    expect(await review(list([other]))).toMatchObject({ kind: 'outcome', outcome })
+    expect(await review(list([other], true))).toMatchObject({ kind: 'unknown' })
+    expect(await review(list([other, made({ id: 're_2' })]))).toMatchObject({ outcome: { gatewayRefundId: 're_2' } })
+  })
+
   it('leaves it if the list has more pages or is not answered', async () => {
     expect(await review(list([], true))).toMatchObject({ reason: 'there are more refunds than one page shows' })
     expect(await review(serverError(false))).toMatchObject({ kind: 'unknown', reason: 'server-error (500)' })

@@ -105,7 +105,8 @@ async function lead(table: readonly Transition[], start: RefundFacts): Promise<R
 /**
  * For an operator who believes that a refund was never made. The layer looks and asks for nothing.
  *
- * A refund that is absent from the whole list is called failed, and so is one whose id the gateway does not know (404).
+ * A refund that is absent from the whole list is called failed, and so is one whose id the gateway does not know (404),
+ * or whose name another refund has that our books lost.
  * One that is there counts as it is. The key must see the intent. Use it only for a refund that no owner has requested
  * lately, so that no request for it is on its way. `command` stands in the history.
  */
@@ -194,8 +195,11 @@ function readList({ items, hasMore }: RefundList, refund: RefundAttempt): Refund
   const detail = ours.map(({ id, status }) => `${id}: ${status}`).join(', ') || 'absent'
   // If there were two, reconciliation would find the other. The foremost shows where the money is.
   const rankOf = (shown: GatewayRefund) => foremostFirst.indexOf(readRefundOutcome(shown).state)
-  const [foremost] = ours.toSorted((left, right) => rankOf(left) - rankOf(right))
-  if (foremost) return { ...readRefund(foremost, refund), detail }
+  const foremost = ours.toSorted((left, right) => rankOf(left) - rankOf(right))
+  const shown = foremost.find((one) => isThisRefund(one, refund)) ?? foremost[0]
+  const reading = shown && { ...readRefund(shown, refund), detail }
+  if (reading?.seen === 'shown' || (reading && hasMore)) return reading
+  if (reading) return { ...reading, seen: 'taken', conclusion: neverMade('key-reused') }
   if (!hasMore) return readAbsence(refund)
   return { ...nothing, seen: 'unclear', detail, reason: 'there are more refunds than one page shows' }
 }

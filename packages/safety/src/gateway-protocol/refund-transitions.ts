@@ -1,6 +1,6 @@
 import type { SeenIn, Transition } from './run-protocol.ts'
 
-export type RefundSeen = SeenIn<typeof refundTransitions> | 'missing' | 'unclear'
+export type RefundSeen = SeenIn<typeof refundTransitions> | 'taken' | 'missing' | 'unclear'
 
 const mayBeForgotten = 'unknown: it is not there, and the gateway may have forgotten the key that it was asked for with'
 
@@ -13,6 +13,7 @@ const keyReused = 'orphan: the gateway has another refund under this key'
  * - absent: the whole list does not have it, or this is its first owner;
  * - forgotten: it is absent, but the gateway may have forgotten the key of an earlier request;
  * - shown, in whatever state it is;
+ * - taken: the whole list has its name on another refund only, which our books lost;
  * - missing: it was shown before, and its id is not known any more. Only a person can tell what that means;
  * - unclear: there was no answer, or the answer proves nothing. The request keeps its key.
  *
@@ -52,8 +53,8 @@ export const refundTransitions = [
 /** For an operator who believes that the refund was never made. It looks and asks for nothing. */
 // biome-ignore format: a table is read by its columns
 export const missingRefundTransitions: readonly Transition[] = [
-  // after        seen                                         write first  then
-  ['nothing',     'any',                                       null,        'refund-look'],
-  ['refund-look', ['shown', 'absent', 'forgotten', 'missing'], null,        'end'],
-  ['refund-look', 'any',                                       null,        'unknown'],
+  // after        seen                                                  write first  then
+  ['nothing',     'any',                                                null,        'refund-look'],
+  ['refund-look', ['shown', 'absent', 'forgotten', 'taken', 'missing'], null,        'end'],
+  ['refund-look', 'any',                                                null,        'unknown'],
 ]
