@@ -419,23 +419,31 @@ CREATE TABLE orphans (
   -- The person who decided.
   resolved_by text,
   resolution_reason text,
+  -- Since then a person returns its money, so no payment may meet it. Null: nobody does.
+  refund_claimed_at timestamp(3) with time zone,
   -- A person names an orphan by its id.
   CONSTRAINT orphans_pkey PRIMARY KEY (id),
   -- An orphan can be found at the gateway.
   CONSTRAINT orphans_is_named CHECK ((COALESCE(gateway_refund_id, gateway_intent_id, gateway_key) IS NOT NULL)),
   -- Money that was taken, or money that was returned.
   CONSTRAINT orphans_kind_is_known CHECK ((kind = ANY (ARRAY['payment'::text, 'refund'::text]))),
-  -- A person entered it into the books, returned its money, or dismissed it.
-  CONSTRAINT orphans_resolution_is_known CHECK ((resolution = ANY (ARRAY['adopted'::text, 'refunded'::text, 'dismissed'::text]))),
+  -- A person entered it into the books, returned its money, cancelled its intent, or dismissed it.
+  CONSTRAINT orphans_resolution_is_known CHECK ((resolution = ANY (ARRAY['adopted'::text, 'refunded'::text, 'cancelled'::text, 'dismissed'::text]))),
   -- Each resolution has a time, a name and a reason.
   CONSTRAINT orphans_resolved_as_a_whole CHECK ((((resolved_at IS NULL) = (resolution IS NULL)) AND ((resolved_at IS NULL) = (resolved_by IS NULL)) AND ((resolved_at IS NULL) = (resolution_reason IS NULL))))
 );
+-- A checkout asks for orphans only where its account has any.
+CREATE INDEX orphans_by_account ON public.orphans USING btree (account_id);
+-- Finds what blocks an order, and the names that it must not use again.
+CREATE INDEX orphans_by_order ON public.orphans USING btree (order_id);
+-- The same for an order that was lost and made again.
+CREATE INDEX orphans_by_reference ON public.orphans USING btree (order_reference);
 -- The same news, however often it comes, makes one orphan.
-CREATE UNIQUE INDEX orphans_one_each ON public.orphans USING btree (COALESCE(gateway_refund_id, gateway_intent_id, gateway_key));
--- Finds what blocks an order.
-CREATE INDEX orphans_open_by_order ON public.orphans USING btree (order_id) WHERE (resolved_at IS NULL);
--- Finds what blocks an order that was lost and made again.
-CREATE INDEX orphans_open_by_reference ON public.orphans USING btree (order_reference) WHERE (resolved_at IS NULL);
+CREATE UNIQUE INDEX orphans_one_each ON public.orphans USING btree (kind, COALESCE(gateway_refund_id,
+CASE kind
+    WHEN 'refund'::text THEN gateway_key
+    ELSE gateway_intent_id
+END, gateway_key)) WHERE (resolved_at IS NULL);
 
 -- Messages to receivers outside, each written in the commit that made it true.
 CREATE TABLE outbox (

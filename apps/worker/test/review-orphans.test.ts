@@ -11,8 +11,8 @@ describe('review orphans', () => {
   })
 
   it.each(['adopt', 'refund', 'dismiss'])('resolves by --%s, with a name and a reason', (resolution) => {
-    const decision = { id, resolution, as: 'ada', reason: 'looked at the gateway', gatewayId: null }
     const operator = { name: 'ada', reason: 'looked at the gateway' }
+    const decision = { id, resolution, operator, gatewayId: null }
     const command = readOrphanCommand([id, `--${resolution}`, ...named])
     expect(command).toEqual({ kind: 'resolve-orphan', operator, decision })
     expect(readOrphanCommand([id, `--${resolution}`, ...named, '--gateway-id', 'pi_1'])).toMatchObject({
@@ -37,7 +37,7 @@ describe('review orphans', () => {
       ...{ id, kind: 'payment', accountId: 'account', orderId: null, orderReference: 'order-name', gatewayKey: 'name' },
       ...{ gatewayIntentId: 'pi_1', gatewayRefundId: null, amountMinor: 4_200, currency: 'EUR', keyKnownUntil: null },
       ...{ seen: 'succeeded', why: 'its order is not there', foundBy: 'api-1', foundAt: new Date(0) },
-      ...{ resolvedAt: null, resolution: null, resolvedBy: null, resolutionReason: null },
+      ...{ refundClaimedAt: null, resolvedAt: null, resolution: null, resolvedBy: null, resolutionReason: null },
     }
     const text = describeOrphans([orphan])
     for (const part of [id, 'pi_1', 'order-name', 'succeeded', '--adopt | --refund | --dismiss'])

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { applyGatewayEvent, listOrphans, resolveOrphan } from '@seatbelt/payments'
+import type { Gateway } from '@seatbelt/safety'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { afterEffect, openCommitLog } from '../../payments/test/lost-rows.ts'
 import {
@@ -89,6 +91,76 @@ describe('a cancellation whose claim is lost when its refund is made', () => {
     ).toBe(1)
   })
 })
+
+describe('a hold that was lost with its paid checkout, whose payment is an orphan now', () => {
+  async function lostHold() {
+    const { owner, other } = await openWindows('captureIntent', () => 0, true)
+    const event = await office.newEvent({ capacity: null })
+    const holdKey = randomUUID()
+    await owner.checkOut(await hold(owner, event, holdKey), { key: randomUUID() }).catch(() => undefined)
+    const { gateway, intent } = await findCaptured()
+    const { accountId = '', orderId = '', paymentId = '' } = intent.metadata
+    const named = { accountId, orderId, paymentId, refundId: null }
+    const { deps } = other.replica
+    const subject = { kind: 'intent', intentId: intent.id, named, shown: intent } as const
+    const told = { id: `evt_${randomUUID()}`, type: 'payment_intent.succeeded', requestId: null, subject }
+    expect(await applyGatewayEvent(deps, told)).toBe('unknown')
+    const [orphan] = (await listOrphans(deps)).filter(({ gatewayIntentId }) => gatewayIntentId === intent.id)
+    const operator = { name: 'ada', reason: 'looked at the gateway' }
+    const decision = { id: orphan?.id ?? '', resolution: 'refund', gatewayId: null, operator } as const
+    const refundIt = (around: Partial<Gateway> = {}) =>
+      resolveOrphan({ payments: deps, gateway: { ...gateway, ...around } }, decision)
+    return { other, event, holdKey, refundIt, gateway }
+  }
+
+  it('is not paid with money that was returned', async () => {
+    const { other, event, holdKey, refundIt } = await lostHold()
+    expect(await refundIt()).toMatchObject({ kind: 'resolved', detail: 'refunded' })
+    await other.checkOut(await hold(other, event, holdKey))
+    expect(await moneyOf(event)).toEqual({ state: 'confirmed', order: 'paid', charges: 2 })
+  })
+
+  it('is not checked out while its money is being returned', async () => {
+    const { other, event, holdKey, refundIt, gateway } = await lostHold()
+    const dying = refundIt({
+      createRefund: async (...asked) => {
+        await gateway.createRefund(...asked)
+        throw new Error('the command died')
+      },
+    })
+    await expect(dying).rejects.toThrow('died')
+    const holdId = await hold(other, event, holdKey)
+    expect(brief(await other.checkOut(holdId))).toBe('refused order-blocked')
+    expect(await refundIt()).toMatchObject({ kind: 'resolved' })
+    await other.checkOut(holdId)
+    expect(await moneyOf(event)).toEqual({ state: 'confirmed', order: 'paid', charges: 2 })
+  })
+
+  it('meets its own money as long as the orphan is open', async () => {
+    const { other, event, holdKey, refundIt } = await lostHold()
+    await other.checkOut(await hold(other, event, holdKey))
+    expect(await moneyOf(event)).toEqual({ state: 'confirmed', order: 'paid', charges: 1 })
+    expect(await refundIt()).toMatchObject({ kind: 'left' })
+  })
+})
+
+/** The only intent of the gateway that took money for an order that our books do not have. */
+async function findCaptured() {
+  let gateway: Gateway | undefined
+  await office.open(`operator-${windows++}`, {
+    gateway: (real) => {
+      gateway = real
+      return real
+    },
+  })
+  if (!gateway) throw new Error('there is no gateway')
+  const page = { createdFrom: new Date(0), createdTo: new Date(Date.now() + 60_000), after: null, limit: 1 }
+  const charges = await gateway.listCharges(page)
+  const newest = charges.kind === 'list' ? charges.items[0] : undefined
+  const answer = await gateway.retrieveIntent(newest?.intentId ?? '')
+  if (answer.kind !== 'intent') throw new Error('the gateway does not show it')
+  return { gateway, intent: answer.intent }
+}
 
 async function openWindows(
   request: 'confirmIntent' | 'captureIntent' | 'createRefund',

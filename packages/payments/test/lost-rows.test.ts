@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { Orphan } from '@seatbelt/database'
 import type { Gateway, GatewayAnswer, GatewayIntent } from '@seatbelt/safety'
+import { createLatch } from '@seatbelt/testing'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import {
   applyGatewayEvent,
@@ -7,14 +9,17 @@ import {
   countOrphans,
   createPaymentOperations,
   createSubscriptionOperations,
+  failMissingRefund,
   listOrphans,
+  type OrphanDecision,
   recoverPayment,
   resolveOrphan,
 } from '../src/index.ts'
 import { hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
 import { atConsole, intentOf } from './gateway-console.ts'
+import { hookedTransaction } from './hooked-transaction.ts'
 import { afterEffect, type CommitLog, openCommitLog } from './lost-rows.ts'
-import { refund, refundsAtGateway } from './refund-support.ts'
+import { forgetKeys, letRefundsAge, refund, refundsAtGateway } from './refund-support.ts'
 import {
   bodyOf,
   brief,
@@ -363,40 +368,60 @@ async function orphansOf({ deps }: Replica, orderId: string) {
   return (await listOrphans(deps)).filter(({ orderReference }) => orderReference?.slice(14) === orderId.slice(14))
 }
 
+/** The gateway, as the operator's command asks it. */
+let port: Gateway | undefined
+
+async function capturedOf(orderId: string): Promise<readonly { readonly intentId: string }[]> {
+  const response = await fetch(`${shop.gatewayUrl}/_ledger/orders/${orderId}`)
+  return ((await response.json()) as { captured: { intentId: string }[] }).captured
+}
+
+async function openPort(): Promise<void> {
+  if (port) return
+  await shop.replica('operator', {
+    gateway: (real) => {
+      port = real
+      return real
+    },
+  })
+}
+
+/** The gateway tells of the only intent of this order that took money. */
+async function tell(replica: Replica, orderId: string, changed: Partial<GatewayIntent> = {}) {
+  const [captured] = await capturedOf(orderId)
+  await openPort()
+  const shown: GatewayAnswer | undefined = await port?.retrieveIntent(captured?.intentId ?? '')
+  if (shown?.kind !== 'intent') throw new Error('the gateway does not show it')
+  const intent = { ...shown.intent, ...changed }
+  const { accountId = '', orderId: order = '', paymentId = '' } = intent.metadata
+  const named = { accountId, orderId: order, paymentId, refundId: null }
+  const subject = { kind: 'intent', intentId: intent.id, named, shown: intent } as const
+  const event = { id: `evt_${randomUUID()}`, type: 'payment_intent.succeeded', requestId: null, subject }
+  return applyGatewayEvent(replica.deps, event)
+}
+async function lose(commits: number) {
+  const lost = await losing('confirmIntent', (log) => log.keep(commits), true)
+  const creationKey = randomUUID()
+  const orderId = await orderOf(creationKey, lost.owner)
+  await lost.owner.pay(orderId).catch(() => undefined)
+  return { ...lost, creationKey, orderId }
+}
+
+function decisionOf(
+  orphan: Orphan | undefined,
+  resolution: OrphanDecision['resolution'],
+  gatewayId: string | null = null,
+): OrphanDecision {
+  const operator = { name: 'ada', reason: 'looked at the gateway' }
+  return { id: orphan?.id ?? '', resolution, gatewayId, operator }
+}
+
+/** `around`: what the test does around the command's requests to the gateway. */
+function resolveBy({ deps }: Replica, decision: OrphanDecision, around: Partial<Gateway> = {}) {
+  return resolveOrphan({ payments: deps, gateway: { ...(port as Gateway), ...around } }, decision)
+}
+
 describe('an event about a payment that our books do not have', () => {
-  async function openPort() {
-    await shop.replica(`asks-${replicas++}`, {
-      gateway: (real) => {
-        port = real
-        return real
-      },
-    })
-  }
-
-  /** The gateway tells of the only intent of this order that took money. */
-  async function tell(replica: Replica, orderId: string, changed: Partial<GatewayIntent> = {}) {
-    const response = await fetch(`${shop.gatewayUrl}/_ledger/orders/${orderId}`)
-    const { captured } = (await response.json()) as { captured: { intentId: string }[] }
-    await openPort()
-    const shown: GatewayAnswer | undefined = await port?.retrieveIntent(captured[0]?.intentId ?? '')
-    if (shown?.kind !== 'intent') throw new Error('the gateway does not show it')
-    const intent = { ...shown.intent, ...changed }
-    const { accountId = '', orderId: order = '', paymentId = '' } = intent.metadata
-    const named = { accountId, orderId: order, paymentId, refundId: null }
-    const subject = { kind: 'intent', intentId: intent.id, named, shown: intent } as const
-    const event = { id: `evt_${randomUUID()}`, type: 'payment_intent.succeeded', requestId: null, subject }
-    return applyGatewayEvent(replica.deps, event)
-  }
-  let port: Gateway | undefined
-
-  async function lose(commits: number) {
-    const lost = await losing('confirmIntent', (log) => log.keep(commits), true)
-    const creationKey = randomUUID()
-    const orderId = await orderOf(creationKey, lost.owner)
-    await lost.owner.pay(orderId).catch(() => undefined)
-    return { ...lost, creationKey, orderId }
-  }
-
   it('enters it as the payment of its order', async () => {
     const { other, orderId } = await lose(1)
     expect(await tell(other, orderId)).toBe('applied')
@@ -409,7 +434,11 @@ describe('an event about a payment that our books do not have', () => {
     const { other, orderId, creationKey } = await lose(0)
     expect(await tell(other, orderId)).toBe('unknown')
     expect(await tell(other, orderId)).toBe('unknown')
-    expect(await orphansOf(other, orderId)).toMatchObject([{ kind: 'payment', orderId: null, amountMinor: 4_200 }])
+    expect(await listOrphans(other.deps, orderId)).toMatchObject([
+      { kind: 'payment', orderId: null, amountMinor: 4_200 },
+    ])
+    expect(await countOrphans(other.deps, orderId)).toBe(1)
+    expect(await countOrphans(other.deps, await other.createOrder())).toBe(0)
     expect(other.faults.map(String)).toContainEqual(expect.stringContaining('orphan'))
     const again = await orderOf(creationKey, other)
     expect(brief(await other.pay(again))).toBe('answered 201')
@@ -433,10 +462,10 @@ describe('an event about a payment that our books do not have', () => {
 
       const [orphan] = await orphansOf(other, orderId)
       const before = await countOrphans(other.deps)
-      const decision = { id: orphan?.id ?? '', resolution, gatewayId: null, as: 'ada', reason: 'looked at the gateway' }
+      const decision = decisionOf(orphan, resolution)
       const parts = { payments: other.deps, gateway: port as Gateway }
       expect(await resolveOrphan(parts, decision)).toMatchObject({ kind: 'resolved' })
-      expect(await resolveOrphan(parts, decision)).toMatchObject({ kind: 'left' })
+      expect(await resolveOrphan(parts, decision)).toMatchObject({ kind: 'left', why: expect.stringContaining('ada') })
       expect(await countOrphans(other.deps)).toBe(before - 1)
       expect(await booksOf(again)).toMatchObject({ state })
       expect(await shop.charges(again)).toHaveLength(charges)
@@ -484,10 +513,7 @@ describe('an event about a payment that our books do not have', () => {
       const { other, orderId, cancel } = await forget()
       expect(await cancel()).toMatchObject({ kind: 'not-looked', why: expect.stringMatching(/ch_.*orphans .*--adopt/) })
       const [orphan] = await orphansOf(other, orderId)
-      const decision = { id: orphan?.id ?? '', resolution: 'adopt', gatewayId: null, as: 'ada', reason: 'x' } as const
-      expect(await resolveOrphan({ payments: other.deps, gateway: port as Gateway }, decision)).toMatchObject({
-        kind: 'resolved',
-      })
+      expect(await resolveBy(other, decisionOf(orphan, 'adopt'))).toMatchObject({ kind: 'resolved' })
       expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
       expect(await shop.charges(orderId)).toHaveLength(1)
     })
@@ -510,6 +536,260 @@ describe('an event about a payment that our books do not have', () => {
       expect(brief(await other.pay(orderId))).toBe('refused order-blocked')
       expect(await shop.charges(orderId)).toHaveLength(1)
     })
+  })
+})
+
+/** The order is lost with its payment, and the gateway's event made an orphan. */
+async function orphaned() {
+  const lost = await lose(0)
+  expect(await tell(lost.other, lost.orderId)).toBe('unknown')
+  const [orphan] = await orphansOf(lost.other, lost.orderId)
+  return { ...lost, orphan }
+}
+
+describe('an orphan that a person has resolved', () => {
+  it.each([
+    ['refund', 2, 1],
+    ['dismiss', 2, 0],
+  ] as const)('pays nothing any more: %s', async (resolution, charges, refunds) => {
+    const { other, orphan, orderId, creationKey } = await orphaned()
+    expect(await resolveBy(other, decisionOf(orphan, resolution))).toMatchObject({ kind: 'resolved' })
+    const again = await orderOf(creationKey, other)
+    // Late news of the same money.
+    expect(await tell(other, orderId)).toBe('unknown')
+    expect(await booksOf(again)).toEqual({ state: 'pending', transfers: 0 })
+    expect(await orphansOf(other, orderId)).toEqual([])
+    expect(other.faults.filter((fault) => String(fault).includes('orphan'))).toHaveLength(1)
+
+    expect(brief(await other.pay(again))).toBe('answered 201')
+    expect(await booksOf(again)).toEqual({ state: 'paid', transfers: 1 })
+    expect(await shop.charges(again)).toHaveLength(charges)
+    expect(await refundsAtGateway(shop, again)).toHaveLength(refunds)
+  })
+
+  it('is not entered by an owner that lives and settles late', async () => {
+    const lose = async (log: CommitLog) => {
+      const [payment] = await shop.sql<{ key: string }>(
+        'SELECT gateway_key AS key FROM payments WHERE settled_at IS NULL',
+      )
+      await log.keep(1)
+      await shop.sql(
+        `INSERT INTO orphans (id, kind, order_id, gateway_key, seen, why, found_by, resolved_at, resolution, resolved_by,
+                              resolution_reason)
+         SELECT $1, 'payment', id, $2, 'succeeded', 'x', 'x', now(), 'refunded', 'ada', 'x'
+           FROM orders WHERE state = 'pending' ORDER BY created_at DESC LIMIT 1`,
+        [randomUUID(), payment?.key],
+      )
+    }
+    const lost = await losing('confirmIntent', lose, false)
+    const orderId = await orderOf(randomUUID(), lost.owner)
+    expect(brief(await lost.owner.pay(orderId))).toBe('unsettled')
+    expect(await booksOf(orderId)).toEqual({ state: 'pending', transfers: 0 })
+  })
+})
+
+describe('the money of an orphan that a person returns', () => {
+  it('is kept if a payment of our books has it by now', async () => {
+    const { other, orphan, creationKey } = await orphaned()
+    const again = await orderOf(creationKey, other)
+    expect(brief(await other.pay(again))).toBe('answered 201')
+    expect(await resolveBy(other, decisionOf(orphan, 'refund'))).toMatchObject({ kind: 'left' })
+    expect(await refundsAtGateway(shop, again)).toEqual([])
+    expect(await booksOf(again)).toEqual({ state: 'paid', transfers: 1 })
+  })
+
+  it('is kept if a payment meets it after the command has looked at the gateway', async () => {
+    const { other, orphan, creationKey } = await orphaned()
+    const again = await orderOf(creationKey, other)
+    const resolved = await resolveBy(other, decisionOf(orphan, 'refund'), {
+      retrieveIntent: async (id) => {
+        const answer = await (port as Gateway).retrieveIntent(id)
+        expect(brief(await other.pay(again))).toBe('answered 201')
+        return answer
+      },
+    })
+    expect(resolved).toMatchObject({ kind: 'left' })
+    expect(await refundsAtGateway(shop, again)).toEqual([])
+  })
+
+  it.each(['refund', 'dismiss'] as const)('is kept while a payment is about to meet it: %s', async (resolution) => {
+    const { other, orphan, creationKey } = await orphaned()
+    const again = await orderOf(creationKey, other)
+    const [creating, released] = [createLatch('creating'), createLatch('released')]
+    const slow = await shop.replica(`other-${replicas++}`, {
+      gateway: (real) => ({
+        ...real,
+        createIntent: async (...asked) => {
+          creating.open()
+          await released.wait()
+          return real.createIntent(...asked)
+        },
+      }),
+    })
+    const paying = slow.pay(again)
+    await creating.wait()
+    expect(await resolveBy(other, decisionOf(orphan, resolution))).toMatchObject({ kind: 'left' })
+    released.open()
+    expect(brief(await paying)).toBe('answered 201')
+    expect(await refundsAtGateway(shop, again)).toEqual([])
+    expect(await booksOf(again)).toEqual({ state: 'paid', transfers: 1 })
+  })
+
+  it('is kept if its order is made again and paid while the command claims the money', async () => {
+    const { other, orphan, creationKey } = await orphaned()
+    let again = ''
+    const claiming = await shop.replica(`other-${replicas++}`, {
+      layers: ({ transaction }) => ({
+        transaction: hookedTransaction(transaction, {
+          afterRead: async (text) => {
+            if (again !== '' || !text.includes('is_being_returned')) return
+            again = await orderOf(creationKey, other)
+            expect(brief(await other.pay(again))).toBe('answered 201')
+          },
+        }),
+      }),
+    })
+    expect(await resolveBy(claiming, decisionOf(orphan, 'refund'))).toMatchObject({ kind: 'left' })
+    expect(await refundsAtGateway(shop, again)).toEqual([])
+    expect(await booksOf(again)).toEqual({ state: 'paid', transfers: 1 })
+  })
+
+  it('blocks its order if the command dies after the refund, and the next command goes on', async () => {
+    const { other, orphan, creationKey } = await orphaned()
+    const dying = resolveBy(other, decisionOf(orphan, 'refund'), {
+      createRefund: async (...asked) => {
+        await (port as Gateway).createRefund(...asked)
+        throw new Error('the command died')
+      },
+    })
+    await expect(dying).rejects.toThrow('died')
+    const again = await orderOf(creationKey, other)
+    expect(brief(await other.pay(again))).toBe('refused order-blocked')
+    expect(await resolveBy(other, decisionOf(orphan, 'adopt'))).toMatchObject({ kind: 'left' })
+    // Also after the gateway has forgotten the key of the refund.
+    await forgetKeys(shop)
+    expect(await resolveBy(other, decisionOf(orphan, 'refund'))).toMatchObject({ kind: 'resolved', detail: 'refunded' })
+    expect(await refundsAtGateway(shop, again)).toHaveLength(1)
+    expect(brief(await other.pay(again))).toBe('answered 201')
+    expect(await shop.charges(again)).toHaveLength(2)
+  })
+
+  it('is not entered once the gateway shows that it was refunded there', async () => {
+    const { other, orphan, creationKey } = await orphaned()
+    await orderOf(creationKey, other)
+    const metadata = { refundId: '', orderId: '', accountId: '' }
+    const asked = { intentId: orphan?.gatewayIntentId ?? '', amountMinor: 4_200, metadata }
+    await (port as Gateway).createRefund(asked, randomUUID())
+    expect(await resolveBy(other, decisionOf(orphan, 'adopt'))).toMatchObject({ kind: 'left' })
+  })
+
+  it('is called cancelled where its intent took none', async () => {
+    const { other, orphan } = await orphaned()
+    const cancelled = { status: 'canceled', receivedMinor: 0 } as const
+    const resolved = await resolveBy(other, decisionOf(orphan, 'refund'), {
+      retrieveIntent: async (id) => {
+        const answer = await (port as Gateway).retrieveIntent(id)
+        return answer.kind === 'intent' ? { ...answer, intent: { ...answer.intent, ...cancelled } } : answer
+      },
+    })
+    expect(resolved).toMatchObject({ kind: 'resolved', detail: expect.stringContaining('cancelled') })
+    const [row] = await shop.sql('SELECT resolution FROM orphans WHERE id = $1', [orphan?.id])
+    expect(row).toEqual({ resolution: 'cancelled' })
+  })
+})
+
+describe('the id at the gateway that a person gives for an orphan', () => {
+  /** Of an order that was made again with another amount: the gateway refused to create its intent. */
+  async function refusedCreation() {
+    const lost = await losing('confirmIntent', (log) => log.keep(0), true)
+    const creationKey = randomUUID()
+    const first = await orderOf(creationKey, lost.owner)
+    await lost.owner.pay(first).catch(() => undefined)
+    const order = newOrder({ amountMinor: 7_700 })
+    const created = await createPaymentOperations(lost.other.deps).createOrder(call(creationKey, order), order)
+    const { id: orderId } = bodyOf<{ id: string }>(created)
+    expect(brief(await lost.other.pay(orderId))).toBe('unsettled')
+    const [orphan] = await orphansOf(lost.other, orderId)
+    return { ...lost, orderId, orphan }
+  }
+
+  it.each(['refund', 'adopt'] as const)('must be of an intent with its metadata: %s', async (resolution) => {
+    const { other, orderId, orphan } = await refusedCreation()
+    await openPort()
+    const stranger = await other.createOrder()
+    await other.pay(stranger)
+    const [charge] = await capturedOf(stranger)
+    const wrong = decisionOf(orphan, resolution, charge?.intentId)
+    expect(await resolveBy(other, wrong)).toMatchObject({ kind: 'left', why: expect.stringContaining('metadata') })
+    expect(await refundsAtGateway(shop, stranger)).toEqual([])
+
+    const [lost] = await capturedOf(orderId)
+    const right = await resolveBy(other, decisionOf(orphan, 'refund', lost?.intentId))
+    expect(right).toMatchObject({ kind: 'resolved', detail: 'refunded' })
+    expect(await refundsAtGateway(shop, orderId)).toHaveLength(1)
+    expect(await paymentsOf(orderId)).toMatchObject([{ state: 'cancelled' }])
+    expect(brief(await other.pay(orderId))).toBe('answered 201')
+  })
+})
+
+describe('an orphan whose payment is not the first of its order', () => {
+  it('is adopted under the name that the gateway has for it', async () => {
+    const lost = await losing('createRefund', (log) => log.keep(0), true)
+    const creationKey = randomUUID()
+    const first = await orderOf(creationKey, lost.owner)
+    await lost.owner.pay(first, randomUUID(), 'pm_card_chargeDeclined')
+    const paymentId = paymentIdOf(await lost.owner.pay(first))
+    await refund(lost.owner, paymentId, 100).catch(() => undefined)
+    expect(await tell(lost.other, first)).toBe('unknown')
+    const [orphan] = await orphansOf(lost.other, first)
+    const again = await orderOf(creationKey, lost.other)
+    expect(await resolveBy(lost.other, decisionOf(orphan, 'adopt'))).toMatchObject({ kind: 'resolved' })
+    const rows = await shop.sql('SELECT gateway_key FROM payments WHERE order_id = $1', [again])
+    expect(rows).toEqual([{ gateway_key: orphan?.gatewayKey }])
+    expect(await booksOf(again)).toEqual({ state: 'paid', transfers: 1 })
+  })
+})
+
+describe('the second lost refund of a payment', () => {
+  /** Two refunds are lost. The first was found as an orphan and dismissed, and the second is found as well. */
+  async function secondOrphan() {
+    const lost = await losing('createRefund', async () => undefined, false)
+    const orderId = await orderOf(randomUUID(), lost.owner)
+    const paymentId = paymentIdOf(await lost.owner.pay(orderId))
+    const paidCommits = lost.log.count()
+    for (const amountMinor of [300, 200]) await refund(lost.owner, paymentId, amountMinor)
+    await lost.log.keep(paidCommits)
+    expect(brief(await refund(lost.other, paymentId, 500))).toBe('unsettled')
+    await openPort()
+    const [first] = await listOrphans(lost.other.deps, orderId)
+    expect(await resolveBy(lost.other, decisionOf(first, 'dismiss'))).toMatchObject({ kind: 'resolved' })
+    expect(brief(await refund(lost.other, paymentId, 600))).toBe('unsettled')
+    const orphans = await listOrphans(lost.other.deps, orderId)
+    expect(orphans).toMatchObject([{ kind: 'refund', gatewayRefundId: null, amountMinor: 600 }])
+    const [open] = await shop.sql<{ id: string }>(
+      "SELECT id FROM refunds WHERE payment_id = $1 AND state = 'needs_review'",
+      [paymentId],
+    )
+    return { ...lost, orderId, paymentId, orphan: orphans[0], refundId: open?.id ?? '' }
+  }
+
+  it('is an orphan of its own, which is adopted by its id', async () => {
+    const { other, orderId, paymentId, orphan, refundId } = await secondOrphan()
+    const [first, second] = (await refundsAtGateway(shop, orderId)).toSorted((a, b) => b.amountMinor - a.amountMinor)
+    const wrong = await resolveBy(other, decisionOf(orphan, 'adopt', first?.refundId))
+    expect(wrong).toMatchObject({ kind: 'left', why: expect.stringContaining('metadata') })
+    const right = await resolveBy(other, decisionOf(orphan, 'adopt', second?.refundId))
+    expect(right).toMatchObject({ kind: 'resolved' })
+    expect(await refundedMinor(paymentId)).toBe(200)
+    expect(await shop.sql('SELECT state FROM refunds WHERE id = $1', [refundId])).toMatchObject([{ state: 'failed' }])
+  })
+
+  it('lets a person fail the refund that met it', async () => {
+    const { other, paymentId, orderId, refundId } = await secondOrphan()
+    await letRefundsAge(shop, { orderId, paymentId }, '25 hours')
+    const parts = { payments: other.deps, gateway: port as Gateway, command: 'review --fail' }
+    expect(await failMissingRefund(parts, refundId)).toEqual({ kind: 'ended', state: 'failed', code: 'key-reused' })
+    expect(await refundsAtGateway(shop, orderId)).toHaveLength(2)
   })
 })
 

@@ -113,6 +113,29 @@ describe('a charge for an order that nobody has paid', () => {
     expect((await reconciler.run('act')).about(orderId)).toEqual([])
   })
 
+  it('keeps the name that it has at the gateway', async () => {
+    const orderId = await api.createOrder()
+    const paymentId = randomUUID()
+    await stranger.charge(orderId, { metadata: { paymentId, orderId, accountId } })
+    await reconciler.run('act')
+    const rows = await shop.sql('SELECT gateway_key AS name FROM payments WHERE order_id = $1', [orderId])
+    expect(rows).toEqual([{ name: paymentId }])
+  })
+
+  it('is left to a person if an operator has closed it as an orphan', async () => {
+    const orderId = await api.createOrder()
+    const paymentId = randomUUID()
+    await stranger.charge(orderId, { metadata: { paymentId, orderId, accountId } })
+    await shop.sql(
+      `INSERT INTO orphans (id, kind, order_id, gateway_key, seen, why, found_by, resolved_at, resolution, resolved_by,
+                            resolution_reason)
+       VALUES ($1, 'payment', $2, $3, 'succeeded', 'x', 'x', now(), 'dismissed', 'ada', 'x')`,
+      [randomUUID(), orderId, paymentId],
+    )
+    expect((await reconciler.run('act')).about(orderId)).toMatchObject([{ action: 'adopt', outcome: 'person' }])
+    expect(await stateOf(orderId)).toBe('pending')
+  })
+
   it('that collects an invoice pays that invoice', async () => {
     const billing = openBillingShop(shop)
     const subscriptionId = await billing.subscribe(api, { card: 'pm_card_chargeCustomerFail' })

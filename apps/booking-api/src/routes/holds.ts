@@ -161,6 +161,7 @@ function checkOut(operations: Holds): Operation {
       'payment-method-refused',
       'gateway-refused-request',
       'gateway-forbids-operation',
+      'order-blocked',
       'checkout-voided',
       'paid-without-seats',
     ],

@@ -28,7 +28,7 @@ export function readOrphanCommand(args: readonly string[]): OrphanCommand {
   if (!id || !uuid.test(id) || more.length > 0 || others.length > 0 || !resolution) throw new Error(usage)
   const operator = readOperator(values)
   const { 'gateway-id': gatewayId = null } = values
-  const decision = { id, resolution, as: operator.name, reason: operator.reason, gatewayId }
+  const decision = { id, resolution, operator, gatewayId }
   return { kind: 'resolve-orphan', operator, decision }
 }
 

@@ -3,10 +3,12 @@ import { type Call, decideToUse } from '@seatbelt/domain'
 import {
   askGateway,
   claimPayment,
+  hasOrphans,
   leasedPayments,
   namesOf,
   type OwnedPayment,
   orderLockName,
+  readNamesOfNewOrder,
   resumePayment,
   settlePayment,
   wasClaimed,
@@ -57,15 +59,22 @@ async function claim(
   { accountId }: Call,
   { holdId, customerId, paymentMethod, receiptEmail }: NewCheckout,
 ): Promise<Claimed<OwnedPayment> | Refused> {
-  const hold = await lockHold(tx, holdOfAccount(accountId, holdId))
+  const [hold, isOrphaned] = await Promise.all([
+    lockHold(tx, holdOfAccount(accountId, holdId)),
+    hasOrphans(tx, accountId),
+  ])
   if (!hold) return refuse({ code: 'hold-not-found', holdId })
   const decision = decideToUse(hold, customerId)
   if (decision.code !== 'use') return refuse(decision)
   if (!hold.isWhole) return refuse({ code: 'hold-expired', holdId })
 
   const { amountMinor, currency, now } = hold
-  // No other payment of this order can be at the gateway than one that this claim meets, so no orphan blocks it.
   const gatewayReference = payments.layers.gatewayReference('checkout', hold.name, hold.checkouts + 1)
+  const { names, isBlocked } = isOrphaned
+    ? await readNamesOfNewOrder(payments, tx, gatewayReference)
+    : { names: namesOf(payments, gatewayReference, []), isBlocked: false }
+  // There is no order yet. The gateway knows the lost one by this name.
+  if (isBlocked) return refuse({ code: 'order-blocked', orderId: gatewayReference })
   const newOrder = { accountId, customerId, amountMinor, currency, receiptEmail, purpose: 'checkout' } as const
   const order = writeOrder(payments, tx, { ...newOrder, gatewayReference }, now)
   // Pinned claims do not lapse. Places need no pin: no request takes those of a hold that is being checked out.
@@ -77,7 +86,7 @@ async function claim(
   const attempt = claimPayment(payments, tx, {
     order,
     now,
-    names: namesOf(payments, gatewayReference, []),
+    names,
     how: { paymentMethod, captureMethod: 'manual' },
     // Recovery asks for the money as long as a customer waits for a hold, and no longer.
     wantedForMs: policy.holdMs,

@@ -59,7 +59,7 @@ export async function enterLost(
         : await enterRefund(deps, tx, lost, requestLog)
   if (entered) return entered
   const { kind, name, named, shown } = lost
-  recordOrphan(deps, tx, {
+  await recordOrphan(deps, tx, {
     kind,
     accountId: named.accountId,
     orderId,
@@ -94,7 +94,7 @@ async function enterPayment(
   await tx.read(lockSubscriptionOf(orderId))
   const found = await readOrderToDecide(deps, tx, accountId, orderId)
   const taken = moneyTaken(shown)
-  if (!found || !taken || shown.chargeId === null || !isAdoptable(found, taken)) return null
+  if (!found || !taken || shown.chargeId === null || !isAdoptable(found, taken, name)) return null
   const owned = adoptIntent(deps, tx, found, { gatewayKey: name, intentId: shown.id })
   const { chargeId: gatewayChargeId, receivedMinor: capturedMinor } = shown
   const outcome = { state: 'succeeded', gatewayChargeId, capturedMinor } as const

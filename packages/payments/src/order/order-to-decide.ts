@@ -1,7 +1,7 @@
 import { type Order as OrderRow, sql, type Tx } from '@seatbelt/database'
 import type { LivePayment, Order, OrderState } from '@seatbelt/domain'
 import { changedOne } from '@seatbelt/safety'
-import { isOpenOrphan } from '../shared/orphan.ts'
+import { isBlockedBy, type OrphanOfOrder, orphansOfOrder, usedNames } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toOrder } from '../shared/rows.ts'
 
@@ -12,6 +12,10 @@ export interface OrderToDecide {
   /** The database's time, for what this transaction writes. */
   readonly now: Date
   readonly names: NamesAtGateway
+  /** The names that the next payment must not have. */
+  readonly usedNames: readonly (string | null)[]
+  /** The names of orphans that nothing may meet: their money was returned, is being returned, or is dismissed. */
+  readonly closedNames: readonly (string | null)[]
   /** The gateway has a payment of this order that our books do not, and the next payment would not meet it. */
   readonly isBlocked: boolean
 }
@@ -34,32 +38,57 @@ export async function readOrderToDecide(
 ): Promise<OrderToDecide | null> {
   const [row] = await tx.read<RowToDecide>(sql`
     SELECT orders.*, live.id AS live_id, live.state::text AS live_state, clock_timestamp() AS now,
-           ARRAY(SELECT gateway_key FROM payments WHERE order_id = orders.id) AS used_names,
-           ARRAY(SELECT CASE WHEN key_known_until > now() THEN gateway_key END FROM orphans
-                  WHERE (order_id = orders.id OR order_reference = orders.gateway_reference)
-                    AND kind = 'payment' AND ${isOpenOrphan}) AS orphans
+           ARRAY(SELECT gateway_key FROM payments WHERE order_id = orders.id) AS payment_names,
+           ${orphansOfOrder('payment')}
       FROM orders
       LEFT JOIN payments AS live
         ON live.order_id = orders.id
        AND live.state IN ('processing', 'authorized', 'capturing', 'voiding', 'succeeded', 'needs_review')
      WHERE orders.account_id = ${accountId}::uuid AND orders.id = ${orderId}::uuid`)
   if (!row) return null
-  const { liveId, liveState, now, usedNames, orphans } = row
+  const { liveId, liveState, now, paymentNames, orphans } = row
   const live = liveId === null ? null : { id: liveId, state: liveState }
-  const names = namesOf(deps, row.gatewayReference ?? row.id, usedNames)
-  return { order: toOrder(row), live, now, names, isBlocked: orphans.some((name) => name !== names.payment) }
+  return { order: toOrder(row), live, now, ...readNames(deps, row.gatewayReference ?? row.id, paymentNames, orphans) }
+}
+
+/**
+ * The names of an order that this transaction makes. Its orphans are those of an order that was lost.
+ *
+ * Their rows are locked until this transaction ends. A command that returns their money cannot see the order yet, so it
+ * would not wait for the order's lock.
+ */
+export async function readNamesOfNewOrder(
+  deps: Pick<PaymentDeps, 'layers'>,
+  tx: Tx,
+  gatewayReference: string,
+): Promise<Pick<OrderToDecide, 'names' | 'isBlocked'>> {
+  const [row] = await tx.read<Pick<RowToDecide, 'orphans'>>(sql`
+    SELECT ${orphansOfOrder('payment', sql`FOR SHARE`)}
+      FROM (SELECT NULL::uuid AS id, ${gatewayReference}::text AS gateway_reference) AS orders`)
+  return readNames(deps, gatewayReference, [], row?.orphans ?? [])
+}
+
+function readNames(
+  deps: Pick<PaymentDeps, 'layers'>,
+  order: string,
+  ofPayments: readonly (string | null)[],
+  orphans: readonly OrphanOfOrder[],
+): Pick<OrderToDecide, 'names' | 'usedNames' | 'closedNames' | 'isBlocked'> {
+  const used = usedNames(ofPayments, orphans)
+  const names = namesOf(deps, order, used)
+  const closedNames = usedNames([], orphans)
+  return { names, usedNames: used, closedNames, isBlocked: isBlockedBy(orphans, names.payment) }
 }
 
 interface RowToDecide extends OrderRow {
   readonly liveId: string | null
   readonly liveState: LivePayment['state']
   readonly now: Date
-  readonly usedNames: readonly (string | null)[]
-  /** What is known of each open orphan: the name that the gateway still knows as a key, or null. */
-  readonly orphans: readonly (string | null)[]
+  readonly paymentNames: readonly (string | null)[]
+  readonly orphans: readonly OrphanOfOrder[]
 }
 
-/** `used`: the names of the order's payments. Those of an earlier version have none. */
+/** `used`: the payments of an earlier version have no name. */
 export function namesOf(
   { layers }: Pick<PaymentDeps, 'layers'>,
   order: string,

@@ -18,9 +18,19 @@ export interface KnownIntent {
   readonly intentParameters?: HowToPay
 }
 
-/** The order waits for a payment of exactly this amount, and none is there. */
-export function isAdoptable({ order, live }: OrderToDecide, { amountMinor, currency }: Money): boolean {
-  return order.state === 'pending' && live === null && order.amountMinor === amountMinor && order.currency === currency
+/** The order waits for a payment of exactly this amount, and none is there. `name`: the payment's at the gateway. */
+export function isAdoptable(
+  { order, live, closedNames }: OrderToDecide,
+  { amountMinor, currency }: Money,
+  name: string,
+): boolean {
+  const isAwaited = order.state === 'pending' && live === null && !closedNames.includes(name)
+  return isAwaited && order.amountMinor === amountMinor && order.currency === currency
+}
+
+/** The name that the intent carries at the gateway, unless a payment of ours has it. */
+export function nameOfIntent({ names, usedNames }: OrderToDecide, carried: string | null): string {
+  return carried === null || usedNames.includes(carried) ? names.payment : carried
 }
 
 /** Before the decision: a cancellation of the subscription behind an order does not take the order's lock. */

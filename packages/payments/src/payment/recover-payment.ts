@@ -71,7 +71,7 @@ async function finishPayment(deps: PaymentDeps, owned: OwnedPayment, ask: typeof
     if (!owned.isOverdue || mayPass(fault)) throw fault
     layers.reportFault(fault, resource)
     const evidence = unrecorded(effect.found?.evidence ?? null)
-    return guardSettle(layers, resource, async (tx) => leavePaymentOpen(deps, tx, owned, evidence))
+    return guardSettle(layers, resource, (tx) => leavePaymentOpen(deps, tx, owned, evidence))
   }
 }
 

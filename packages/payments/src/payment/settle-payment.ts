@@ -219,14 +219,15 @@ function stepOf({ attempt: { goal } }: OwnedPayment): PaymentStep {
 }
 
 /** Without evidence. After a day in which the gateway answered, the payment also waits for a person. */
-export function leavePaymentOpen(
+export async function leavePaymentOpen(
   deps: PaymentDeps,
   tx: Tx,
   owned: OwnedPayment,
   evidence: Extract<Evidence, { kind: 'unknown' }>,
-): Result {
+): Promise<Result> {
   const { payment, attempts, isOverdue } = owned
-  if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a creation under this key was refused'))
+  if (evidence.isOrphan)
+    await recordOrphan(deps, tx, orphanOf(owned, evidence, 'a creation under this key was refused'))
   const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
   const waitsFor = needsReview || payment.state === 'needs_review' ? 'person' : 'gateway'
   const entersReview = needsReview && payment.state !== 'needs_review'
@@ -336,7 +337,7 @@ async function settleLostPayment(
     return unsettled
   }
   const found = await readOrderToDecide(deps, tx, accountId, orderId)
-  if (found && isAdoptable(found, payment)) {
+  if (found && isAdoptable(found, payment, attempt.gatewayKey)) {
     const again = adoptIntent(deps, tx, found, { ...attempt, intentId: evidence.intentId })
     const settled = await settlePayment(deps, tx, again, { evidence: evidenceAsIfClaimed(evidence), nextLease })
     const target = { step: (await settling).keyStep(stepOf(again)), paymentId: payment.id }
@@ -344,7 +345,8 @@ async function settleLostPayment(
     return settled
   }
   const isMoneyPossible = evidence.kind === 'unknown' ? evidence.intentId !== null : !isWithoutMoney(evidence.outcome)
-  if (isMoneyPossible) recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its order is not open'))
+  if (isMoneyPossible)
+    await recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its order is not open'))
   return unsettled
 }
 

@@ -3,7 +3,7 @@ import { decideToRefund, type OrderPurpose, type Refund } from '@seatbelt/domain
 import { type AttemptLease, changedOne, type RefundAttempt, type Refused } from '@seatbelt/safety'
 import { nextName } from '../order/order-to-decide.ts'
 import type { NewRefundRequest } from '../shared/operations.ts'
-import { isOpenOrphan } from '../shared/orphan.ts'
+import { isBlockedBy, type OrphanOfOrder, orphansOfOrder, usedNames } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toPayment } from '../shared/rows.ts'
 import { type OwnedRefund, toRefundAttempt } from './owned-refund.ts'
@@ -28,9 +28,10 @@ export async function openRefund(
   const row = await readRefundable(tx, accountId, paymentId)
   const decision = decideToRefund(toPayment(row), askedMinor, row.refundsAtGateway)
   if (decision.code !== 'refund') return { kind: 'refused', refusal: decision }
-  const gatewayKey = nextName((number) => deps.layers.gatewayReference('refund', row.name, number), row.usedNames)
+  const used = usedNames(row.refundNames, row.orphans)
+  const gatewayKey = nextName((number) => deps.layers.gatewayReference('refund', row.name, number), used)
   // A refund that meets the orphan may go on.
-  if (!known && row.orphans.some((name) => name !== gatewayKey))
+  if (!known && isBlockedBy(row.orphans, gatewayKey))
     return { kind: 'refused', refusal: { code: 'order-blocked', orderId: row.orderId } }
 
   const { amountMinor } = decision
@@ -58,9 +59,8 @@ interface RefundableRow extends PaymentRow {
   /** Of the payment and of the order, at the gateway. */
   readonly name: string
   readonly orderName: string
-  readonly usedNames: readonly (string | null)[]
-  /** As in `RowToDecide`. */
-  readonly orphans: readonly (string | null)[]
+  readonly refundNames: readonly (string | null)[]
+  readonly orphans: readonly OrphanOfOrder[]
   readonly now: Date
 }
 
@@ -72,10 +72,8 @@ async function readRefundable(tx: Tx, accountId: string, paymentId: string): Pro
              AS refunds_at_gateway,
            COALESCE(payments.gateway_key, payments.id::text) AS name,
            COALESCE(orders.gateway_reference, orders.id::text) AS order_name,
-           ARRAY(SELECT gateway_key FROM refunds WHERE refunds.payment_id = payments.id) AS used_names,
-           ARRAY(SELECT CASE WHEN key_known_until > now() THEN gateway_key END FROM orphans
-                  WHERE (order_id = orders.id OR order_reference = orders.gateway_reference)
-                    AND kind = 'refund' AND ${isOpenOrphan}) AS orphans
+           ARRAY(SELECT gateway_key FROM refunds WHERE refunds.payment_id = payments.id) AS refund_names,
+           ${orphansOfOrder('refund')}
       FROM payments JOIN orders ON orders.id = payments.order_id
      WHERE payments.account_id = ${accountId}::uuid AND payments.id = ${paymentId}::uuid`)
   if (!row) throw new Error(`payment ${paymentId} is gone`)

@@ -136,7 +136,7 @@ async function settleLostRefund(
     await bindAgain(deps, tx, call, settled.kind === 'answered' ? settled.answer : target)
     return settled
   }
-  recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its payment has not so much left'))
+  await recordOrphan(deps, tx, orphanOf(owned, evidence, 'its row was lost, and its payment has not so much left'))
   return unsettled
 }
 
@@ -227,7 +227,7 @@ export async function leaveRefundOpen(
   evidence: Extract<RefundEvidence, { kind: 'unknown' }>,
 ): Promise<RefundResult> {
   const { refund, attempts, isOverdue } = owned
-  if (evidence.isOrphan) recordOrphan(deps, tx, orphanOf(owned, evidence, 'a request under this key was refused'))
+  if (evidence.isOrphan) await recordOrphan(deps, tx, orphanOf(owned, evidence, 'a request under this key was refused'))
   const needsReview = evidence.isOrphan || (isOverdue && evidence.readable)
   const entersReview = needsReview && refund.state !== 'needs_review'
   const state = needsReview ? 'needs_review' : refund.state
