@@ -32,7 +32,7 @@ const COMMANDS = {
   },
   review: {
     usage:
-      'review [ID [--fail | --cancel | --cancel-without-refund]] | receipts [ID] [--send-again | --dismiss] | orphans [ID --adopt | --refund | --dismiss]',
+      'review [ID [--fail | --cancel | --cancel-without-refund]] | receipts [ID] [--send-again | --dismiss] | orphans [--order ID | ID --adopt | --refund | --dismiss]',
     explains:
       'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; --cancel-without-refund (a booking): frees its seats, asks nothing of the gateway; receipts: that were given up; orphans: money at the gateway that our books do not know; what acts needs --as NAME --reason TEXT',
     options: {
@@ -44,6 +44,7 @@ const COMMANDS = {
       adopt: { type: 'boolean' },
       refund: { type: 'boolean' },
       'gateway-id': { type: 'string' },
+      order: { type: 'string' },
       ...operator,
     },
     topics: ['receipts', 'orphans'],

@@ -3,6 +3,9 @@ import type { Operator } from '@seatbelt/payments'
 /** The options of every command that acts, for `parseArgs`. */
 export const operatorOptions = { as: { type: 'string' }, reason: { type: 'string' } } as const
 
+/** The words that a command which acts needs, for texts that teach one. */
+export const operatorUsage = '--as NAME --reason TEXT'
+
 /** More is not a name, or not a reason. */
 const longest = { name: 100, reason: 500 }
 
@@ -17,8 +20,7 @@ export function readOperator(values: {
 }): Operator {
   const name = values.as?.trim() ?? ''
   const reason = values.reason?.trim() ?? ''
-  if (name === '' || reason === '')
-    throw new Error('Say who acts, and why: --as NAME --reason TEXT. Both are recorded.')
+  if (name === '' || reason === '') throw new Error(`Say who acts, and why: ${operatorUsage}. Both are recorded.`)
   if (name.length > longest.name) throw new Error(`--as is longer than ${longest.name} characters.`)
   if (reason.length > longest.reason) throw new Error(`--reason is longer than ${longest.reason} characters.`)
   return { name, reason }

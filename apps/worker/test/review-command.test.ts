@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { differenceKinds } from '@seatbelt/domain'
 import { processRuntime, recordAction, sendReceiptsAgain } from '@seatbelt/payments'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import {
@@ -9,6 +10,8 @@ import {
   type Shop,
 } from '../../../packages/payments/test/shop.ts'
 import { readOperator } from '../src/operator-arguments.ts'
+import { describeDifference } from '../src/reconcile/describe-difference.ts'
+import { describeReceipts } from '../src/review/describe-receipts.ts'
 import { readArguments } from '../src/review/read-arguments.ts'
 import { runReview } from '../src/review/run-review.ts'
 
@@ -158,6 +161,27 @@ describe("an operator's action", () => {
     await expect(shop.sql(`UPDATE operator_actions SET outcome = 'nothing'`)).rejects.toThrow('never rewritten')
     await expect(shop.sql('DELETE FROM operator_actions')).rejects.toThrow('never rewritten')
     await expect(shop.sql('TRUNCATE operator_actions')).rejects.toThrow('append only')
+  })
+})
+
+describe('a text that teaches a command which acts', () => {
+  it.each(
+    differenceKinds.flatMap((kind) => [
+      { kind, outcome: null },
+      { kind, outcome: 'person' as const },
+    ]),
+  )('names the operator, and does not advise what was just given up: $kind, $outcome', ({ kind, outcome }) => {
+    const { toDo } = describeDifference({ kind, action: 'adopt', outcome, mode: 'act' })
+    if (outcome === 'person') expect(toDo).not.toContain('--act')
+    else expect(toDo).toContain('--act --as NAME --reason TEXT')
+  })
+
+  it('names the operator for receipts', () => {
+    const receipt = { id: 'id', accountId: 'account', topic: 'order.paid', recipient: 'ada@example.com' }
+    const dead = { ...receipt, createdAt: new Date(0), deadAt: new Date(0), attempts: 1, lastError: null }
+    const text = describeReceipts({ receipts: [dead], inAll: 1 })
+    expect(text).toContain('--send-again --as NAME --reason TEXT')
+    expect(text).toContain('--dismiss --as NAME --reason TEXT')
   })
 })
 

@@ -5,16 +5,23 @@ import { describeOrphans, describeResolved, readOrphanCommand } from '../src/rev
 const id = '0192f000-0000-7000-8000-000000000001'
 const named = ['--as', 'ada', '--reason', 'looked at the gateway']
 
+const orphan: Orphan = {
+  ...{ id, kind: 'payment', accountId: 'account', orderId: null, orderReference: 'order-name', gatewayKey: 'name' },
+  ...{ gatewayIntentId: 'pi_1', gatewayRefundId: null, amountMinor: 4_200, currency: 'EUR', keyKnownUntil: null },
+  ...{ seen: 'succeeded', why: 'its order is not there', foundBy: 'api-1', foundAt: new Date(0) },
+  ...{ refundClaimedAt: null, resolvedAt: null, resolution: null, resolvedBy: null, resolutionReason: null },
+}
+
 describe('review orphans', () => {
-  it('lists without arguments', () => {
-    expect(readOrphanCommand([])).toEqual({ kind: 'list-orphans' })
+  it('lists all without arguments, or those of one order', () => {
+    expect(readOrphanCommand([])).toEqual({ kind: 'list-orphans', orderId: null })
+    expect(readOrphanCommand(['--order', id])).toEqual({ kind: 'list-orphans', orderId: id })
   })
 
   it.each(['adopt', 'refund', 'dismiss'])('resolves by --%s, with a name and a reason', (resolution) => {
     const operator = { name: 'ada', reason: 'looked at the gateway' }
-    const decision = { id, resolution, operator, gatewayId: null }
     const command = readOrphanCommand([id, `--${resolution}`, ...named])
-    expect(command).toEqual({ kind: 'resolve-orphan', operator, decision })
+    expect(command).toEqual({ kind: 'resolve-orphan', decision: { id, resolution, operator, gatewayId: null } })
     expect(readOrphanCommand([id, `--${resolution}`, ...named, '--gateway-id', 'pi_1'])).toMatchObject({
       decision: { gatewayId: 'pi_1' },
     })
@@ -28,21 +35,22 @@ describe('review orphans', () => {
     ['no id', ['--adopt', ...named]],
     ['something that is no id', ['orphan', '--adopt', ...named]],
     ['an unknown flag', [id, '--forget', ...named]],
+    ['an order that is no id', ['--order', 'mine']],
+    ['an order beside an orphan', [id, '--adopt', '--order', id, ...named]],
   ])('refuses %s', (_, args) => {
     expect(() => readOrphanCommand(args)).toThrow()
   })
 
   it('shows what a person needs to find it at the gateway', () => {
-    const orphan: Orphan = {
-      ...{ id, kind: 'payment', accountId: 'account', orderId: null, orderReference: 'order-name', gatewayKey: 'name' },
-      ...{ gatewayIntentId: 'pi_1', gatewayRefundId: null, amountMinor: 4_200, currency: 'EUR', keyKnownUntil: null },
-      ...{ seen: 'succeeded', why: 'its order is not there', foundBy: 'api-1', foundAt: new Date(0) },
-      ...{ refundClaimedAt: null, resolvedAt: null, resolution: null, resolvedBy: null, resolutionReason: null },
-    }
-    const text = describeOrphans([orphan])
-    for (const part of [id, 'pi_1', 'order-name', 'succeeded', '--adopt | --refund | --dismiss'])
+    const text = describeOrphans([orphan], 1)
+    for (const part of ['1 orphan waits', id, 'pi_1', 'order-name', 'succeeded', '--adopt | --refund | --dismiss'])
       expect(text).toContain(part)
-    expect(describeOrphans([])).toBe('There is no orphan.\n')
+    expect(describeOrphans([], 0)).toBe('There is no orphan.\n')
+  })
+
+  it('says that there are more than it lists, and which refund a command has begun', () => {
+    expect(describeOrphans([orphan], 101)).toContain('101 orphans wait for a person, of which the oldest 1 are:')
+    expect(describeOrphans([{ ...orphan, refundClaimedAt: new Date(0) }], 1)).toContain('repeat --refund')
   })
 
   it('exits by what came of it', () => {

@@ -40,11 +40,16 @@ afterAll(async () => {
 })
 
 it('what waits for a person is listed over all accounts, with what is known and what to do, and is looked at on request', async () => {
-  expect(describeInReview(await listInReview(replica), new Date())).toBe('Nothing waits for a person.\n')
+  const none = { orphans: 0, receipts: 0 }
+  expect(describeInReview(await listInReview(replica), new Date(), none)).toBe('Nothing waits for a person.\n')
+  expect(describeInReview([], new Date(), { orphans: 2, receipts: 1 })).toBe(
+    '2 orphans wait for a person: npm run review -- orphans\n1 receipt was given up: npm run review -- receipts\n',
+  )
   const [{ paymentId }, { refundId }] = [await paymentInReview(), await refundInReview()]
 
-  const listed = describeInReview(await listInReview(replica), new Date())
+  const listed = describeInReview(await listInReview(replica), new Date(), { orphans: 1, receipts: 0 })
   expect(listed).toMatch(/^1 payment and 1 refund wait for a person/)
+  expect(listed).toMatch(/1 orphan waits for a person: npm run review -- orphans\n$/)
   expect(listed).toMatch(new RegExp(`payment ${paymentId}\\n {2}open for {3}25 h`))
   expect(listed).toMatch(/unknown: .*\(worker-1/)
   expect(listed).toContain(`npm run review -- ${paymentId}`)

@@ -22,6 +22,8 @@ export interface ReviewOptions {
   readonly refund?: boolean
   /** The orphan's id at the gateway, where it is not known. */
   readonly gatewayId?: string | undefined
+  /** Lists the orphans of that order alone. */
+  readonly order?: string | undefined
   /** The person who acts, and why. */
   readonly as?: string | undefined
   readonly reason?: string | undefined
@@ -54,6 +56,7 @@ function asArguments({ topic, id, as: name, reason, ...flags }: ReviewOptions): 
     ...(flags.adopt === true ? ['--adopt'] : []),
     ...(flags.refund === true ? ['--refund'] : []),
     ...(flags.gatewayId === undefined ? [] : ['--gateway-id', flags.gatewayId]),
+    ...(flags.order === undefined ? [] : ['--order', flags.order]),
     ...operatorArguments({ as: name, reason }),
   ]
 }

@@ -1,4 +1,5 @@
 import type { DifferenceKind, RepairAction } from '@seatbelt/domain'
+import { operatorUsage } from '../operator-arguments.ts'
 
 interface Described {
   readonly title: string
@@ -75,7 +76,7 @@ const kinds: Readonly<Record<DifferenceKind, Words>> = {
     title: 'Given back, and not through us',
     meaning: 'Somebody gave money back at the gateway; our books still count it as taken.',
     byHand:
-      'Run with --act, which enters it as a refund of the payment. Until then the merchant’s balance is too high.',
+      'Our books have no room for it, or it may be what a partial capture released. See there which of our refunds took the same money; until it is clear, the merchant’s balance is too high.',
   },
   'refunded-twice': {
     title: 'Given back twice',
@@ -90,7 +91,8 @@ const kinds: Readonly<Record<DifferenceKind, Words>> = {
   'refund-lost': {
     title: 'Sent back by the bank',
     meaning: 'A refund failed after it had succeeded, and the gateway’s event about it did not reach us.',
-    byHand: 'Run with --act, which takes it back in our books; then pay the customer in another way.',
+    byHand:
+      'Our books do not know which of our refunds it is: find it by its id at the gateway. Pay the customer in another way.',
   },
   'refund-missing': {
     title: 'Refund missing at the gateway',
@@ -145,7 +147,9 @@ function describeToDo(action: RepairAction, outcome: Difference['outcome'], byHa
     case 'person':
       return byHand
     case null:
-      return action === 'person' ? byHand : `npm run reconcile -- --act would ${repairs[action].would}.`
+      return action === 'person'
+        ? byHand
+        : `npm run reconcile -- --act ${operatorUsage} would ${repairs[action].would}.`
     default:
       return outcome satisfies never
   }

@@ -1,10 +1,28 @@
 import type { InReview } from '@seatbelt/payments'
+import { operatorUsage } from '../operator-arguments.ts'
+import { countOfReceipts } from './describe-receipts.ts'
+import { countOfOrphans } from './orphans.ts'
+
+/** How many wait in the lists of their own. */
+export interface WaitingElsewhere {
+  readonly orphans: number
+  readonly receipts: number
+}
 
 /** What waits for a person, and what that person can do. For a terminal. */
-export function describeInReview(items: readonly InReview[], now: Date): string {
-  if (items.length === 0) return 'Nothing waits for a person.\n'
+export function describeInReview(items: readonly InReview[], now: Date, elsewhere: WaitingElsewhere): string {
+  const others = describeElsewhere(elsewhere)
+  if (items.length === 0) return others === '' ? 'Nothing waits for a person.\n' : others
   const blocks = items.map((item) => describe(item, now).join('\n'))
-  return [`${count(items)}, the oldest of each kind first:`, '', ...blocks.flatMap((block) => [block, ''])].join('\n')
+  const listed = [`${count(items)}, the oldest of each kind first:`, '', ...blocks.flatMap((block) => [block, ''])]
+  return listed.join('\n') + others
+}
+
+function describeElsewhere({ orphans, receipts }: WaitingElsewhere): string {
+  const wait = orphans === 1 ? 'waits' : 'wait'
+  const ofOrphans = `${countOfOrphans(orphans)} ${wait} for a person: npm run review -- orphans\n`
+  const ofReceipts = `${countOfReceipts(receipts)} given up: npm run review -- receipts\n`
+  return (orphans > 0 ? ofOrphans : '') + (receipts > 0 ? ofReceipts : '')
 }
 
 function count(items: readonly InReview[]): string {
@@ -30,7 +48,7 @@ function describe(item: InReview, now: Date): string[] {
         `    ${at.toISOString()}  ${[event, detail, gatewayMessage].filter(Boolean).join(': ')}  (${[by, gatewayRequestId].filter(Boolean).join(', ')})`,
     ),
     `  to do      ${advice(item)}`,
-    `             npm run review -- ${id} --as NAME --reason TEXT`,
+    `             npm run review -- ${id} ${operatorUsage}`,
   ]
   return lines
 }

@@ -1,4 +1,5 @@
 import type { CommandResult, listDeadReceipts } from '@seatbelt/payments'
+import { operatorUsage } from '../operator-arguments.ts'
 
 /** What `review receipts` prints. */
 export function describeReceipts({ receipts, inAll }: Awaited<ReturnType<typeof listDeadReceipts>>): string {
@@ -12,13 +13,15 @@ export function describeReceipts({ receipts, inAll }: Awaited<ReturnType<typeof 
       `  because    ${lastError ?? 'no reason is known'}`,
     ].join('\n'),
   )
-  const commands = 'npm run review -- receipts [ID] --send-again, or npm run review -- receipts ID --dismiss'
-  return `${[`${count(inAll)} given up${shown}:`, ...blocks, `To do: ${commands}`].join('\n\n')}\n`
+  const commands = ['[ID] --send-again', 'ID --dismiss']
+    .map((words) => `npm run review -- receipts ${words} ${operatorUsage}`)
+    .join(', or ')
+  return `${[`${countOfReceipts(inAll)} given up${shown}:`, ...blocks, `To do: ${commands}`].join('\n\n')}\n`
 }
 
 /** The result of `--send-again`. */
 export function describeSentAgain(id: string | null, sent: number): CommandResult {
-  if (sent > 0) return { text: `Done: ${count(sent)} made due again.\n`, exitCode: 0 }
+  if (sent > 0) return { text: `Done: ${countOfReceipts(sent)} made due again.\n`, exitCode: 0 }
   if (id === null) return { text: 'Nothing was done: no receipt was given up.\n', exitCode: 1 }
   return { text: `Nothing was done: no receipt ${id} was given up.\n`, exitCode: 2 }
 }
@@ -29,6 +32,6 @@ export function describeDismissed(id: string, isDismissed: boolean): CommandResu
   return { text: `Nothing was done: no receipt ${id} was given up.\n`, exitCode: 2 }
 }
 
-function count(number: number): string {
+export function countOfReceipts(number: number): string {
   return number === 1 ? '1 receipt was' : `${number} receipts were`
 }

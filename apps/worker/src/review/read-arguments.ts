@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Operator } from '@seatbelt/payments'
-import { operatorOptions, readOperator } from '../operator-arguments.ts'
+import { operatorOptions, operatorUsage, readOperator } from '../operator-arguments.ts'
 import { type OrphanCommand, readOrphanCommand } from './orphans.ts'
 
 const flagNames = ['fail', 'cancel', 'cancel-without-refund', 'send-again', 'dismiss'] as const
@@ -29,9 +29,9 @@ export interface EnterRefundCommand {
 }
 
 export const usage = `Usage: review [ID of a payment or a refund], review REFUND-ID --fail, review PAYMENT-ID --cancel,
-review PAYMENT-ID --enter-refund re_..., review BOOKING-ID --cancel-without-refund, review receipts, review receipts [ID] --send-again,
-review receipts ID --dismiss, review orphans, review orphans ID --adopt | --refund | --dismiss. Without more words, it
-lists what waits. Everything else needs --as NAME and --reason TEXT.`
+review PAYMENT-ID --enter-refund re_..., review BOOKING-ID --cancel-without-refund, review receipts,
+review receipts [ID] --send-again, review receipts ID --dismiss, review orphans [--order ID],
+review orphans ID --adopt | --refund | --dismiss. Without more words, it lists what waits. Everything else needs ${operatorUsage}.`
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 

@@ -3,6 +3,7 @@ import {
   type CommandResult,
   type Connections,
   cancelMissingPayment,
+  countOrphans,
   dismissReceipt,
   enterRefundAsOperator,
   failMissingRefund,
@@ -32,11 +33,16 @@ interface Parts {
 /** Carries an operator's command out. An action is recorded with the operator's name and reason. */
 export async function runReview(parts: Parts, asked: ReviewCommand): Promise<CommandResult> {
   const { payments } = parts
-  if (asked.kind === 'list') return { text: describeInReview(await listInReview(payments), new Date()), exitCode: 0 }
+  if (asked.kind === 'list') return { text: await listAll(payments), exitCode: 0 }
   if (asked.kind === 'list-receipts') return { text: describeReceipts(await listDeadReceipts(payments)), exitCode: 0 }
-  if (asked.kind === 'list-orphans') return { text: describeOrphans(await listOrphans(payments)), exitCode: 0 }
+  if (asked.kind === 'list-orphans') {
+    const { orderId } = asked
+    const orphans = await listOrphans(payments, orderId)
+    return { text: describeOrphans(orphans, await countOrphans(payments, orderId)), exitCode: 0 }
+  }
   if (asked.kind === 'resolve-orphan') {
-    const { operator, decision } = asked
+    const { decision } = asked
+    const { operator } = decision
     const action = `review orphans --${decision.resolution}`
     return recordAction(payments, { operator, action, subjectId: decision.id }, async () =>
       describeResolved(decision.id, await resolveOrphan(parts, decision)),
@@ -52,6 +58,12 @@ export async function runReview(parts: Parts, asked: ReviewCommand): Promise<Com
   }
   const { operator, id } = asked
   return recordAction(payments, { operator, action: nameOf(asked), subjectId: id }, () => act(parts, asked, id ?? ''))
+}
+
+async function listAll(payments: PaymentDeps): Promise<string> {
+  const { inAll: receipts } = await listDeadReceipts(payments)
+  const elsewhere = { orphans: await countOrphans(payments), receipts }
+  return describeInReview(await listInReview(payments), new Date(), elsewhere)
 }
 
 function nameOf({ kind }: ActCommand): string {
