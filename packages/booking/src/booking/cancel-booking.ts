@@ -55,8 +55,7 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
 /** The claim was lost, and the gateway has its refund: unless the booking was lost as well, it is being cancelled. */
 async function beginAgain(tx: Tx, { refund }: OwnedCancellation): Promise<void> {
   const booking = await readBookingOfOrder(tx, refund.orderId)
-  if (booking && decideToCancelBooking(booking).code === 'cancel')
-    moveBooking(tx, booking, { state: 'cancelling', refundId: refund.id })
+  if (booking?.state === 'confirmed') moveBooking(tx, booking, { state: 'cancelling', refundId: refund.id })
 }
 
 function ofBooking(result: Guarded<Refund>, booking: Booking): CancellationResult {

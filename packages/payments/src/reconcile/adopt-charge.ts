@@ -1,7 +1,7 @@
+import { ourIdIn } from '@seatbelt/safety'
 import { readOrderToDecide } from '../order/order-to-decide.ts'
 import { adoptIntent, nameOfIntent } from '../payment/adopt-intent.ts'
 import { settlePayment } from '../payment/settle-payment.ts'
-import { readId } from './books-of-charges.ts'
 import { decideUnderLock, type Outcome, type Repair } from './decide-now.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 
@@ -16,7 +16,7 @@ export function adoptCharge(deps: ReconcileDeps, repair: Repair): Promise<Outcom
     const found = await readOrderToDecide(payments, tx, repair.accountId, repair.orderId)
     if (!found) throw new Error(`order ${repair.orderId} is gone`)
     const { charge, intentId } = repair
-    const name = readId(charge.metadata, 'paymentId')
+    const name = ourIdIn(charge.metadata, 'paymentId')
     if (found.closedNames.includes(name))
       return { kind: 'person', detail: 'an operator has closed it: npm run review -- orphans' }
     const owned = adoptIntent(payments, tx, found, { intentId, gatewayKey: nameOfIntent(found, name) })

@@ -199,7 +199,7 @@ function readList({ items, hasMore }: RefundList, refund: RefundAttempt): Refund
   const shown = foremost.find((one) => isThisRefund(one, refund)) ?? foremost[0]
   const reading = shown && { ...readRefund(shown, refund), detail }
   if (reading?.seen === 'shown' || (reading && hasMore)) return reading
-  if (reading) return { ...reading, seen: 'taken', conclusion: neverMade('key-reused') }
+  if (reading) return { ...reading, seen: 'taken', conclusion: failedAs('key-reused') }
   if (!hasMore) return readAbsence(refund)
   return { ...nothing, seen: 'unclear', detail, reason: 'there are more refunds than one page shows' }
 }
