@@ -1,4 +1,11 @@
-import { doorFields, gatewayKeyProblem, integerField, operationFields, processFields } from '@seatbelt/http'
+import {
+  doorFields,
+  gatewayKeyProblem,
+  installationProblem,
+  integerField,
+  operationFields,
+  processFields,
+} from '@seatbelt/http'
 import { leaseProblem, quorumProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -20,6 +27,8 @@ export const configSchema = z
     if (quorum) context.addIssue({ code: 'custom', path: ['REDIS_URLS'], message: quorum })
     const key = gatewayKeyProblem(config)
     if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
+    const installation = installationProblem(config)
+    if (installation) context.addIssue({ code: 'custom', path: ['INSTALLATION'], message: installation })
   })
 
 export type Config = z.output<typeof configSchema>

@@ -36,3 +36,11 @@ it('a quorum of two is none, and production has keys of its own', () => {
   expect(parseConfig(configSchema, two)).toEqual({ complaints: [expect.stringMatching(/^REDIS_URLS is wrong/)] })
   expect(parseConfig(configSchema, { ...environment, NODE_ENV: 'production' })).toHaveProperty('complaints')
 })
+
+it('production does not start without a name of its installation', () => {
+  const production = { ...environment, NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_live_own' }
+  expect(parseConfig(configSchema, production)).toEqual({
+    complaints: [expect.stringMatching(/^INSTALLATION is missing: the installation's name/)],
+  })
+  expect(parseConfig(configSchema, { ...production, INSTALLATION: 'shop-eu' })).toHaveProperty('value')
+})

@@ -1,6 +1,7 @@
 import {
   doorFields,
   gatewayKeyProblem,
+  installationProblem,
   operationFields,
   processFields,
   webhookFields,
@@ -38,6 +39,8 @@ export const configSchema = z
     if (secrets) context.addIssue({ code: 'custom', path: ['GATEWAY_WEBHOOK_SECRETS'], message: secrets })
     const key = gatewayKeyProblem(config)
     if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
+    const installation = installationProblem(config)
+    if (installation) context.addIssue({ code: 'custom', path: ['INSTALLATION'], message: installation })
   })
 
 export type Config = z.output<typeof configSchema>

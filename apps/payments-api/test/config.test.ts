@@ -55,5 +55,15 @@ it("the gateway's webhook secrets: none, one, or several while they are rotated;
   })
   const wrong = { complaints: [expect.stringMatching(/^GATEWAY_WEBHOOK_SECRETS is wrong/)] }
   for (const secrets of ['short', 'whsec_new,', 'whsec_new, whsec_old']) expect(secretsOf(secrets)).toEqual(wrong)
-  expect(secretsOf('whsec_dev_only', { NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_live_own' })).toEqual(wrong)
+  expect(
+    secretsOf('whsec_dev_only', { NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_live_own', INSTALLATION: 'shop-eu' }),
+  ).toEqual(wrong)
+})
+
+it('production does not start without a name of its installation', () => {
+  const production = { ...environment, NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_live_own' }
+  expect(parseConfig(configSchema, production)).toEqual({
+    complaints: [expect.stringMatching(/^INSTALLATION is missing: the installation's name/)],
+  })
+  expect(parseConfig(configSchema, { ...production, INSTALLATION: 'shop-eu' })).toHaveProperty('value')
 })

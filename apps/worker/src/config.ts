@@ -1,5 +1,6 @@
 import {
   gatewayKeyProblem,
+  installationProblem,
   integerField,
   operationFields,
   processFields,
@@ -74,4 +75,6 @@ export const configSchema = z
     if (targets) context.addIssue({ code: 'custom', path: ['WEBHOOK_TARGETS'], message: targets })
     const key = gatewayKeyProblem(config)
     if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
+    const installation = installationProblem(config)
+    if (installation) context.addIssue({ code: 'custom', path: ['INSTALLATION'], message: installation })
   })

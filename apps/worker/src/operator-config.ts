@@ -1,4 +1,4 @@
-import { gatewayKeyProblem, operationFields, processFields } from '@seatbelt/http'
+import { gatewayKeyProblem, installationProblem, operationFields, processFields } from '@seatbelt/http'
 import { leaseProblem, quorumProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -21,5 +21,7 @@ export function operatorConfigSchema(instance: string) {
       if (quorum) context.addIssue({ code: 'custom', path: ['REDIS_URLS'], message: quorum })
       const key = gatewayKeyProblem(config)
       if (key) context.addIssue({ code: 'custom', path: ['GATEWAY_API_KEY'], message: key })
+      const installation = installationProblem(config)
+      if (installation) context.addIssue({ code: 'custom', path: ['INSTALLATION'], message: installation })
     })
 }

@@ -1,6 +1,7 @@
 import { parseConfig } from '@seatbelt/http'
 import { describe, expect, it } from 'vitest'
 import { configSchema } from '../src/config.ts'
+import { operatorConfigSchema } from '../src/operator-config.ts'
 
 const environment = {
   DATABASE_URL: 'postgresql://user:password@localhost:5432/seatbelt',
@@ -17,12 +18,13 @@ describe('mail', () => {
 
   it('may not be left out in production, nor be set by half anywhere', () => {
     expect(parseConfig(configSchema, { ...environment, NODE_ENV: 'production' })).toEqual({
-      complaints: [expect.stringMatching(/^SMTP_URL is missing/), expect.stringMatching(/^MAIL_FROM is missing/)],
+      complaints: ['SMTP_URL', 'MAIL_FROM', 'INSTALLATION'].map((name) => expect.stringMatching(`^${name} is missing`)),
     })
     expect(parseConfig(configSchema, { ...environment, SMTP_URL: mail.SMTP_URL })).toEqual({
       complaints: [expect.stringMatching(/^MAIL_FROM is missing/)],
     })
-    expect(parseConfig(configSchema, { ...environment, ...mail, NODE_ENV: 'production' })).toHaveProperty('value')
+    const production = { ...environment, ...mail, NODE_ENV: 'production', INSTALLATION: 'shop-eu' }
+    expect(parseConfig(configSchema, production)).toHaveProperty('value')
   })
 
   it.each(['http://localhost', 'localhost:25', '25'])('is not sent to %s, whose password is not told', (url) => {
@@ -34,7 +36,7 @@ describe('mail', () => {
 })
 
 it('webhooks go to this machine in development, where somebody says so, and never in production', () => {
-  const loopback = { ...environment, ...mail, WEBHOOK_TARGETS: 'loopback' }
+  const loopback = { ...environment, ...mail, INSTALLATION: 'shop-eu', WEBHOOK_TARGETS: 'loopback' }
   expect(parseConfig(configSchema, environment)).toMatchObject({ value: { WEBHOOK_TARGETS: 'public' } })
   expect(parseConfig(configSchema, loopback)).toMatchObject({ value: { WEBHOOK_TARGETS: 'loopback' } })
   expect(parseConfig(configSchema, { ...loopback, NODE_ENV: 'production' })).toEqual({
@@ -56,4 +58,16 @@ it('a message is not leased for less than a relay may need for it', () => {
   expect(parseConfig(configSchema, { ...environment, ...times })).toEqual({
     complaints: [expect.stringMatching(/^RELAY_LEASE_MS is wrong/)],
   })
+})
+
+it.each([
+  ['the worker', configSchema],
+  ["an operator's command", operatorConfigSchema('review')],
+])('%s does not start in production without a name of its installation', (_, schema) => {
+  const production = { ...environment, ...mail, NODE_ENV: 'production' }
+  expect(parseConfig(schema, production)).toEqual({
+    complaints: [expect.stringMatching(/^INSTALLATION is missing: the installation's name/)],
+  })
+  expect(parseConfig(schema, { ...production, INSTALLATION: 'shop-eu' })).toHaveProperty('value')
+  expect(parseConfig(schema, { ...production, SEATBELT_DEMO_KEYS: 'accept' })).toHaveProperty('value')
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { developmentInstallation } from './development-keys.ts'
 import { logLevels } from './logger.ts'
 
 /** A whole number within bounds; an environment has only text. */
@@ -66,9 +67,9 @@ export function operationFields(defaults: { poolSize: number }) {
     INSTALLATION: z
       .string()
       .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, dots, dashes')
-      .default('seatbelt')
+      .optional()
       .describe(
-        "the installation's name in the gateway's keys: the same in all processes and after a restore; another one for a copy of the database that shares the account at the gateway",
+        "the installation's name in the gateway's keys, such as shop-eu: the same in all processes and after a restore; another one for a copy of the database that shares the account at the gateway; seatbelt where it ran without one before",
       ),
     SEATBELT_DEMO_KEYS: z
       .enum(['accept', 'refuse'])
@@ -99,7 +100,7 @@ export function connectionOptions(config: OperationConfig & { readonly INSTANCE:
     redisUrls: config.REDIS_URLS,
     gatewayUrl: config.GATEWAY_URL,
     gatewayApiKey: config.GATEWAY_API_KEY,
-    installation: config.INSTALLATION,
+    installation: config.INSTALLATION ?? developmentInstallation,
     gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
     leaseMs: config.LEASE_MS,
     by: config.INSTANCE,

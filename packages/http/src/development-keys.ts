@@ -35,6 +35,22 @@ export function gatewayKeyProblem(settings: KeySettings & { readonly GATEWAY_API
   return "it is the simulator's published key, and NODE_ENV is production: set your own, or SEATBELT_DEMO_KEYS=accept"
 }
 
+/** The name where none is set and development keys work. */
+export const developmentInstallation = 'seatbelt'
+
+/**
+ * Why production may not run without a name of its own, or null.
+ *
+ * Two databases with one name that share an account at the gateway would meet each other's payments there. A default
+ * is a name that every copy has.
+ */
+export function installationProblem(
+  settings: KeySettings & { readonly INSTALLATION?: string | undefined },
+): string | null {
+  if (settings.INSTALLATION !== undefined || acceptsDevelopmentKeys(settings)) return null
+  return 'production names its installation'
+}
+
 /** Why these may not sign the gateway's webhooks here, or null. Whoever knows one can tell us what was paid. */
 export function webhookSecretsProblem(
   settings: KeySettings & { readonly GATEWAY_WEBHOOK_SECRETS: readonly string[] },

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
-import { integerField, operationFields, parseConfig, processFields } from '../src/index.ts'
+import { connectionOptions, integerField, operationFields, parseConfig, processFields } from '../src/index.ts'
 
 const schema = z.object({
   ...processFields({ instance: 'shop-1', port: 3000 }),
@@ -55,4 +55,22 @@ it('prepares statements unless the setting says off', () => {
   expect(read({ DATABASE_PREPARED: '0' })).toEqual({
     complaints: [expect.stringMatching(/^DATABASE_PREPARED is wrong .*: off: prepare no statements, for a pooler/)],
   })
+})
+
+it('an installation without a name is seatbelt, so that names at the gateway stay what they were', () => {
+  const { INSTANCE } = processFields({ instance: 'shop-1', port: 3000 })
+  const operations = z.object({ INSTANCE, ...operationFields({ poolSize: 1 }) })
+  const needed = {
+    DATABASE_URL: 'postgresql://localhost/a',
+    REDIS_URLS: 'redis://localhost',
+    GATEWAY_URL: 'http://localhost:4010',
+    GATEWAY_API_KEY: 'sk_test_own',
+  }
+  const installationOf = (environment: Record<string, string>) => {
+    const config = parseConfig(operations, { ...needed, ...environment })
+    return 'value' in config ? connectionOptions(config.value).installation : config
+  }
+  expect(installationOf({})).toBe('seatbelt')
+  expect(installationOf({ INSTALLATION: '' })).toBe('seatbelt')
+  expect(installationOf({ INSTALLATION: 'shop-eu' })).toBe('shop-eu')
 })

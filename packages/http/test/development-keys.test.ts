@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { acceptsDevelopmentKeys, gatewayKeyProblem, webhookSecretsProblem } from '../src/index.ts'
+import { acceptsDevelopmentKeys, gatewayKeyProblem, installationProblem, webhookSecretsProblem } from '../src/index.ts'
 
 const simulatorKey = 'sk_test_dev_only'
 const liveKey = 'sk_live_51Habc'
@@ -58,5 +58,20 @@ describe("the secrets of the gateway's webhooks", () => {
     expect(problem('development', 'refuse', 'whsec_dev_only')).toBeNull()
     expect(problem('production', 'refuse', 'whsec_own')).toBeNull()
     expect(problem('production', 'refuse')).toBeNull()
+  })
+})
+
+describe("the installation's name", () => {
+  const problem = (
+    NODE_ENV: 'development' | 'production',
+    SEATBELT_DEMO_KEYS: 'accept' | 'refuse',
+    INSTALLATION?: string,
+  ) => installationProblem({ NODE_ENV, SEATBELT_DEMO_KEYS, INSTALLATION })
+
+  it('must be chosen where production is no demo', () => {
+    expect(problem('production', 'refuse')).toMatch(/names its installation/)
+    expect(problem('production', 'refuse', 'seatbelt')).toBeNull()
+    expect(problem('production', 'accept')).toBeNull()
+    expect(problem('development', 'refuse')).toBeNull()
   })
 })
