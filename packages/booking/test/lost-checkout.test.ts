@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { applyGatewayEvent, listOrphans, resolveOrphan } from '@seatbelt/payments'
 import type { Gateway } from '@seatbelt/safety'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { afterEffect, openCommitLog } from '../../payments/test/lost-rows.ts'
+import { afterEffect, type CommitLog, openCommitLog } from '../../payments/test/lost-rows.ts'
 import {
   type BoxOffice,
   bodyOf,
@@ -13,7 +13,7 @@ import {
   type SoldEvent,
   type Window,
 } from './box-office.ts'
-import { counterOf } from './holding.ts'
+import { counterOf, letLapse } from './holding.ts'
 
 let office: BoxOffice
 beforeAll(async () => {
@@ -52,7 +52,7 @@ function answerTo({ commits, isDead, then }: (typeof cases)[number]): string {
 describe('a checkout whose commits are lost', () => {
   it.each(cases)('is charged and booked once: $what remains after $request, dead $isDead, $then', async (lost) => {
     const { commits, isDead, then, request } = lost
-    const { owner, other } = await openWindows(request, () => commits, isDead)
+    const { owner, other } = await openWindows(request, (log) => log.keep(commits), isDead)
     const event = await office.newEvent({ capacity: null })
     const [holdKey, key] = [randomUUID(), randomUUID()]
     const held = await hold(owner, event, holdKey)
@@ -72,7 +72,7 @@ describe('a checkout whose commits are lost', () => {
 describe('a cancellation whose claim is lost when its refund is made', () => {
   it('is entered anew by its owner: one refund, free seats, and the key is answered for good', async () => {
     const before = { commits: 0 }
-    const { owner, other, log } = await openWindows('createRefund', () => before.commits, false)
+    const { owner, other, log } = await openWindows('createRefund', (log) => log.keep(before.commits))
     const event = await office.newEvent({ capacity: null })
     const held = await hold(owner, event, randomUUID())
     const { id: bookingId } = bookingIn(await owner.checkOut(held))
@@ -94,7 +94,7 @@ describe('a cancellation whose claim is lost when its refund is made', () => {
 
 describe('a hold that was lost with its paid checkout, whose payment is an orphan now', () => {
   async function lostHold() {
-    const { owner, other } = await openWindows('captureIntent', () => 0, true)
+    const { owner, other } = await openWindows('captureIntent', (log) => log.keep(0), true)
     const event = await office.newEvent({ capacity: null })
     const holdKey = randomUUID()
     await owner.checkOut(await hold(owner, event, holdKey), { key: randomUUID() }).catch(() => undefined)
@@ -162,19 +162,93 @@ async function findCaptured() {
   return { gateway, intent: answer.intent }
 }
 
+describe('an owner that lives when the claim of its checkout is lost', () => {
+  /** Loses all commits but that of the hold, and then `next` happens before the owner learns what the gateway did. */
+  async function checkOutThatLoses(request: Request, next: (lost: Lost) => Promise<unknown> = async () => undefined) {
+    const lost = { key: randomUUID(), heldId: '', seatId: '' }
+    const windows = await openWindows(request, async (log) => {
+      await log.keep(1)
+      await next({ ...lost, ...windows, event })
+    })
+    const event = await office.newEvent({ capacity: null })
+    lost.seatId = event.seatIds[0] ?? ''
+    lost.heldId = await hold(windows.owner, event, randomUUID())
+    const before = await openOrphans()
+    const answer = await windows.owner.checkOut(lost.heldId, { key: lost.key })
+    return { ...windows, ...lost, event, answer, orphans: (await openOrphans()) - before }
+  }
+  type Lost = Awaited<ReturnType<typeof openWindows>> & {
+    key: string
+    heldId: string
+    seatId: string
+    event: SoldEvent
+  }
+  type Request = 'confirmIntent' | 'captureIntent'
+  const booked = { state: 'confirmed', order: 'paid', charges: 1 }
+  const requests: Request[] = ['confirmIntent', 'captureIntent']
+
+  it.each(requests)('enters it anew and answers with the booking, after %s', async (request) => {
+    const { owner, other, event, answer, heldId, key, orphans } = await checkOutThatLoses(request)
+    expect(brief(answer)).toBe('answered 201')
+    expect(await moneyOf(event)).toEqual(booked)
+    expect(await other.checkOut(heldId, { key })).toEqual({ ...answer, replayed: true })
+    expect(orphans).toBe(0)
+    expect(owner.faults()).toEqual([])
+  })
+
+  it('does so as long as the hold has its seats, although its time is over', async () => {
+    const { event, answer } = await checkOutThatLoses('confirmIntent', ({ heldId }) => letLapse(office, heldId))
+    expect(brief(answer)).toBe('answered 201')
+    expect(await moneyOf(event)).toEqual(booked)
+  })
+
+  it.each(requests)('leaves an orphan if a seat was sold to another customer since, after %s', async (request) => {
+    const buyer = { customerId: 'customer-2' }
+    const { owner, event, answer, orphans } = await checkOutThatLoses(
+      request,
+      async ({ other, heldId, seatId, event }) => {
+        await letLapse(office, heldId)
+        const taken = bodyOf<{ id: string }>(await counterOf(other).seats(event, [seatId], buyer)).id
+        expect(brief(await other.checkOut(taken, buyer))).toBe('answered 201')
+      },
+    )
+    expect(answer.kind).toBe('unsettled')
+    // The other customer's.
+    expect(await moneyOf(event)).toEqual(booked)
+    expect(orphans).toBe(1)
+    expect(owner.faults().map(String)).toEqual([expect.stringContaining('orphan: the gateway has the payment pi_')])
+  })
+
+  it.each(requests)('meets a retry that has checked the hold out since, after %s', async (request) => {
+    const { event, orphans } = await checkOutThatLoses(request, async ({ other, heldId }) =>
+      expect(brief(await other.checkOut(heldId))).toBe('answered 201'),
+    )
+    expect(await moneyOf(event)).toEqual(booked)
+    expect(orphans).toBe(0)
+  })
+})
+
+async function openOrphans(): Promise<number> {
+  const rows = await office.sql(`SELECT FROM orphans WHERE resolved_at IS NULL
+    AND NOT EXISTS (SELECT FROM payments WHERE payments.gateway_intent_id = orphans.gateway_intent_id)`)
+  return rows.length
+}
+
 async function openWindows(
   request: 'confirmIntent' | 'captureIntent' | 'createRefund',
-  commits: () => number,
-  isDead: boolean,
+  lose: (log: CommitLog) => Promise<void>,
+  isDead = false,
 ) {
   const log = await openCommitLog(office)
   let died = false
   const name = `owner-${windows++}`
   const owner = await office.open(name, {
     ...afterEffect(request, async () => {
-      await log.keep(commits())
+      await lose(log)
       died = isDead
     }),
+    // Else a retry would be refused while the owner has the lock in Redis.
+    layers: () => ({ redisLock: (_, work) => work() }),
     database: (real) => {
       const recorded = log.parts.database?.(real) ?? real
       const alive = <T>(work: () => Promise<T>) => (died ? Promise.reject(new Error('the owner is dead')) : work())

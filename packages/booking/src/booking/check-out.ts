@@ -5,9 +5,12 @@ import {
   claimPayment,
   hasOrphans,
   leasedPayments,
+  type NamesOfOrder,
   namesOf,
+  type OrderToDecide,
   type OwnedPayment,
   orderLockName,
+  type PaymentDeps,
   readNamesOfNewOrder,
   resumePayment,
   settlePayment,
@@ -16,7 +19,7 @@ import {
 } from '@seatbelt/payments'
 import { type Claimed, guardEffect, type Refused } from '@seatbelt/safety'
 import { holdLock } from '../hold/hold-lock.ts'
-import { holdOfAccount, lockHold } from '../hold/hold-queries.ts'
+import { holdOfAccount, type LockedHold, lockHold } from '../hold/hold-queries.ts'
 import { moveHold } from '../hold/move-hold.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { CheckoutResult, NewCheckout } from '../shared/operations.ts'
@@ -42,7 +45,8 @@ export async function checkOut(deps: BookingDeps, call: Call, request: NewChecko
     claim: (tx) => claim(deps, tx, call, request),
     effect: (owned) => askGateway(payments, owned),
     settleLock: ({ payment }) => orderLockName(payment),
-    settle: (tx, owned, found) => settlePayment(payments, tx, owned, found, call),
+    settle: (tx, owned, found) =>
+      settlePayment(payments, tx, owned, found, call, () => beginAgain(deps, tx, call, request, owned)),
     wasClaimed: (tx, { attempt }) => wasClaimed(tx, leasedPayments, attempt),
     unsettled: ({ payment }) => payment,
     resume: (target) => resumePayment(payments, target),
@@ -57,8 +61,9 @@ async function claim(
   { payments, policy }: BookingDeps,
   tx: Tx,
   { accountId }: Call,
-  { holdId, customerId, paymentMethod, receiptEmail }: NewCheckout,
+  request: NewCheckout,
 ): Promise<Claimed<OwnedPayment> | Refused> {
+  const { holdId, customerId, paymentMethod } = request
   const [hold, isOrphaned] = await Promise.all([
     lockHold(tx, holdOfAccount(accountId, holdId)),
     hasOrphans(tx, accountId),
@@ -68,28 +73,67 @@ async function claim(
   if (decision.code !== 'use') return refuse(decision)
   if (!hold.isWhole) return refuse({ code: 'hold-expired', holdId })
 
-  const { amountMinor, currency, now } = hold
-  const gatewayReference = payments.layers.gatewayReference('checkout', hold.name, hold.checkouts + 1)
-  const { names, isBlocked } = isOrphaned
-    ? await readNamesOfNewOrder(payments, tx, gatewayReference)
-    : { names: namesOf(payments, gatewayReference, []), isBlocked: false }
+  const reference = nextReference(payments, hold)
+  const named = isOrphaned
+    ? await readNamesOfNewOrder(payments, tx, reference)
+    : { names: namesOf(payments, reference, []), usedNames: [], closedNames: [], isBlocked: false }
   // There is no order yet. The gateway knows the lost one by this name.
-  if (isBlocked) return refuse({ code: 'order-blocked', orderId: gatewayReference })
+  if (named.isBlocked) return refuse({ code: 'order-blocked', orderId: reference })
+  const attempt = claimPayment(payments, tx, {
+    ...begin(payments, tx, hold, request, named),
+    how: { paymentMethod, captureMethod: 'manual' },
+    // Recovery asks for the money as long as a customer waits for a hold, and no longer.
+    wantedForMs: policy.holdMs,
+  })
+  return { kind: 'claimed', attempt, target: { step: 'checkout', paymentId: attempt.payment.id } }
+}
+
+/** Pins the seats, and creates the order that pays for them. */
+function begin(
+  payments: PaymentDeps,
+  tx: Tx,
+  hold: LockedHold,
+  { customerId, receiptEmail }: NewCheckout,
+  named: NamesOfOrder,
+  lostId?: string,
+): OrderToDecide {
+  const { accountId, amountMinor, currency, now } = hold
+  const gatewayReference = named.names.order
   const newOrder = { accountId, customerId, amountMinor, currency, receiptEmail, purpose: 'checkout' } as const
-  const order = writeOrder(payments, tx, { ...newOrder, gatewayReference }, now)
+  const order = writeOrder(payments, tx, { ...newOrder, gatewayReference, ...(lostId && { lostId }) }, now)
   // Pinned claims do not lapse. Places need no pin: no request takes those of a hold that is being checked out.
   moveHold(tx, hold, {
     hold: sql`
       state = 'checking_out', checkouts = checkouts + 1, order_id = ${order.id}::uuid, left_ms = ${hold.leftMs}`,
     claims: sql`pinned = true`,
   })
-  const attempt = claimPayment(payments, tx, {
-    order,
-    now,
-    names,
-    how: { paymentMethod, captureMethod: 'manual' },
-    // Recovery asks for the money as long as a customer waits for a hold, and no longer.
-    wantedForMs: policy.holdMs,
-  })
-  return { kind: 'claimed', attempt, target: { step: 'checkout', paymentId: attempt.payment.id } }
+  return { order, live: null, now, ...named }
+}
+
+function nextReference({ layers }: PaymentDeps, { name, checkouts }: LockedHold): string {
+  return layers.gatewayReference('checkout', name, checkouts + 1)
+}
+
+/**
+ * Writes the claim's order and pins anew for an owner whose claim was lost with its commit. The row of the hold decides
+ * between this and another checkout of it.
+ *
+ * Null: the hold was lost too, has ended, is being checked out again, or lost seats to another customer. A hold whose
+ * time is over counts as long as it has its seats, because the lost claim had stopped its clock.
+ */
+async function beginAgain(
+  { payments }: BookingDeps,
+  tx: Tx,
+  { accountId }: Call,
+  request: NewCheckout,
+  { payment, attempt }: OwnedPayment,
+): Promise<OrderToDecide | null> {
+  const hold = await lockHold(tx, holdOfAccount(accountId, request.holdId))
+  if (hold?.state !== 'active' || !hold.isWhole) return null
+  const reference = nextReference(payments, hold)
+  const isSameCheckout = reference === attempt.intentParameters.metadata.orderId
+  const isSamePrice = hold.amountMinor === payment.amountMinor && hold.currency === payment.currency
+  if (!isSameCheckout || !isSamePrice) return null
+  const named = await readNamesOfNewOrder(payments, tx, reference)
+  return begin(payments, tx, hold, request, named, payment.orderId)
 }

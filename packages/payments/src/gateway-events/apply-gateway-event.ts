@@ -134,7 +134,7 @@ async function applyUnderLock(deps: PaymentDeps, event: GatewayEvent, found: Sub
       return 'applied'
     }
     if (verdict.kind === 'contradicts') {
-      if (verdict.orphan) recordOrphan(deps, tx, verdict.orphan)
+      if (verdict.orphan) await recordOrphan(deps, tx, verdict.orphan)
       else tx.afterCommit(() => report(deps, subject, verdict.why))
     }
     return (await record(tx, event, 'noted', subject)) ? 'noted' : 'repeated'

@@ -31,12 +31,14 @@ export interface OrderToWrite extends NewOrder {
   readonly accountId: string
   readonly purpose: OrderPurpose
   readonly gatewayReference: string
+  /** Of an order that is written anew because its commit was lost. */
+  readonly lostId?: string
 }
 
 /** `now`: the database's time, as this transaction has read it. */
 export function writeOrder({ runtime }: Pick<PaymentDeps, 'runtime'>, tx: Tx, order: OrderToWrite, now: Date): Order {
   const { accountId, customerId, amountMinor, currency, receiptEmail, purpose, gatewayReference } = order
-  const id = idWithReference(runtime.newId(), gatewayReference)
+  const id = idWithReference(order.lostId ?? runtime.newId(), gatewayReference)
   tx.write(sql`
     INSERT INTO orders (id, account_id, customer_id, amount_minor, currency, receipt_email, purpose, gateway_reference,
                         created_at)

@@ -20,6 +20,9 @@ export interface OrderToDecide {
   readonly isBlocked: boolean
 }
 
+/** What the names of an order's payments and orphans decide. */
+export type NamesOfOrder = Pick<OrderToDecide, 'names' | 'usedNames' | 'closedNames' | 'isBlocked'>
+
 /** Gateway references. */
 export interface NamesAtGateway {
   readonly order: string
@@ -61,7 +64,7 @@ export async function readNamesOfNewOrder(
   deps: Pick<PaymentDeps, 'layers'>,
   tx: Tx,
   gatewayReference: string,
-): Promise<Pick<OrderToDecide, 'names' | 'isBlocked'>> {
+): Promise<NamesOfOrder> {
   const [row] = await tx.read<Pick<RowToDecide, 'orphans'>>(sql`
     SELECT ${orphansOfOrder('payment', sql`FOR SHARE`)}
       FROM (SELECT NULL::uuid AS id, ${gatewayReference}::text AS gateway_reference) AS orders`)
@@ -73,7 +76,7 @@ function readNames(
   order: string,
   ofPayments: readonly (string | null)[],
   orphans: readonly OrphanOfOrder[],
-): Pick<OrderToDecide, 'names' | 'usedNames' | 'closedNames' | 'isBlocked'> {
+): NamesOfOrder {
   const used = usedNames(ofPayments, orphans)
   const names = namesOf(deps, order, used)
   const closedNames = usedNames([], orphans)

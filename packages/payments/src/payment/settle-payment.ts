@@ -2,7 +2,7 @@ import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
 import { type Call, type Order, type OrderState, openPaymentStates, type Payment } from '@seatbelt/domain'
 import { type Continues, changedOne, type Evidence, type FinalOutcome } from '@seatbelt/safety'
 import { tellPayment } from '../messages/enqueue-messages.ts'
-import { moveOrder, readOrderToDecide } from '../order/order-to-decide.ts'
+import { moveOrder, type OrderToDecide, readOrderToDecide } from '../order/order-to-decide.ts'
 import { openRefund } from '../refund/open-refund.ts'
 import { appendHistory, appendLook, type HistoryEntry, type HistoryOwner, isByOperator } from '../shared/history.ts'
 import {
@@ -27,6 +27,9 @@ import { type OwnedPayment, type PaymentFound, toAttempt, toNextStep } from './o
 
 type Settled = Result | Continues<OwnedPayment>
 
+/** Writes the order anew that a claim had written whose commit was lost. Null: our books no longer allow it. */
+type EnterOrder = () => Promise<OrderToDecide | null>
+
 /**
  * Writes what came of a payment, under its order's lock and in one commit: the outcome, what becomes of the order, its
  * booking, its history, its messages, and the answer for the key that started it.
@@ -36,7 +39,8 @@ type Settled = Result | Continues<OwnedPayment>
  * payment stays open, and recovery looks again later. An owner whose row or later step was lost with its commit enters
  * what it knows anew, or leaves an orphan. The additions of the order's purpose stand in `purposes`.
  *
- * `call`: the request that claimed the payment, whose key may be lost as well.
+ * `call`: the request that claimed the payment, whose key may be lost as well. `enterOrder`: for a claim that also wrote
+ * the order.
  */
 export async function settlePayment(
   deps: PaymentDeps,
@@ -44,12 +48,13 @@ export async function settlePayment(
   owned: OwnedPayment,
   found: PaymentFound,
   call: Call | null = null,
+  enterOrder: EnterOrder | null = null,
 ): Promise<Settled> {
   const [reading, settling] = [readToSettle(tx, owned), deps.purposes[owned.purpose].settling(deps, tx, owned.payment)]
   // The rows of the purpose may have been lost together with the payment.
   settling.catch(() => undefined)
   const row = await reading
-  if (row === null) return settleLostPayment(deps, tx, owned, found, call, settling)
+  if (row === null) return settleLostPayment(deps, tx, owned, found, call, enterOrder)
   const purpose = await settling
   if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found, call)
   const { evidence } = found
@@ -317,8 +322,7 @@ function endOf({ state }: FinalOutcome): 'capture' | 'void' {
 /**
  * Settles a payment whose row was lost with its commit.
  *
- * It enters this owner's evidence anew, if the order still waits for it. A payment that was claimed since meets the
- * same intent, and recovery looks at it. Otherwise money is an orphan.
+ * It enters this owner's evidence anew, if the order still waits for it, or can be written anew. A payment that was claimed since meets the same intent, and recovery looks at it. Otherwise money is an orphan.
  */
 async function settleLostPayment(
   deps: PaymentDeps,
@@ -326,7 +330,7 @@ async function settleLostPayment(
   owned: OwnedPayment,
   { evidence, nextLease }: PaymentFound,
   call: Call | null,
-  settling: Promise<SettlingPurpose>,
+  enterOrder: EnterOrder | null,
 ): Promise<Settled> {
   const { payment, attempt } = owned
   const { accountId, orderId } = payment
@@ -336,11 +340,13 @@ async function settleLostPayment(
     recordLateEvidence(deps, tx, repeated, { ...owned, payment: toPayment(repeated) }, evidence)
     return unsettled
   }
-  const found = await readOrderToDecide(deps, tx, accountId, orderId)
+  const order = await readOrderToDecide(deps, tx, accountId, orderId)
+  const found = order ?? (await enterOrder?.()) ?? null
   if (found && isAdoptable(found, payment, attempt.gatewayKey)) {
     const again = adoptIntent(deps, tx, found, { ...attempt, intentId: evidence.intentId })
+    const purpose = await deps.purposes[again.purpose].settling(deps, tx, again.payment)
     const settled = await settlePayment(deps, tx, again, { evidence: evidenceAsIfClaimed(evidence), nextLease })
-    const target = { step: (await settling).keyStep(stepOf(again)), paymentId: payment.id }
+    const target = { step: purpose.keyStep(stepOf(again)), paymentId: payment.id }
     await bindAgain(deps, tx, call, settled.kind === 'answered' ? settled.answer : target)
     return settled
   }
