@@ -26,7 +26,13 @@ export type {
   Subscription,
 } from './generated/client.ts'
 export { MigrationRefused, migrate, migrationsDirectory } from './migrate.ts'
-export { type Durability, type DurabilityRisk, durabilityRisks, readDurability } from './read-durability.ts'
+export {
+  type Durability,
+  type DurabilityRisk,
+  durabilityRisks,
+  readDurability,
+  unreadableDurability,
+} from './read-durability.ts'
 export { developmentAccounts, seedDevelopment } from './seed-development.ts'
 export { empty, join, Sql, type SqlValue, type Statement, sql } from './sql.ts'
 export type { RollBack, Tx } from './transaction.ts'

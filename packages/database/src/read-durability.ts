@@ -20,9 +20,12 @@ export interface Durability {
   readonly timeline: string | null
   /** Null: they could not be seen. */
   readonly standbys: number | null
+  /** The statement with which a superuser lets this role see the standbys. Null: it sees them, or nothing was read. */
+  readonly remedy: string | null
 }
 
 interface Row {
+  readonly role: string
   readonly fsync: string
   readonly synchronousCommit: string
   readonly standbyNames: string
@@ -43,14 +46,27 @@ export async function readDurability(
   query: <Found extends object>(statement: Statement) => Promise<Found[]>,
 ): Promise<Durability> {
   const [row] = await query<Row>(sql`
-    SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
+    SELECT quote_ident(current_user) AS role, current_setting('fsync') AS fsync,
+           current_setting('synchronous_commit') AS synchronous_commit,
            current_setting('synchronous_standby_names') AS standby_names,
            pg_has_role('pg_read_all_stats', 'USAGE') AS sees_standbys,
            (SELECT count(*)::int ${standby}) AS standbys,
            (SELECT count(*)::int ${standby} AND sync_state IN ('sync', 'quorum')) AS synchronous,
            CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline`)
-  if (!row) return { risks: ['unreadable'], timeline: null, standbys: null }
-  return { risks: judge(row), timeline: row.timeline, standbys: row.seesStandbys ? row.standbys : null }
+  if (!row) return unreadableDurability
+  const { timeline, seesStandbys, standbys, role } = row
+  const seen = seesStandbys
+    ? { standbys, remedy: null }
+    : { standbys: null, remedy: `GRANT pg_read_all_stats TO ${role}` }
+  return { risks: judge(row), timeline, ...seen }
+}
+
+/** For a database that is away as well. */
+export const unreadableDurability: Durability = {
+  risks: ['unreadable'],
+  timeline: null,
+  standbys: null,
+  remedy: null,
 }
 
 function judge({ fsync, synchronousCommit, standbyNames, seesStandbys, standbys, synchronous }: Row): DurabilityRisk[] {

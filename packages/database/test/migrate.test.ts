@@ -59,6 +59,45 @@ describe('migrate', () => {
   })
 })
 
+describe('a role that owns the database and is no superuser', () => {
+  const role = `seatbelt_migrating_${process.pid}`
+  let admin: pg.Client
+  let url: string
+  beforeEach(async () => {
+    const server = new URL(fresh.url)
+    const database = server.pathname.slice(1)
+    server.pathname = '/postgres'
+    admin = new pg.Client({ connectionString: server.href })
+    await admin.connect()
+    await admin.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`)
+    await admin.query(`ALTER DATABASE ${database} OWNER TO ${role}`)
+    const own = new URL(fresh.url)
+    own.username = role
+    own.password = 'secret'
+    url = own.href
+  })
+  afterEach(async () => {
+    await fresh.close()
+    await admin.query(`DROP ROLE ${role}`)
+    await admin.end()
+  })
+  const seesStandbys = async () => {
+    const sql = `SELECT pg_has_role('${role}', 'pg_read_all_stats', 'USAGE') AS sees`
+    return (await admin.query<{ sees: boolean }>(sql)).rows[0]?.sees
+  }
+
+  it('gives itself the right to see the standbys where it may', async () => {
+    await admin.query(`GRANT pg_read_all_stats TO ${role} WITH ADMIN TRUE, INHERIT FALSE`)
+    await migrate(url, folder)
+    expect(await seesStandbys()).toBe(true)
+  })
+
+  it('migrates without that right where it may not', async () => {
+    await migrate(url, folder)
+    expect(await seesStandbys()).toBe(false)
+  })
+})
+
 async function migrationNames(): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true })
   return entries

@@ -1,15 +1,19 @@
 import { eventually } from '@seatbelt/testing'
 import { Registry } from 'prom-client'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { createDurabilityWatch } from '../src/shared/durability-watch.ts'
 
 const safe = {
   ...{ fsync: 'on', synchronousCommit: 'on', standbyNames: '*', seesStandbys: true, standbys: 1, synchronous: 1 },
   timeline: '00000001',
+  role: 'seatbelt',
 }
 
 let watch: ReturnType<typeof createDurabilityWatch> | undefined
-afterEach(() => watch?.close())
+afterEach(async () => {
+  vi.useRealTimers()
+  await watch?.close()
+})
 
 function openWatch() {
   const registry = new Registry()
@@ -36,7 +40,14 @@ function openWatch() {
     (await registry.getMetricsAsJSON())
       .flatMap(({ values }) => values as { labels: { risk?: string }; value: number }[])
       .find(({ labels }) => labels.risk === name)?.value
-  return { lines, look, risk, started: () => eventually('it has looked', async () => seen.looks > 0) }
+  return {
+    lines,
+    look,
+    risk,
+    seen,
+    onConnection: opened.onConnection,
+    started: () => eventually('it has looked', async () => seen.looks > 0),
+  }
 }
 
 it('is silent where nothing can be lost', async () => {
@@ -75,4 +86,34 @@ it('counts settings that cannot be read as unsafe', async () => {
   await look(null)
   expect(await risk('unreadable')).toBe(1)
   expect(lines.at(-1)).toContain('unreadable')
+})
+
+it('sees within a minute a promotion that brings no new connection, as behind a pooler', async () => {
+  vi.useFakeTimers()
+  const { lines, seen } = openWatch()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(seen.looks).toBe(1)
+  seen.row = { ...safe, timeline: '00000002' }
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(lines).toEqual([expect.stringContaining('promoted or restored')])
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(seen.looks).toBe(3)
+})
+
+it('looks soon after new connections, however many come and although the next look is a minute away', async () => {
+  vi.useFakeTimers()
+  const { seen, onConnection } = openWatch()
+  await vi.advanceTimersByTimeAsync(0)
+  for (let connections = 0; connections < 4; connections++) {
+    onConnection()
+    await vi.advanceTimersByTimeAsync(300)
+  }
+  expect(seen.looks).toBe(2)
+})
+
+it('names the statement that lets a blind role see the standbys', async () => {
+  const { lines, look, started } = openWatch()
+  await started()
+  await look({ ...safe, seesStandbys: false, role: '"the shop"' })
+  expect(lines).toEqual(['commits may be lost (unreadable): as a superuser, run GRANT pg_read_all_stats TO "the shop"'])
 })
