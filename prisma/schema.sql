@@ -283,7 +283,7 @@ END));
 CREATE UNIQUE INDEX idempotency_keys_account_id_refund_id_key ON public.idempotency_keys USING btree (account_id, refund_id);
 -- Finds the keys that were answered long ago; one without an answer is never forgotten.
 CREATE INDEX idempotency_keys_to_purge ON public.idempotency_keys USING btree (answered_at) WHERE (answered_at IS NOT NULL);
--- A recorded answer never changes, nor what its key stands for.
+-- A recorded answer never changes. A key changes its target only from a refund that failed to another of its payment.
 CREATE TRIGGER idempotency_keys_answer_stays BEFORE UPDATE ON public.idempotency_keys FOR EACH ROW EXECUTE FUNCTION idempotency_keys_answer_stays();
 
 -- One period of one subscription, and the order that collects it.
@@ -1036,12 +1036,21 @@ CREATE OR REPLACE FUNCTION public.idempotency_keys_answer_stays()
  LANGUAGE plpgsql
 AS $function$
 BEGIN
-  IF OLD.answer_status IS NOT NULL OR (NEW.account_id, NEW.key, NEW.fingerprint, NEW.payment_id, NEW.refund_id, NEW.step)
-     IS DISTINCT FROM (OLD.account_id, OLD.key, OLD.fingerprint, OLD.payment_id, OLD.refund_id, OLD.step) THEN
+  IF OLD.answer_status IS NOT NULL OR (NEW.account_id, NEW.key, NEW.fingerprint, NEW.payment_id, NEW.step)
+     IS DISTINCT FROM (OLD.account_id, OLD.key, OLD.fingerprint, OLD.payment_id, OLD.step) THEN
     RAISE EXCEPTION 'idempotency key was answered' USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_keys_answer_stays';
   END IF;
   RETURN NEW;
 END $function$;
+  IF NEW.refund_id IS DISTINCT FROM OLD.refund_id THEN
+    -- From a refund that failed to one that is open, of the same payment.
+    PERFORM FROM refunds AS failed JOIN refunds AS next USING (account_id, payment_id)
+      WHERE failed.id = OLD.refund_id AND failed.state = 'failed' AND next.id = NEW.refund_id AND next.settled_at IS NULL;
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'idempotency key belongs to another refund'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_keys_answer_stays';
+    END IF;
+  END IF;
 
 CREATE OR REPLACE FUNCTION public.operator_actions_are_kept()
  RETURNS trigger

@@ -14,6 +14,7 @@ import {
   insertHold,
   openBoxOffice,
   type Window,
+  recoverEverything,
 } from './box-office.ts'
 
 let office: BoxOffice
@@ -35,6 +36,32 @@ async function booked() {
 }
 
 const booksOf = (holdId: string) => booksOfHold(office, holdId)
+async function refundsOf(paymentId: string) {
+  const rows = await office.sql<{ line: string }>(
+    `SELECT origin || ' ' || amount_minor || ' ' || state AS line FROM refunds WHERE payment_id = $1 ORDER BY id`,
+    [paymentId],
+  )
+  return rows.map(({ line }) => line)
+}
+
+/** A process that ends with the commit that learned of the console's refund: it cannot read the database afterwards. */
+async function windowThatDiesAfterRefusal() {
+  let isRefused = false
+  return office.open('mortal', {
+    gateway: (real) => ({
+      ...real,
+      createRefund: async (...asked) => {
+        isRefused = true
+        return real.createRefund(...asked)
+      },
+    }),
+    database: (real) => ({
+      ...real,
+      query: (statement) => (isRefused ? Promise.reject(new Error('it is dead')) : real.query(statement)),
+    }),
+  })
+}
+
 const cancelled = { booking: 'cancelled', order: 'refunded', claims: 0, seats: 0, refunded: 10_000 }
 const standing = { booking: 'confirmed', claims: 2, seats: 2 }
 
@@ -50,18 +77,67 @@ describe("a booking whose payment was refunded at the gateway's console", () => 
     expect(brief(await api.checkOut(other, { customerId: 'customer-2' }))).toBe('answered 201')
   })
 
-  it('in part, without our books knowing: the first answer says what is left, and the next cancels', async () => {
+  it('in part, without our books knowing: one cancellation refunds the rest, and its key brings that answer', async () => {
+    const { holdId, bookingId, paymentId, intentId } = await booked()
+    await atConsole(office, intentId, 'refund', 1_000)
+    const key = randomUUID()
+    const answer = await api.cancel(bookingId, key)
+    expect(bookingIn(answer)).toMatchObject({ state: 'cancelled' })
+    expect(await api.cancel(bookingId, key)).toEqual({ ...answer, replayed: true })
+    expect(await booksOf(holdId)).toMatchObject(cancelled)
+    expect(await refundsOf(paymentId)).toEqual([
+      'merchant 10000 failed',
+      'gateway 1000 succeeded',
+      'merchant 9000 succeeded',
+    ])
+  })
+
+  it('in part, whose cancellation dies before the rest: recovery refunds it, and the key brings the answer', async () => {
     const { holdId, bookingId, intentId } = await booked()
     await atConsole(office, intentId, 'refund', 1_000)
-    const first = await api.cancel(bookingId)
-    expect(brief(first)).toBe('answered 402')
-    expect(bodyOf(first)).toMatchObject({ kind: 'refund-failed', askedMinor: 10_000, refundableMinor: 9_000 })
-    expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'partially_refunded', refunded: 1_000 })
-    expect(brief(await api.cancel(bookingId))).toBe('answered 200')
+    const mortal = await windowThatDiesAfterRefusal()
+    const key = randomUUID()
+    expect((await mortal.cancel(bookingId, key)).kind).toBe('unsettled')
+    expect(await booksOf(holdId)).toMatchObject({ booking: 'cancelling', claims: 2, seats: 2, refunded: 1_000 })
+    expect((await api.cancel(bookingId, key)).kind).toBe('unsettled')
+    await recoverEverything(office, api)
+    expect(await api.cancel(bookingId, key)).toMatchObject({ kind: 'answered', answer: { status: 200 } })
     expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
   it('and whose event has arrived: stands, is cancelled without a request, or for the rest', async () => {
+  it('in part, again and again while it is cancelled: each time the rest is refunded', async () => {
+    const { holdId, bookingId, intentId } = await booked()
+    let refunds = 0
+    const window = await office.open('overtaken', {
+      gateway: (real) => ({
+        ...real,
+        createRefund: async (...asked) => {
+          refunds += 1
+          if (refunds <= 3) await atConsole(office, intentId, 'refund', 1_000)
+          return real.createRefund(...asked)
+        },
+      }),
+    })
+    const key = randomUUID()
+    expect((await window.cancel(bookingId, key)).kind).toBe('unsettled')
+    await recoverEverything(office, window)
+    expect(brief(await window.cancel(bookingId, key))).toBe('answered 200')
+    expect(await booksOf(holdId)).toMatchObject(cancelled)
+  })
+
+  it('in part, and the rest cannot be refunded: stands, and the answer says what is left', async () => {
+    const { holdId, bookingId, intentId } = await booked()
+    await atConsole(office, intentId, 'refund', 1_000)
+    await office.faults({ on: 'refund', kind: 'refuse-refund', rate: 1, code: 'charge_disputed' })
+    expect(bodyOf(await api.cancel(bookingId))).toMatchObject({
+      kind: 'refund-failed',
+      askedMinor: 10_000,
+      refundableMinor: 9_000,
+    })
+    expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'partially_refunded', refunded: 1_000 })
+  })
+
     for (const amount of [undefined, 4_000]) {
       const { holdId, bookingId, intentId } = await booked()
       const { id } = await atConsole(office, intentId, 'refund', amount)

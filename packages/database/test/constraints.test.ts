@@ -283,6 +283,34 @@ describe('idempotency keys', () => {
     expect(await refusalOf(rewrite)).toBe('idempotency_keys_answer_stays')
   })
 
+  it('go on to another refund of their payment only after the first has failed', async () => {
+    await insertPayment()
+    const insertRefund = async (payment: string | null = ids.payment) => {
+      const id = randomUUID()
+      const origin = payment === null ? 'reconciliation' : 'merchant'
+      await client.query(
+        `INSERT INTO refunds (id, account_id, order_id, payment_id, origin, amount_minor, currency, next_attempt_at,
+                              gateway_intent_id, gateway_charge_id)
+         VALUES ($1, $2, $3, $4, $5, 5, 'EUR', now(), 'pi', $6)`,
+        [id, ids.account, ids.order, payment, origin, randomUUID()],
+      )
+      return id
+    }
+    const fail = (id: string) =>
+      client.query("UPDATE refunds SET state = 'failed', failure_code = 'x', settled_at = now() WHERE id = $1", [id])
+    const [first, next, repair] = [await insertRefund(), await insertRefund(), await insertRefund(null)]
+    const key = randomUUID()
+    await insertKey(key, 'step, refund_id, answered_at', `'refund', '${first}', NULL`)
+    const goOn = (to: string) =>
+      refusalOf(client.query('UPDATE idempotency_keys SET refund_id = $2 WHERE key = $1', [key, to]))
+    expect(await goOn(next)).toBe('idempotency_keys_answer_stays')
+    await fail(first)
+    expect(await goOn(repair)).toBe('idempotency_keys_answer_stays')
+    expect(await goOn(next)).toBeUndefined()
+    await fail(next)
+    expect(await goOn(first)).toBe('idempotency_keys_answer_stays')
+  })
+
   it('are each written once per account', async () => {
     const key = randomUUID()
     await insertKey(key)

@@ -30,6 +30,8 @@ export interface IdempotencyKeyLayer {
    * standbys that the first COMMIT waited for.
    */
   isBound(tx: Tx, call: Call): Promise<boolean>
+  /** Binds the key of `from` to `to` instead, whose end brings its answer. A key that has an answer stays. */
+  rebind(tx: Tx, accountId: string, from: RefundTarget, to: RefundTarget): void
   /** Records the answer of the keys that started this step, if any did. An answer that is there already stays. */
   recordAnswer(tx: Tx, accountId: string, target: KeyTarget, answer: RecordedAnswer): void
   /** The answer that is recorded for the key that started this step, if there is one. */
@@ -42,7 +44,12 @@ export interface IdempotencyKeyLayer {
  */
 export type KeyTarget =
   | { readonly step: 'pay' | 'checkout' | 'capture' | 'void' | 'withdraw'; readonly paymentId: string }
-  | { readonly step: 'refund'; readonly refundId: string }
+  | RefundTarget
+
+export interface RefundTarget {
+  readonly step: 'refund'
+  readonly refundId: string
+}
 
 export type KeySeen =
   | { readonly kind: 'unseen' }
@@ -118,6 +125,10 @@ export function createIdempotencyKeyLayer(database: Pick<Database, 'query'>): Id
         RETURNING 1`)
       return inserted.length === 0
     },
+    rebind: (tx, accountId, from, { refundId }) =>
+      tx.write(sql`
+        UPDATE idempotency_keys SET refund_id = ${refundId}::uuid
+         WHERE ${isKeyOf(accountId, from)} AND answer_status IS NULL`),
     recordAnswer: (tx, accountId, target, { status, body, location }) =>
       tx.write(sql`
         UPDATE idempotency_keys

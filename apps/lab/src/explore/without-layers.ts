@@ -23,6 +23,7 @@ const noKeys: IdempotencyKeyLayer = {
   find: async () => ({ kind: 'unseen' }),
   bind: () => undefined,
   isBound: async () => true,
+  rebind: () => undefined,
   recordAnswer: () => undefined,
   findAnswer: async () => null,
 }

@@ -6,11 +6,20 @@ import {
   type OwnedRefund,
   orderLockName,
   readRefundState,
+  recoverRefund,
   resumeRefund,
   settleRefund,
   wasClaimed,
 } from '@seatbelt/payments'
-import { type Claimed, type Done, type Guarded, guardEffect, type LockTarget, type Refused } from '@seatbelt/safety'
+import {
+  type Claimed,
+  type Done,
+  type Guarded,
+  guardEffect,
+  type LockTarget,
+  type RefundEvidence,
+  type Refused,
+} from '@seatbelt/safety'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { CancellationResult } from '../shared/operations.ts'
 import { refuse } from '../shared/refuse.ts'
@@ -27,11 +36,12 @@ interface OwnedCancellation extends OwnedRefund {
  * Guarantees: refunded once, also beside refunds by the payments API, because all of them take the order's lock and
  * reserve what they refund. The seats are free as soon as the gateway has accepted the refund, and stay booked if it
  * refunded nothing. If nothing is left to refund, or the bank has accepted all of it, the booking is cancelled at once.
+ * If a part turns out to have been refunded at the gateway without us, the same cancellation refunds the rest.
  * While the outcome of another refund is unknown, it is refused for now. `unsettled` means the same as for a checkout.
  */
-export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string): Promise<CancellationResult> {
+export async function cancelBooking(deps: BookingDeps, call: Call, bookingId: string): Promise<CancellationResult> {
   const { payments } = deps
-  return guardEffect(payments.layers, call, {
+  const result = await guardEffect<OwnedCancellation, RefundEvidence, Booking>(payments.layers, call, {
     lockOn: () => orderLockOfBooking(deps, call, bookingId),
     begins: 'refund',
     claim: (tx) => claim(deps, tx, call, bookingId),
@@ -50,6 +60,24 @@ export function cancelBooking(deps: BookingDeps, call: Call, bookingId: string):
       return { kind: 'unsettled', subject: booking }
     },
   })
+  return result.kind === 'unsettled' ? refundRest(deps, result.subject) : result
+}
+
+/**
+ * Refunds the rest now, if the settle of the first refund has opened another one. That one has no owner yet, so
+ * recovery makes it if this process cannot.
+ */
+async function refundRest({ payments }: BookingDeps, before: Booking): Promise<CancellationResult> {
+  const unsettled = { kind: 'unsettled', subject: before } as const
+  try {
+    const now = await findBooking(payments.database, before.accountId, before.id)
+    if (!now || now.refundId === null || now.refundId === before.refundId) return unsettled
+    const recovered = await recoverRefund(payments, now.refundId)
+    return recovered ? ofBooking(recovered.result, now) : { kind: 'unsettled', subject: now }
+  } catch (fault) {
+    payments.layers.reportFault(fault, orderLockName(before))
+    return unsettled
+  }
 }
 
 /** The claim was lost, and the gateway has its refund: unless the booking was lost as well, it is being cancelled. */

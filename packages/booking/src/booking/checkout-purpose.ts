@@ -5,10 +5,19 @@ import {
   holdAfterFailedCheckout,
   orderStateAfter,
   type Payment,
-  type RecordedAnswer,
   type Refund,
+  type RefundOutcome,
+  refundObstacle,
 } from '@seatbelt/domain'
-import { orderLockName, type PaymentDeps, type Purpose, type RefundEnd } from '@seatbelt/payments'
+import {
+  openRefund,
+  orderLockName,
+  type PaymentDeps,
+  type Purpose,
+  type RefundAnswer,
+  type RefundableAmount,
+  type RefundEnd,
+} from '@seatbelt/payments'
 import type { FinalOutcome } from '@seatbelt/safety'
 import { freeHolds } from '../hold/free-holds.ts'
 import { holdOfOrder, type LockedHold, lockHold } from '../hold/hold-queries.ts'
@@ -122,14 +131,15 @@ function endCheckout(settlement: Settlement): Hold {
 /**
  * A refund of a checkout's order got this far. If it is the refund of a cancelled booking, the seats are free once the
  * gateway has accepted it, also while the bank takes its time. If the gateway refunded nothing, the booking stands,
- * unless the money is back with the customer all the same: then it was refunded at the gateway without us.
+ * unless the money is back with the customer all the same: then it was refunded at the gateway without us. If a part
+ * of it was, the cancellation goes on with a refund of the rest.
  */
 async function endCancellation(
   deps: SettlingDeps,
   tx: Tx,
   refund: Refund,
   { outcome, left }: RefundEnd,
-): Promise<RecordedAnswer | null> {
+): Promise<RefundAnswer> {
   const booking = await readBookingOfOrder(tx, refund.orderId)
   // No request waits for this refund: it returns money that was taken for seats that are gone.
   if (!booking && outcome.state === 'failed')
@@ -138,6 +148,8 @@ async function endCancellation(
   const { cancellationEnded } = deps.renderings
   const isAllBack = left !== null && left.leftMinor === 0 && !left.isOutcomeUnknown
   if (outcome.state === 'failed' && !(isAllBack && booking.state === 'cancelling')) {
+    const next = booking.state === 'cancelling' ? await refundRest(deps, tx, booking, refund, outcome, left) : null
+    if (next) return { next }
     // A refund that had been pending: its seats may have been sold since. The payment can still be refunded on its own.
     const standing = booking.state === 'cancelling' ? moveBooking(tx, booking, { state: 'confirmed' }) : booking
     const amounts = { askedMinor: refund.amountMinor, refundableMinor: left?.leftMinor ?? 0 }
@@ -145,6 +157,27 @@ async function endCancellation(
   }
   const cancelled = booking.state === 'cancelled' ? booking : freeBooking(deps, tx, booking)
   return cancellationEnded({ kind: 'cancelled', booking: cancelled })
+}
+
+/**
+ * The refund of a cancellation failed because a part of the money was refunded at the gateway without us. Opens another
+ * one of what is left, once for each such part. Null: something else is in the way of it.
+ */
+async function refundRest(
+  { payments }: SettlingDeps,
+  tx: Tx,
+  booking: BookingNow,
+  { accountId, paymentId, amountMinor: askedMinor, reason }: Refund,
+  { failureCode }: Extract<RefundOutcome, { state: 'failed' }>,
+  left: RefundableAmount | null,
+): Promise<Refund | null> {
+  if (paymentId === null || left === null || left.isOutcomeUnknown || refundObstacle(failureCode) !== null) return null
+  if (left.leftMinor === 0 || left.leftMinor >= askedMinor) return null
+  const opened = await openRefund(payments, tx, { accountId, paymentId, amountMinor: null, reason, lease: null })
+  if (opened.kind === 'refused') return null
+  const { refund } = opened.owned
+  moveBooking(tx, booking, { state: 'cancelling', refundId: refund.id })
+  return refund
 }
 
 /** Once it is committed, and not with each repetition of the transaction. */

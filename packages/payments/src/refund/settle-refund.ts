@@ -198,6 +198,7 @@ async function keepPending(
 
 /**
  * Records what the caller receives, if a caller's key started the refund. An answer given while it was pending stays.
+ * If the purpose opened another refund, recovery makes that one, and its end brings the answer.
  */
 async function answer(
   deps: PaymentDeps,
@@ -214,6 +215,10 @@ async function answer(
   const hasFailed = outcome.state === 'failed' && refund.paymentId !== null
   const left = hasFailed ? await readRefundState(tx, refund.paymentId) : null
   const ofPurpose = await deps.purposes[owned.purpose].refunded(deps, tx, refund, { outcome, left })
+  if (ofPurpose !== null && 'next' in ofPurpose) {
+    idempotencyKey.rebind(tx, accountId, target, { step: 'refund', refundId: ofPurpose.next.id })
+    return { kind: 'unsettled', subject: ofPurpose.next }
+  }
   const recorded = ofPurpose ?? deps.renderings.refundSettled(refund, outcome, left?.leftMinor ?? null)
   idempotencyKey.recordAnswer(tx, accountId, target, recorded)
   return { kind: 'answered', answer: recorded, replayed: false }

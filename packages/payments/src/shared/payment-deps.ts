@@ -61,9 +61,12 @@ export interface Purpose {
    * that they travel with the lock.
    */
   settling(deps: PaymentDeps, tx: Tx, payment: Payment): Promise<SettlingPurpose>
-  /** A refund of the order got this far. Null: its caller receives the refund itself. */
-  refunded(deps: PaymentDeps, tx: Tx, refund: Refund, end: RefundEnd): Promise<RecordedAnswer | null>
+  /** A refund of the order got this far. */
+  refunded(deps: PaymentDeps, tx: Tx, refund: Refund, end: RefundEnd): Promise<RefundAnswer>
 }
+
+/** `next`: another refund that the caller waits for from here on. Null: the caller receives the refund itself. */
+export type RefundAnswer = RecordedAnswer | { readonly next: Refund } | null
 
 /** How far a payment is refunded. */
 export interface RefundableAmount {
