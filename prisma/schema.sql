@@ -751,6 +751,8 @@ CREATE TABLE refunds (
   CONSTRAINT refunds_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A refund gives back a positive amount.
   CONSTRAINT refunds_amount_is_positive CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  -- The gateway is never asked for what was returned outside of it, and a person has said why.
+  CONSTRAINT refunds_by_operators_are_settled CHECK (((origin <> 'operator'::text) OR ((settled_at IS NOT NULL) AND (gateway_refund_id IS NULL) AND (reason IS NOT NULL)))),
   -- A refund fails on evidence, never because an answer is missing.
   CONSTRAINT refunds_failed_has_code CHECK (((state = 'failed'::refund_state) = (failure_code IS NOT NULL))),
   -- What was made at the gateway is known by its id there, and is never requested.
@@ -759,16 +761,16 @@ CREATE TABLE refunds (
   CONSTRAINT refunds_leased_only_while_open CHECK (((leased_until IS NULL) OR (state = ANY (ARRAY['processing'::refund_state, 'pending'::refund_state, 'needs_review'::refund_state])))),
   -- A refund takes from one payment; the charge of a repair belongs to none.
   CONSTRAINT refunds_name_payment CHECK (((origin <> 'reconciliation'::text) = (payment_id IS NOT NULL))),
-  -- A merchant asked for it, reconciliation repairs, or it was made at the gateway without us.
-  CONSTRAINT refunds_origin_is_known CHECK ((origin = ANY (ARRAY['merchant'::text, 'reconciliation'::text, 'gateway'::text]))),
+  -- A merchant asked for it, reconciliation repairs, it was made at the gateway without us, or outside of the gateway.
+  CONSTRAINT refunds_origin_is_known CHECK ((origin = ANY (ARRAY['merchant'::text, 'reconciliation'::text, 'gateway'::text, 'operator'::text]))),
   -- Only the gateway can say that the bank takes its time.
   CONSTRAINT refunds_pending_has_evidence CHECK (((state <> 'pending'::refund_state) OR (gateway_refund_id IS NOT NULL))),
   -- Only a refund that failed was taken back.
   CONSTRAINT refunds_reversed_has_failed CHECK (((reversed_at IS NULL) OR (state = 'failed'::refund_state))),
   -- A refund is final exactly when it was settled.
   CONSTRAINT refunds_settled_when_final CHECK (((state = ANY (ARRAY['succeeded'::refund_state, 'failed'::refund_state])) = (settled_at IS NOT NULL))),
-  -- Nothing counts as refunded without the gateway's refund that proves it.
-  CONSTRAINT refunds_succeeded_has_evidence CHECK (((state <> 'succeeded'::refund_state) OR (gateway_refund_id IS NOT NULL)))
+  -- Nothing counts as refunded without the gateway's refund that proves it, or a person who returned the money.
+  CONSTRAINT refunds_succeeded_has_evidence CHECK (((state <> 'succeeded'::refund_state) OR (gateway_refund_id IS NOT NULL) OR (origin = 'operator'::text)))
 );
 -- Lets other rows prove that they belong to the same account.
 CREATE UNIQUE INDEX refunds_account_id_id_key ON public.refunds USING btree (account_id, id);
@@ -1040,8 +1042,6 @@ BEGIN
      IS DISTINCT FROM (OLD.account_id, OLD.key, OLD.fingerprint, OLD.payment_id, OLD.step) THEN
     RAISE EXCEPTION 'idempotency key was answered' USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_keys_answer_stays';
   END IF;
-  RETURN NEW;
-END $function$;
   IF NEW.refund_id IS DISTINCT FROM OLD.refund_id THEN
     -- From a refund that failed to one that is open, of the same payment.
     PERFORM FROM refunds AS failed JOIN refunds AS next USING (account_id, payment_id)
@@ -1051,6 +1051,8 @@ END $function$;
         USING ERRCODE = 'check_violation', CONSTRAINT = 'idempotency_keys_answer_stays';
     END IF;
   END IF;
+  RETURN NEW;
+END $function$;
 
 CREATE OR REPLACE FUNCTION public.operator_actions_are_kept()
  RETURNS trigger

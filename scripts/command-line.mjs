@@ -32,18 +32,21 @@ const COMMANDS = {
   },
   review: {
     usage:
-      'review [ID [--fail | --cancel | --cancel-without-refund]] | receipts [ID] [--send-again | --dismiss] | orphans [--order ID | ID --adopt | --refund | --dismiss]',
+      'review [ID [--fail | --cancel | --cancel-without-refund | --enter-refund re_... | --refunded-outside [--amount MINOR]]] | receipts [ID] [--send-again | --dismiss] | orphans [--order ID | ID --adopt | --refund | --dismiss]',
     explains:
-      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; --cancel-without-refund (a booking): frees its seats, asks nothing of the gateway; receipts: that were given up; orphans: money at the gateway that our books do not know; what acts needs --as NAME --reason TEXT',
+      'lists what waits for a person; with ID: looks at it now; --fail (a refund), --cancel (a payment): ends what the gateway does not have; --cancel-without-refund (a booking): frees its seats, asks nothing of the gateway; --enter-refund (a payment): records a refund of the gateway that was taken for a release; --refunded-outside (a payment): records money that was returned without the gateway; receipts: that were given up; orphans: money at the gateway that our books do not know; what acts needs --as NAME --reason TEXT',
     options: {
       fail: { type: 'boolean' },
       cancel: { type: 'boolean' },
       'cancel-without-refund': { type: 'boolean' },
+      'refunded-outside': { type: 'boolean' },
+      amount: wholeNumber(1, 99_999_999),
       'send-again': { type: 'boolean' },
       dismiss: { type: 'boolean' },
       adopt: { type: 'boolean' },
       refund: { type: 'boolean' },
       'gateway-id': { type: 'string' },
+      'enter-refund': { type: 'string' },
       order: { type: 'string' },
       ...operator,
     },
@@ -130,10 +133,10 @@ function readOptions(command, args) {
     const operands = topic === undefined ? positionals : positionals.slice(1)
     if (operands.length > 1) return mistake(`One ${operand} at a time, please: ${operands.join(', ')}.`)
     const read = Object.entries(values).map(([name, value]) => [name, readValue(name, value, options[name])])
-    const ends = ['fail', 'cancel', 'cancel-without-refund'].filter((name) => values[name])
+    const ends = ['fail', 'cancel', 'cancel-without-refund', 'refunded-outside'].filter((name) => values[name])
     if (ends.length > 1 || (ends.length === 1 && operands.length === 0))
       return mistake(
-        '--fail, --cancel and --cancel-without-refund end one refund, payment or booking: name it, and use one of them.',
+        '--fail, --cancel, --cancel-without-refund and --refunded-outside end one refund, payment or booking: name it, and use one of them.',
       )
     if (acts({ values, operands }) && !(values.as?.trim() && values.reason?.trim()))
       return mistake('Say who acts, and why: --as NAME --reason TEXT. Both are recorded.')

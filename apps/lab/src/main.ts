@@ -34,6 +34,8 @@ export interface CommandOptions {
   readonly fail?: boolean
   readonly cancel?: boolean
   readonly 'cancel-without-refund'?: boolean
+  readonly 'refunded-outside'?: boolean
+  readonly amount?: number
   readonly topic?: string
   readonly 'send-again'?: boolean
   readonly dismiss?: boolean
@@ -70,6 +72,7 @@ export async function main({ command, options, root, signal }: Command): Promise
       return review({
         ...options,
         cancelWithoutRefund: options['cancel-without-refund'] === true,
+        refundedOutside: options['refunded-outside'] === true,
         sendAgain: options['send-again'] === true,
         gatewayId: options['gateway-id'],
         root,

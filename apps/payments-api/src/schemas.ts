@@ -7,6 +7,7 @@ import {
   type OrderState,
   type PaymentState,
   type RefundState,
+  refundOrigins,
   type SubscriptionState,
   type WebhookDeliveryState,
 } from '@seatbelt/domain'
@@ -227,8 +228,10 @@ export const refund = z.strictObject({
   paymentId: id.nullable(),
   orderId: id,
   origin: z
-    .enum(['merchant', 'reconciliation', 'gateway'])
-    .describe('This API, a repair, or the gateway, where it was made outside of this API'),
+    .enum(refundOrigins)
+    .describe(
+      'This API, a repair, the gateway, where it was made outside of this API, or an operator, who returned the money outside of the gateway',
+    ),
   amountMinor,
   currency,
   reason: z.string().nullable(),

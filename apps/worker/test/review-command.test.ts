@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { differenceKinds } from '@seatbelt/domain'
 import { processRuntime, recordAction, sendReceiptsAgain } from '@seatbelt/payments'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { booksOf, openPaid } from '../../../packages/payments/test/refund-support.ts'
 import {
   accountId,
   openShop,
@@ -128,6 +129,43 @@ describe('npm run review', () => {
   })
 })
 
+describe('npm run review -- PAYMENT-ID --refunded-outside', () => {
+  it('records the refund for a named operator with a reason, with a record', async () => {
+    const paid = await openPaid(replica)
+    expect(() => run(paid.paymentId, '--refunded-outside')).toThrow('--as NAME --reason TEXT')
+    const part = await run(paid.paymentId, '--refunded-outside', '--amount', '1200', ...byAda)
+    expect(part).toEqual({
+      exitCode: 0,
+      text: expect.stringMatching(
+        new RegExp(`^Done: 1200 \\(minor units\\) EUR of payment ${paid.paymentId} are recorded as refund `),
+      ),
+    })
+    expect(await run(paid.paymentId, '--refunded-outside', ...byAda)).toMatchObject({ exitCode: 0 })
+    expect(await run(paid.paymentId, '--refunded-outside', ...byAda)).toEqual({
+      exitCode: 1,
+      text: `Nothing was done to payment ${paid.paymentId}: 0 minor units of it are left to refund.\n`,
+    })
+    expect(await run(processRuntime.newId(), '--refunded-outside', ...byAda)).toMatchObject({ exitCode: 2 })
+    expect(await booksOf(shop, paid)).toMatchObject({ order: 'refunded', refunded: 4_200 })
+    const mine = (await actions()).filter(({ action }) => action === 'review --refunded-outside')
+    expect(mine).toHaveLength(4)
+    expect(mine[0]).toMatchObject({
+      actor: 'Ada',
+      reason: 'ticket 7',
+      subjectId: paid.paymentId,
+      outcome: part.text.trim(),
+    })
+  })
+
+  it.each([['0'], ['1.5'], ['-5'], ['100000000'], ['all']])('does not take %s for an amount', (amount) => {
+    expect(() => run(processRuntime.newId(), '--refunded-outside', `--amount=${amount}`, ...byAda)).toThrow('Usage')
+  })
+
+  it('alone takes an amount', () => {
+    expect(() => run(processRuntime.newId(), '--fail', '--amount', '5', ...byAda)).toThrow('Usage')
+  })
+})
+
 describe("an operator's action", () => {
   const action = { operator: { name: 'Ada', reason: 'ticket 8' }, action: 'review --cancel', subjectId: null }
 
@@ -195,7 +233,7 @@ describe('the words', () => {
     [['receipts', id, '--dismiss'], 'dismiss'],
   ])('%j name a person and a reason', (words, kind) => {
     expect(readArguments([...words, '--as', ' Ada ', '--reason', 'ticket 7'])).toEqual({
-      ...{ kind, id, operator: { name: 'Ada', reason: 'ticket 7' } },
+      ...{ kind, id, amountMinor: null, operator: { name: 'Ada', reason: 'ticket 7' } },
     })
     expect(() => readArguments(words)).toThrow('Say who acts')
     expect(() => readArguments([...words, '--as', 'Ada', '--reason', ' '])).toThrow('Say who acts')

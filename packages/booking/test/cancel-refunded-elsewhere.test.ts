@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { CommitUnknown } from '@seatbelt/database'
+import { recordRefundOutside } from '@seatbelt/payments'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { atConsole, deliverEvent, intentOf } from '../../payments/test/gateway-console.ts'
 import { findBooking } from '../src/booking/booking-queries.ts'
@@ -13,8 +14,8 @@ import {
   brief,
   insertHold,
   openBoxOffice,
-  type Window,
   recoverEverything,
+  type Window,
 } from './box-office.ts'
 
 let office: BoxOffice
@@ -35,7 +36,6 @@ async function booked() {
   return { event, seatIds, holdId, bookingId, paymentId, intentId: await intentOf(office, paymentId) }
 }
 
-const booksOf = (holdId: string) => booksOfHold(office, holdId)
 async function refundsOf(paymentId: string) {
   const rows = await office.sql<{ line: string }>(
     `SELECT origin || ' ' || amount_minor || ' ' || state AS line FROM refunds WHERE payment_id = $1 ORDER BY id`,
@@ -62,6 +62,7 @@ async function windowThatDiesAfterRefusal() {
   })
 }
 
+const booksOf = (holdId: string) => booksOfHold(office, holdId)
 const cancelled = { booking: 'cancelled', order: 'refunded', claims: 0, seats: 0, refunded: 10_000 }
 const standing = { booking: 'confirmed', claims: 2, seats: 2 }
 
@@ -77,7 +78,7 @@ describe("a booking whose payment was refunded at the gateway's console", () => 
     expect(brief(await api.checkOut(other, { customerId: 'customer-2' }))).toBe('answered 201')
   })
 
-  it('in part, without our books knowing: one cancellation refunds the rest, and its key brings that answer', async () => {
+  it('in part, without our books knowing: one cancellation refunds the rest under one key', async () => {
     const { holdId, bookingId, paymentId, intentId } = await booked()
     await atConsole(office, intentId, 'refund', 1_000)
     const key = randomUUID()
@@ -92,7 +93,7 @@ describe("a booking whose payment was refunded at the gateway's console", () => 
     ])
   })
 
-  it('in part, whose cancellation dies before the rest: recovery refunds it, and the key brings the answer', async () => {
+  it('in part, whose cancellation dies before the rest: recovery refunds it, and the key is answered', async () => {
     const { holdId, bookingId, intentId } = await booked()
     await atConsole(office, intentId, 'refund', 1_000)
     const mortal = await windowThatDiesAfterRefusal()
@@ -105,7 +106,6 @@ describe("a booking whose payment was refunded at the gateway's console", () => 
     expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
-  it('and whose event has arrived: stands, is cancelled without a request, or for the rest', async () => {
   it('in part, again and again while it is cancelled: each time the rest is refunded', async () => {
     const { holdId, bookingId, intentId } = await booked()
     let refunds = 0
@@ -138,6 +138,7 @@ describe("a booking whose payment was refunded at the gateway's console", () => 
     expect(await booksOf(holdId)).toMatchObject({ ...standing, order: 'partially_refunded', refunded: 1_000 })
   })
 
+  it('and whose event has arrived: stands, is cancelled without a request, or for the rest', async () => {
     for (const amount of [undefined, 4_000]) {
       const { holdId, bookingId, intentId } = await booked()
       const { id } = await atConsole(office, intentId, 'refund', amount)
@@ -229,6 +230,21 @@ describe('an operator who cancels without the gateway', () => {
       paymentId,
     ])
     expect(lines).toHaveLength(1)
+  })
+
+  it('records a bank transfer, and the cancellation then frees the seats without the gateway', async () => {
+    const { holdId, bookingId, paymentId } = await booked()
+    await office.faults({ on: 'refund', kind: 'refuse-refund', rate: 1 })
+    expect(brief(await api.cancel(bookingId))).toBe('answered 402')
+    const bank = { name: 'Ada', reason: 'by bank transfer' }
+    const recorded = await recordRefundOutside(api.deps.payments, { paymentId, amountMinor: null }, bank)
+    expect(recorded).toMatchObject({ kind: 'recorded', refund: { origin: 'operator', amountMinor: 10_000 } })
+    expect(await findBooking(api.deps.payments.database, accountId, bookingId)).toMatchObject({
+      state: 'confirmed',
+      refundedMinor: 10_000,
+    })
+    expect(bookingIn(await api.cancel(bookingId))).toMatchObject({ state: 'cancelled' })
+    expect(await booksOf(holdId)).toMatchObject(cancelled)
   })
 
   it('changes nothing while a refund is open, and nothing of a booking that is not there', async () => {

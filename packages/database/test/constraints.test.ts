@@ -335,6 +335,42 @@ describe('refunds', () => {
   })
 })
 
+describe('refunds outside of the gateway', () => {
+  const insertOutside = (columns: Record<string, unknown>) => {
+    const row = {
+      ...{
+        id: randomUUID(),
+        account_id: ids.account,
+        order_id: ids.order,
+        payment_id: ids.payment,
+        origin: 'operator',
+      },
+      ...{
+        amount_minor: 5,
+        currency: 'EUR',
+        next_attempt_at: new Date(),
+        gateway_intent_id: 'pi',
+        gateway_charge_id: 'ch',
+      },
+      ...columns,
+    }
+    const names = Object.keys(row)
+    const values = names.map((_, at) => `$${at + 1}`)
+    return refusalOf(client.query(`INSERT INTO refunds (${names}) VALUES (${values})`, Object.values(row)))
+  }
+  const settled = { state: 'succeeded', settled_at: new Date(), reason: 'by bank transfer' }
+
+  it('are settled, have a reason, and name no refund of the gateway', async () => {
+    await insertPayment()
+    const refusal = 'refunds_by_operators_are_settled'
+    expect(await insertOutside({ reason: 'by bank transfer' })).toBe(refusal)
+    expect(await insertOutside({ ...settled, reason: null })).toBe(refusal)
+    expect(await insertOutside({ ...settled, gateway_refund_id: randomUUID() })).toBe(refusal)
+    expect(await insertOutside({ ...settled, origin: 'merchant' })).toBe('refunds_succeeded_has_evidence')
+    expect(await insertOutside(settled)).toBeUndefined()
+  })
+})
+
 describe('transfers and histories', () => {
   const insertTransfer = (debit: string, credit: string, amount = 500, account = ids.account) =>
     client.query(

@@ -9,8 +9,12 @@ import type { Refusal } from './refusal.ts'
  */
 export type RefundState = 'processing' | 'pending' | 'succeeded' | 'failed' | 'needs_review'
 
-/** `gateway`: made at the gateway without us, at its own console or by another program. */
-export type RefundOrigin = 'merchant' | 'reconciliation' | 'gateway'
+/**
+ * `gateway`: made at the gateway without us, at its own console or by another program. `operator`: a person returned
+ * the money outside of the gateway, and recorded it.
+ */
+export const refundOrigins = ['merchant', 'reconciliation', 'gateway', 'operator'] as const
+export type RefundOrigin = (typeof refundOrigins)[number]
 
 export interface Refund extends Money {
   readonly id: string

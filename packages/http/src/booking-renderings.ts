@@ -58,7 +58,9 @@ export const bookingRenderings = {
     const { askedMinor, refundableMinor } = outcome
     const { failureCode } = outcome.outcome
     const { reason, next, retryable } = adviseAfterRefund({ failureCode, askedMinor, refundableMinor })
-    const stands = retryable ? 'The booking stands.' : 'The booking stands; an operator can cancel it without a refund.'
+    const stands = retryable
+      ? 'The booking stands.'
+      : 'The booking stands; an operator can cancel it without a refund, or record that the money was returned in another way.'
     return recordedProblem(
       problem('refund-failed', `${reason} ${stands} ${next}`, {
         members: {

@@ -13,6 +13,9 @@ export interface ReviewOptions {
   readonly cancel?: boolean
   /** Cancels that booking, and asks nothing of the gateway. */
   readonly cancelWithoutRefund?: boolean
+  /** Records money of that payment that was returned without the gateway: so much, or all that is left. */
+  readonly refundedOutside?: boolean
+  readonly amount?: number | undefined
   /** The messages that were given up, instead of payments and refunds. */
   readonly topic?: string | undefined
   readonly sendAgain?: boolean
@@ -51,6 +54,8 @@ function asArguments({ topic, id, as: name, reason, ...flags }: ReviewOptions): 
     ...(flags.fail === true ? ['--fail'] : []),
     ...(flags.cancel === true ? ['--cancel'] : []),
     ...(flags.cancelWithoutRefund === true ? ['--cancel-without-refund'] : []),
+    ...(flags.refundedOutside === true ? ['--refunded-outside'] : []),
+    ...(flags.amount === undefined ? [] : ['--amount', String(flags.amount)]),
     ...(flags.sendAgain === true ? ['--send-again'] : []),
     ...(flags.dismiss === true ? ['--dismiss'] : []),
     ...(flags.adopt === true ? ['--adopt'] : []),

@@ -64,6 +64,36 @@ describe('a confirmed booking of which the console refunded a part', () => {
   })
 })
 
+describe('a confirmed booking of which an operator returned a part outside of the gateway', () => {
+  function returnedOutside(creditAccount: string): MutableEvidence {
+    const history = cleanHistory([paidOrder(1)])
+    addSale(history)
+    const { books } = history
+    const { orderId, paymentId, chargeId } = owner
+    books.refunds.push({
+      ...{ id: 'r1', orderId, paymentId, amountMinor: 100, currency: 'EUR', origin: 'operator', state: 'succeeded' },
+      ...{ gatewayChargeId: chargeId, gatewayRefundId: null, reversedAt: null },
+    })
+    const accounts = { debitAccount: `merchant:${accountId}`, creditAccount }
+    books.transfers.push(
+      transferRow(owner, { id: 't1', refundId: 'r1', kind: 'refund', amountMinor: 100, ...accounts }),
+    )
+    rowOf(books.payments, paymentId).refundedMinor = 100
+    rowOf(books.orders, orderId).state = 'partially_refunded'
+    return history
+  }
+  const violated = (history: MutableEvidence) =>
+    invariants.map((invariant) => report(invariant, history, [])).filter(({ violations }) => violations > 0)
+
+  it('is as it must be for all invariants, although the gateway shows nothing of it', () => {
+    expect(violated(returnedOutside('operator'))).toEqual([])
+  })
+
+  it('is a violation if the money is booked as returned by the gateway', () => {
+    expect(violated(returnedOutside('gateway')).map(({ id }) => id)).toEqual(['I6'])
+  })
+})
+
 describe('a confirmed booking of which the console captured a part', () => {
   function capturedInPart(capturedMinor: number): MutableEvidence {
     const history = cleanHistory([paidOrder(1)])

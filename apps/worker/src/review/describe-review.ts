@@ -1,4 +1,4 @@
-import type { CommandResult, EndedByOperator, OperatorReview, RefundEntered } from '@seatbelt/payments'
+import type { CommandResult, EndedByOperator, OperatorReview, RecordedOutside, RefundEntered } from '@seatbelt/payments'
 
 /** What came of one look. */
 export function describeReview(
@@ -83,5 +83,22 @@ export function describeEntered(id: string, refundId: string, entered: RefundEnt
       return { text: `Done: ${refundId} is entered as a refund of payment ${id}.\n`, exitCode: 0 }
     default:
       return entered satisfies never
+  }
+}
+
+/** The result of `--refunded-outside`. */
+export function describeRefundOutside(id: string, result: RecordedOutside): CommandResult {
+  switch (result.kind) {
+    case 'not-found':
+      return { text: `There is no payment ${id}.\n`, exitCode: 2 }
+    case 'not-recorded':
+      return { text: `Nothing was done to payment ${id}: ${result.why}.\n`, exitCode: 1 }
+    case 'recorded': {
+      const { id: refundId, amountMinor, currency } = result.refund
+      const text = `Done: ${amountMinor} (minor units) ${currency} of payment ${id} are recorded as refund ${refundId}.\n`
+      return { text, exitCode: 0 }
+    }
+    default:
+      return result satisfies never
   }
 }

@@ -3,7 +3,7 @@ import type { Operator } from '@seatbelt/payments'
 import { operatorOptions, operatorUsage, readOperator } from '../operator-arguments.ts'
 import { type OrphanCommand, readOrphanCommand } from './orphans.ts'
 
-const flagNames = ['fail', 'cancel', 'cancel-without-refund', 'send-again', 'dismiss'] as const
+const flagNames = ['fail', 'cancel', 'cancel-without-refund', 'refunded-outside', 'send-again', 'dismiss'] as const
 
 export type ReviewCommand =
   | { readonly kind: 'list' }
@@ -16,6 +16,8 @@ export interface ActCommand {
   readonly kind: 'look' | (typeof flagNames)[number]
   /** Null: all dead receipts. */
   readonly id: string | null
+  /** Of a refund outside of the gateway. Null: all that is left. */
+  readonly amountMinor: number | null
   readonly operator: Operator
 }
 
@@ -29,9 +31,10 @@ export interface EnterRefundCommand {
 }
 
 export const usage = `Usage: review [ID of a payment or a refund], review REFUND-ID --fail, review PAYMENT-ID --cancel,
-review PAYMENT-ID --enter-refund re_..., review BOOKING-ID --cancel-without-refund, review receipts,
-review receipts [ID] --send-again, review receipts ID --dismiss, review orphans [--order ID],
-review orphans ID --adopt | --refund | --dismiss. Without more words, it lists what waits. Everything else needs ${operatorUsage}.`
+review PAYMENT-ID --enter-refund re_..., review PAYMENT-ID --refunded-outside [--amount MINOR-UNITS],
+review BOOKING-ID --cancel-without-refund, review receipts, review receipts [ID] --send-again,
+review receipts ID --dismiss, review orphans [--order ID], review orphans ID --adopt | --refund | --dismiss. Without
+more words, it lists what waits. Everything else needs ${operatorUsage}.`
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -46,6 +49,8 @@ export function readArguments(argv: readonly string[]): ReviewCommand {
       fail: { type: 'boolean' },
       cancel: { type: 'boolean' },
       'cancel-without-refund': { type: 'boolean' },
+      'refunded-outside': { type: 'boolean' },
+      amount: { type: 'string' },
       'send-again': { type: 'boolean' },
       dismiss: { type: 'boolean' },
       'enter-refund': { type: 'string' },
@@ -66,5 +71,8 @@ export function readArguments(argv: readonly string[]): ReviewCommand {
   const kind = flag ?? 'look'
   const isReceiptAction = kind === 'send-again' || kind === 'dismiss'
   if (isReceiptAction !== isAboutReceipts || (id === null && kind !== 'send-again')) throw new Error(usage)
-  return { kind, id, operator: readOperator(values) }
+  if (values.amount !== undefined && (kind !== 'refunded-outside' || !/^[1-9]\d{0,7}$/.test(values.amount)))
+    throw new Error(usage)
+  const amountMinor = values.amount === undefined ? null : Number(values.amount)
+  return { kind, id, amountMinor, operator: readOperator(values) }
 }

@@ -13,6 +13,7 @@ import {
   type Operator,
   type PaymentDeps,
   recordAction,
+  recordRefundOutside,
   resolveOrphan,
   reviewAsOperator,
   sendReceiptsAgain,
@@ -20,7 +21,7 @@ import {
 import { describeCancellation } from './describe-cancellation.ts'
 import { describeInReview } from './describe-in-review.ts'
 import { describeDismissed, describeReceipts, describeSentAgain } from './describe-receipts.ts'
-import { describeEnd, describeEntered, describeReview } from './describe-review.ts'
+import { describeEnd, describeEntered, describeRefundOutside, describeReview } from './describe-review.ts'
 import { describeOrphans, describeResolved } from './orphans.ts'
 import type { ActCommand, ReviewCommand } from './read-arguments.ts'
 
@@ -73,7 +74,7 @@ function nameOf({ kind }: ActCommand): string {
 
 async function act(
   { payments, gateway, cancelWithoutRefund }: Parts,
-  { kind, id: given, operator }: ActCommand,
+  { kind, id: given, amountMinor, operator }: ActCommand,
   id: string,
 ): Promise<CommandResult> {
   const parts = { payments, gateway, command: `npm run review -- ${id} --${kind}` }
@@ -86,6 +87,8 @@ async function act(
       return describeEnd('payment', id, await cancelMissingPayment(parts, id))
     case 'cancel-without-refund':
       return describeCancellation(id, await cancelWithoutRefund(id, operator))
+    case 'refunded-outside':
+      return describeRefundOutside(id, await recordRefundOutside(payments, { paymentId: id, amountMinor }, operator))
     case 'send-again':
       return describeSentAgain(given, await sendReceiptsAgain(payments, given))
     case 'dismiss':

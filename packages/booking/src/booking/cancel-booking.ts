@@ -21,7 +21,7 @@ import {
   type Refused,
 } from '@seatbelt/safety'
 import type { BookingDeps } from '../shared/booking-deps.ts'
-import type { CancellationResult } from '../shared/operations.ts'
+import type { CancellationResult, CancellationUnderWay } from '../shared/operations.ts'
 import { refuse } from '../shared/refuse.ts'
 import { findBooking, readBooking, readBookingOfOrder } from './booking-queries.ts'
 import { freeBooking, moveBooking } from './move-booking.ts'
@@ -41,7 +41,7 @@ interface OwnedCancellation extends OwnedRefund {
  */
 export async function cancelBooking(deps: BookingDeps, call: Call, bookingId: string): Promise<CancellationResult> {
   const { payments } = deps
-  const result = await guardEffect<OwnedCancellation, RefundEvidence, Booking>(payments.layers, call, {
+  const result = await guardEffect<OwnedCancellation, RefundEvidence, CancellationUnderWay>(payments.layers, call, {
     lockOn: () => orderLockOfBooking(deps, call, bookingId),
     begins: 'refund',
     claim: (tx) => claim(deps, tx, call, bookingId),
@@ -57,7 +57,7 @@ export async function cancelBooking(deps: BookingDeps, call: Call, bookingId: st
       if (result.kind !== 'unsettled') return result
       const booking = await findBooking(payments.database, call.accountId, bookingId)
       if (!booking) throw new Error(`booking ${bookingId} is gone`)
-      return { kind: 'unsettled', subject: booking }
+      return ofBooking(result, booking)
     },
   })
   return result.kind === 'unsettled' ? refundRest(deps, result.subject) : result
@@ -67,13 +67,13 @@ export async function cancelBooking(deps: BookingDeps, call: Call, bookingId: st
  * Refunds the rest now, if the settle of the first refund has opened another one. That one has no owner yet, so
  * recovery makes it if this process cannot.
  */
-async function refundRest({ payments }: BookingDeps, before: Booking): Promise<CancellationResult> {
+async function refundRest({ payments }: BookingDeps, before: CancellationUnderWay): Promise<CancellationResult> {
   const unsettled = { kind: 'unsettled', subject: before } as const
   try {
     const now = await findBooking(payments.database, before.accountId, before.id)
     if (!now || now.refundId === null || now.refundId === before.refundId) return unsettled
     const recovered = await recoverRefund(payments, now.refundId)
-    return recovered ? ofBooking(recovered.result, now) : { kind: 'unsettled', subject: now }
+    return recovered ? ofBooking(recovered.result, now) : { kind: 'unsettled', subject: { ...now, isInReview: false } }
   } catch (fault) {
     payments.layers.reportFault(fault, orderLockName(before))
     return unsettled

@@ -56,7 +56,8 @@ export function tellRefund(deps: Teller, tx: Tx, refund: Refund, gatewayRefundId
   if (state !== 'succeeded' && state !== 'failed') throw new Error(`a refund that is ${state} must not be announced`)
   const topic = `refund.${reversedAt === null ? state : 'reversed'}` as const
   const data = deps.renderings.refundSeen(refund)
-  const receipt = gatewayRefundId === null ? null : { orderId, amountMinor, currency }
+  const isTold = state === 'succeeded' || gatewayRefundId !== null
+  const receipt = isTold ? { orderId, amountMinor, currency } : null
   enqueueMessages(deps, tx, { accountId, topic, subjectId, data, receipt })
 }
 

@@ -6,17 +6,17 @@ import { refundsFrom } from './read-refunds.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 import type { Run, StagePage } from './runs.ts'
 
-/** A constraint of the table holds that a refund which succeeded names the gateway's. */
-type OurRefund = RefundRow & { readonly gatewayRefundId: string }
-
 /** A page of our refunds that succeeded and that the gateway's list did not show. */
 export function readOurRefunds(deps: ReconcileDeps, run: Run): Promise<StagePage> {
-  return readOurRows<OurRefund>(deps, run, {
+  return readOurRows<RefundRow>(deps, run, {
     table: sql`refunds`,
     gatewayId: sql`gateway_refund_id`,
     from: refundsFrom(run),
     compare: async (row) => {
-      const answer = await askPatiently(() => deps.gateway.retrieveRefund(row.gatewayRefundId))
+      // The money was returned outside of the gateway, which has nothing to show.
+      const { gatewayRefundId } = row
+      if (gatewayRefundId === null) return null
+      const answer = await askPatiently(() => deps.gateway.retrieveRefund(gatewayRefundId))
       if (isAbsent(answer)) return missing('refund-missing', row.amountMinor)
       if (answer.kind !== 'refund') throw new GatewayUnreadable(answer)
       const verdict = decideRefund(answer.refund, { row, isNamed: true, isOfOurCharge: true })

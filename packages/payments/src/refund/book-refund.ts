@@ -32,7 +32,7 @@ export function unbookRefund(deps: PaymentDeps, tx: Tx, refund: Refund, paid: Pa
   transfer(deps, tx, refund, 'refund_reversal')
 }
 
-/** Refunds of one payment that were made at the gateway without us. Nothing was reserved for them. */
+/** Refunds of one payment that were made without us, and for which nothing was reserved. */
 export function bookRefundsFromElsewhere(
   deps: PaymentDeps,
   tx: Tx,
@@ -74,17 +74,18 @@ function moveAmounts(
 
 /**
  * From what we owe the merchant to what the gateway owes us, or back. Once of each kind:
- * `transfers_refund_id_kind_key`.
+ * `transfers_refund_id_kind_key`. What was returned outside of the gateway is owed to the person who paid it.
  */
 function transfer(
   { runtime }: PaymentDeps,
   tx: Tx,
-  { id: refundId, paymentId, accountId, amountMinor, currency }: Refund,
+  { id: refundId, paymentId, accountId, amountMinor, currency, origin }: Refund,
   kind: 'refund' | 'refund_reversal',
 ): void {
   if (paymentId === null) return
   const merchant = `merchant:${accountId}`
-  const [debit, credit] = kind === 'refund' ? [merchant, 'gateway'] : ['gateway', merchant]
+  const payer = origin === 'operator' ? 'operator' : 'gateway'
+  const [debit, credit] = kind === 'refund' ? [merchant, payer] : [payer, merchant]
   tx.write(sql`
     INSERT INTO transfers (id, account_id, payment_id, refund_id, kind, debit_account, credit_account, amount_minor, currency)
     VALUES (${runtime.newId()}::uuid, ${accountId}::uuid, ${paymentId}::uuid, ${refundId}::uuid, ${kind}, ${debit},

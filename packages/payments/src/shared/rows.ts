@@ -18,6 +18,7 @@ import {
   type Payment,
   type PaymentEvent,
   type Refund,
+  refundOrigins,
   type Subscription,
 } from '@seatbelt/domain'
 
@@ -76,7 +77,7 @@ export function toRefund(row: RefundRow): Refund {
     accountId: row.accountId,
     orderId: row.orderId,
     paymentId: row.paymentId,
-    origin: known(['merchant', 'reconciliation', 'gateway'], row.origin, `a refund made by ${row.origin}`),
+    origin: known(refundOrigins, row.origin, `a refund made by ${row.origin}`),
     amountMinor: row.amountMinor,
     currency: toCurrency(row.currency),
     reason: row.reason,

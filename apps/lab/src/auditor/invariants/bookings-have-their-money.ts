@@ -30,14 +30,22 @@ function openJudge(evidence: Evidence): (booking: BookingRow) => Violation[] {
   const paymentsByOrder = new Map(succeeded.map((payment) => [payment.orderId, payment]))
   const charges = new Map(capturedCharges(evidence).map((charge) => [charge.intentId, charge]))
   const refunds = groupBy(refundsAtGateway(evidence), ({ intentId }) => intentId)
+  const outside = groupBy(
+    evidence.books.refunds.filter(({ origin }) => origin === 'operator'),
+    ({ paymentId }) => paymentId,
+  )
   return ({ id, orderId }) => {
     const payment = paymentsByOrder.get(orderId)
     if (payment === undefined) return [{ subject: id, what: 'confirmed, and no payment of it has succeeded' }]
     const { gatewayIntentId } = payment
     const standing = (refunds.get(gatewayIntentId ?? '') ?? []).filter(({ refundStatus }) => refundStatus !== 'failed')
     const atGateway = { takenMinor: charges.get(gatewayIntentId ?? '')?.amountMinor ?? 0, standing }
+    const outsideMinor = (outside.get(payment.id) ?? []).reduce((sum, { amountMinor }) => sum + amountMinor, 0)
     const isTold = evidence.books.accountsWithWebhooks.has(accountIds.get(orderId) ?? '')
-    const faults = [whatIsHidden(payment, atGateway), isTold ? whatIsUntold(evidence, payment, standing) : null]
+    const faults = [
+      whatIsHidden(payment, atGateway, outsideMinor),
+      isTold ? whatIsUntold(evidence, payment, standing) : null,
+    ]
     return faults.flatMap((what) => (what === null ? [] : [{ subject: id, what }]))
   }
 }
@@ -48,10 +56,10 @@ interface AtGateway {
   readonly standing: readonly LedgerEntry[]
 }
 
-/** A pending refund is shown as reserved. */
-function whatIsHidden(payment: PaymentRow, { takenMinor, standing }: AtGateway): string | null {
+/** A pending refund is shown as reserved. `outsideMinor`: returned by an operator, so not shown by the gateway. */
+function whatIsHidden(payment: PaymentRow, { takenMinor, standing }: AtGateway, outsideMinor: number): string | null {
   const backMinor = standing.reduce((sum, { amountMinor }) => sum + amountMinor, 0)
-  const shownBackMinor = payment.refundedMinor + payment.refundPendingMinor
+  const shownBackMinor = payment.refundedMinor + payment.refundPendingMinor - outsideMinor
   if (payment.capturedMinor === takenMinor && shownBackMinor === backMinor) return null
   const shown = `${payment.capturedMinor} taken and ${shownBackMinor} given back`
   return `confirmed and shows ${shown}; the gateway took ${takenMinor} and gave back ${backMinor}`

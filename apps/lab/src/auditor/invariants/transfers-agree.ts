@@ -21,8 +21,11 @@ export const transfersAgree: Invariant = {
     const transfers = fileTransfers(evidence)
     const books = booksOf(evidence, transfers)
     const orders = new Map(evidence.books.orders.map((order) => [order.id, order]))
+    const byOperators = new Set(
+      evidence.books.refunds.filter(({ origin }) => origin === 'operator').map(({ id }) => id),
+    )
     const misdirected = groupBy(
-      transfers.filter((transfer) => !runsRight(transfer, orders.get(transfer.orderId))),
+      transfers.filter((transfer) => !runsRight(transfer, orders.get(transfer.orderId), byOperators)),
       ({ orderId }) => orderId,
     )
     const orderIds = new Set(books.flatMap(({ taken, given }) => [...(taken?.keys() ?? []), ...given.keys()]))
@@ -88,7 +91,12 @@ function booksOf(evidence: Evidence, transfers: readonly FiledTransfer[]): Book[
       taken: byOrder(transfers.filter(({ kind }) => kind === 'charge')),
       given: byOrder(transfers.filter(({ kind }) => kind !== 'charge').map(asGivenBack)),
     },
-    { name: 'the gateway', taken: byOrder(capturedCharges(evidence)), given: byOrder(standingRefunds(evidence)) },
+    {
+      name: 'the gateway',
+      taken: byOrder(capturedCharges(evidence)),
+      // A refund outside of the gateway has no other witness than our books.
+      given: byOrder([...standingRefunds(evidence), ...refunds.filter(({ origin }) => origin === 'operator')]),
+    },
   ]
 }
 
@@ -140,9 +148,14 @@ function total(amounts: readonly Amount[] = []): string {
 }
 
 /** A charge and a reversal make the gateway owe us what we owe the merchant; a refund takes both back. */
-function runsRight({ kind, debitAccount, creditAccount }: FiledTransfer, order: OrderRow | undefined): boolean {
+function runsRight(
+  { kind, debitAccount, creditAccount, refundId }: FiledTransfer,
+  order: OrderRow | undefined,
+  byOperators: ReadonlySet<string>,
+): boolean {
   const merchant = `merchant:${order?.accountId}`
-  const [debit, credit] = kind === 'refund' ? [merchant, 'gateway'] : ['gateway', merchant]
+  const payer = refundId !== null && byOperators.has(refundId) ? 'operator' : 'gateway'
+  const [debit, credit] = kind === 'refund' ? [merchant, payer] : [payer, merchant]
   return debitAccount === debit && creditAccount === credit
 }
 
