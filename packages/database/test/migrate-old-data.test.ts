@@ -246,23 +246,51 @@ describe('subscriptions of the version before', () => {
              FROM accounts ORDER BY name LIMIT 1`,
           [state],
         )
+      await old.sql(
+        "INSERT INTO webhook_endpoints (account_id, url, secret) SELECT id, 'https://a.example', 's' FROM accounts",
+      )
       await old.migrate()
       const paused = "state = 'paused' AND paused_because LIKE '%POST /v1/gateway-customers%'"
-      return await old.sql(
+      const told = await old.sql<{ subject_id: string }>('SELECT subject_id, topic, channel, payload, id::text FROM outbox')
+      const [counts] = await old.sql(
         `SELECT (SELECT count(*)::int FROM gateway_customers) AS proven, count(*) FILTER (WHERE ${paused})::int AS paused,
                 count(*) FILTER (WHERE state = 'active')::int AS active FROM subscriptions`,
       )
+      return { counts, told }
     } finally {
       await old.close()
     }
   }
 
   it('stay active in an installation with one account, which owns all customers of the gateway', async () => {
-    expect(await pausedAfter(0)).toEqual([{ proven: 1, paused: 0, active: 1 }])
+    expect(await pausedAfter(0)).toEqual({ counts: { proven: 1, paused: 0, active: 1 }, told: [] })
   })
 
   it('pause where a customer may belong to another account, and say what would resume them', async () => {
-    expect(await pausedAfter(1)).toEqual([{ proven: 0, paused: 1, active: 0 }])
+    const { counts, told } = await pausedAfter(1)
+    expect(counts).toEqual({ proven: 0, paused: 1, active: 0 })
+    const id = told[0]?.subject_id
+    expect(told).toEqual([
+      {
+        ...{ id: expect.stringMatching(/^01[0-9a-f]{6}-[0-9a-f]{4}-7/), subject_id: id, channel: 'webhook' },
+        topic: 'subscription.paused',
+        // As the API shows it.
+        payload: {
+          ...{
+            id,
+            customerId: 'c',
+            gatewayCustomerId: 'cus_1',
+            paymentMethod: 'pm',
+            amountMinor: 900,
+            currency: 'EUR',
+          },
+          ...{ interval: { unit: 'month', count: 1 }, timeZone: 'UTC', receiptEmail: null, missedPeriods: 'skip' },
+          anchor: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/),
+          ...{ state: 'paused', pausedBecause: expect.stringContaining('POST /v1/gateway-customers'), nextDueAt: null },
+          createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+        },
+      },
+    ])
   })
 })
 

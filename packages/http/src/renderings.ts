@@ -125,6 +125,8 @@ export const renderings = {
 
   invoiceSeen: (invoice: Invoice) => invoiceBody(invoice),
 
+  subscriptionSeen: (subscription: Subscription) => subscriptionBody(subscription),
+
   gatewayCustomerRegistered: ({ id, customerId, createdAt }: GatewayCustomer): RecordedAnswer => ({
     status: 201,
     body: JSON.stringify({ id, customerId, createdAt: createdAt.toISOString() }),

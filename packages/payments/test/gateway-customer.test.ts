@@ -16,12 +16,23 @@ beforeAll(async () => {
   shop = await openShop()
   billing = openBillingShop(shop)
   api = await shop.replica('api-1')
+  await shop.sql(
+    `INSERT INTO webhook_endpoints (account_id, url, secret) VALUES ($1, 'https://stranger.example.com', 's')`,
+    [strangerId],
+  )
 })
 afterAll(() => shop?.close())
 beforeEach(async () => {
   await shop.faults()
   await shop.sql(`UPDATE subscriptions SET state = 'cancelled', paused_because = NULL`)
 })
+
+function toldAbout(subscriptionId: string) {
+  return shop.sql(
+    `SELECT account_id AS "accountId", topic, payload FROM outbox WHERE subject_id = $1 AND channel = 'webhook'`,
+    [subscriptionId],
+  )
+}
 
 const operations = (replica: Replica) => createSubscriptionOperations(replica.deps)
 const dueNow = () => hoursFromNow(0.01)
@@ -170,9 +181,16 @@ describe('a subscription', () => {
       pausedBecause: expect.stringContaining('POST /v1/gateway-customers'),
     })
     expect(worker.faults.map(String)).toEqual([expect.stringContaining('is paused')])
+    expect(await toldAbout(id)).toEqual([
+      {
+        ...{ accountId: strangerId, topic: 'subscription.paused' },
+        payload: { id, state: 'paused', pausedBecause: expect.stringContaining('POST /v1/gateway-customers') },
+      },
+    ])
     // It is no longer due: no run tries it again.
     await lead(worker, dueNow())
     expect(worker.faults).toHaveLength(1)
+    expect(await toldAbout(id)).toHaveLength(1)
   })
 
   it('that is paused is active again when its customer is registered, and is charged then', async () => {

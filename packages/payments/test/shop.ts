@@ -267,6 +267,7 @@ export const renderings: Renderings = {
     location: null,
   }),
   invoiceSeen: ({ id, state, subscriptionId }) => ({ id, state, subscriptionId }),
+  subscriptionSeen: ({ id, state, pausedBecause }) => ({ id, state, pausedBecause }),
   gatewayCustomerRegistered: ({ id }) => ({ status: 201, body: JSON.stringify({ id }), location: null }),
 }
 

@@ -8,6 +8,7 @@ export type Topic =
   | `refund.${'succeeded' | 'failed' | 'reversed'}`
   | `invoice.${'paid' | 'payment_failed' | 'past_due'}`
   | `booking.${'confirmed' | 'cancelled'}`
+  | 'subscription.paused'
 
 /** The facts of which the customer gets a mail. */
 export type ReceiptTopic = Extract<Topic, 'payment.succeeded' | `refund.${string}`>
@@ -18,7 +19,7 @@ const settledStates = ['authorized', 'succeeded', 'declined', 'cancelled', 'void
 export interface Fact {
   readonly accountId: string
   readonly topic: Topic
-  /** The payment, refund, invoice or booking that it is about. */
+  /** The payment, refund, invoice, booking or subscription that it is about. */
   readonly subjectId: string
   /** The webhook's payload: the subject, as a client reads it from the API. */
   readonly data: object

@@ -93,8 +93,9 @@ export interface Renderings {
   subscriptionCreated(subscription: Subscription): RecordedAnswer
   /** `paymentId`: the payment that had taken the open invoice's money before the change; null: none had. */
   subscriptionChanged(subscription: Subscription, paymentId: string | null): RecordedAnswer
-  /** What a webhook tells: the invoice as a client sees it. */
+  /** The payload of a webhook: the invoice or the subscription as a client sees it. */
   invoiceSeen(invoice: Invoice): object
+  subscriptionSeen(subscription: Subscription): object
   gatewayCustomerRegistered(customer: GatewayCustomer): RecordedAnswer
 }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Sql, sql, type Tx } from '@seatbelt/database'
 import { type Call, type GatewayCustomer, inProgressRetryAfterSeconds, type Refusal } from '@seatbelt/domain'
 import { type CustomerAnswer, guardTransaction, type NotAdmitted, type Refused } from '@seatbelt/safety'
+import { enqueueMessages } from '../messages/enqueue-messages.ts'
 import type { Result } from '../shared/operations.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { unlocked } from '../shared/unlocked.ts'
@@ -109,8 +110,12 @@ const unproven =
   'The gateway customer was not made through this API, so it may belong to another account. Name your account in its ' +
   'metadata at the gateway (accountId), and register it: POST /v1/gateway-customers.'
 
-/** Pauses a subscription whose customer is not known to be the account's. Registering the customer resumes it. */
-export function pauseUnproven({ layers }: Pick<PaymentDeps, 'layers'>, subscriptionId: string): Promise<void> {
+/**
+ * Pauses a subscription whose customer is not known to be the account's, and tells the merchant. Registering the
+ * customer resumes it.
+ */
+export function pauseUnproven(deps: PaymentDeps, subscriptionId: string): Promise<void> {
+  const { layers } = deps
   return layers.transaction(async (tx) => {
     const subscription = await lockSubscription(
       tx,
@@ -121,7 +126,14 @@ export function pauseUnproven({ layers }: Pick<PaymentDeps, 'layers'>, subscript
            AND owned.account_id = subscriptions.account_id)`,
     )
     if (!subscription) return
-    moveSubscription(tx, subscription, { state: 'paused', pausedBecause: unproven })
+    const paused = moveSubscription(tx, subscription, { state: 'paused', pausedBecause: unproven })
+    enqueueMessages(deps, tx, {
+      accountId: paused.accountId,
+      topic: 'subscription.paused',
+      subjectId: paused.id,
+      data: deps.renderings.subscriptionSeen(paused),
+      receipt: null,
+    })
     const fault = new Error(`subscription ${subscriptionId} is paused: its gateway customer may be another account's`)
     tx.afterCommit(() => layers.reportFault(fault, `subscription ${subscriptionId}`))
   })
