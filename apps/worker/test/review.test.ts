@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import {
   cancelMissingPayment,
+  countOrphans,
   createPaymentOperations,
   createStripeGateway,
   failMissingRefund,
@@ -25,6 +27,7 @@ import {
 import { measureOpenWork } from '../src/measure-open-work.ts'
 import { describeInReview } from '../src/review/describe-in-review.ts'
 import { describeEnd, describeReview } from '../src/review/describe-review.ts'
+import { showOrphans } from '../src/show-orphans.ts'
 
 let shop: Shop
 let replica: Replica
@@ -199,6 +202,34 @@ it('the metrics show the oldest open payment and refund, and how many wait for a
   expect(ageOf('refund', 'needs_review')).toBeGreaterThanOrEqual(25 * 3_600)
   expect(ageOf('payment', 'capturing')).toBe(0)
   expect(oldest).toHaveLength(7)
+})
+
+it('the metrics show how many orphans wait for a person, and the last count while it cannot be read', async () => {
+  const registry = new Registry()
+  let isAway = false
+  showOrphans(registry, async () => {
+    if (isAway) throw new Error('the database is away')
+    return countOrphans(replica.deps)
+  })
+  const shown = async () => (await registry.getSingleMetric('orphans_open')?.get())?.values[0]?.value
+  expect(await shown()).toBe(0)
+  const insert = (id: string) =>
+    shop.sql(
+      `INSERT INTO orphans (id, kind, gateway_intent_id, seen, why, found_by)
+       VALUES ($1, 'payment', $2, 'succeeded', 'its order is not there', 'worker-1')`,
+      [id, `pi_${id}`],
+    )
+  const ids = [randomUUID(), randomUUID()] as const
+  for (const id of ids) await insert(id)
+  expect(await shown()).toBe(2)
+  await shop.sql(
+    `UPDATE orphans SET resolved_at = now(), resolution = 'dismissed', resolved_by = 'ada', resolution_reason = 'seen'
+      WHERE id = $1`,
+    [ids[0]],
+  )
+  expect(await shown()).toBe(1)
+  isAway = true
+  expect(await shown()).toBe(1)
 })
 
 describe('a payment whose intent the gateway does not have', () => {

@@ -320,6 +320,66 @@ describe('a refund that is made when commits are lost', () => {
     expect(await refundsAtGateway(shop, orderId)).toHaveLength(1)
     expect(await openOrphans(orderId)).toMatchObject([{ kind: 'refund' }])
   })
+
+  describe('whose id the gateway did not show', () => {
+    /** A refund of 10.00 whose commits are lost, and one of 5.00 that the gateway refuses under the same key. */
+    async function blocked() {
+      let paidCommits = 0
+      const lost = await losing('createRefund', (log) => log.keep(paidCommits), true)
+      const orderId = await orderOf(randomUUID(), lost.owner)
+      const paymentId = paymentIdOf(await lost.owner.pay(orderId))
+      paidCommits = lost.log.count()
+      await refund(lost.owner, paymentId, 1_000).catch(() => undefined)
+      expect(brief(await refund(lost.other, paymentId, 500))).toBe('unsettled')
+      let gateway: Gateway | undefined
+      await shop.replica(`other-asks-${replicas++}`, { gateway: (real) => (gateway = real) })
+      if (!gateway) throw new Error('a replica has no gateway')
+      const [orphan] = (await listOrphans(lost.other.deps)).filter((listed) => listed.orderId === orderId)
+      expect(orphan).toMatchObject({ kind: 'refund', gatewayRefundId: null })
+      const [made] = await refundsAtGateway(shop, orderId)
+      const parts = { payments: lost.other.deps, gateway }
+      const resolve = (resolution: 'adopt' | 'refund' | 'dismiss', gatewayId: string | null) =>
+        resolveOrphan(parts, {
+          id: orphan?.id ?? '',
+          resolution,
+          gatewayId,
+          as: 'ada',
+          reason: 'looked at the gateway',
+        })
+      return { ...lost, orderId, paymentId, resolve, gatewayRefundId: made?.refundId ?? '' }
+    }
+    const statesOf = (paymentId: string) =>
+      shop.sql(
+        'SELECT amount_minor AS amount, state, failure_code AS code FROM refunds WHERE payment_id = $1 ORDER BY id',
+        [paymentId],
+      )
+
+    it('is entered once a person has found it at the gateway, and fails the other', async () => {
+      const { other, orderId, paymentId, resolve, gatewayRefundId } = await blocked()
+      expect(await resolve('refund', gatewayRefundId)).toMatchObject({ kind: 'left' })
+      expect(await resolve('adopt', null)).toMatchObject({ why: expect.stringContaining('--gateway-id') })
+      expect(await resolve('adopt', 're_unknown')).toEqual({ kind: 'left', why: 'the gateway does not show it' })
+      expect(await openOrphans(orderId)).toHaveLength(1)
+      expect(await resolve('adopt', gatewayRefundId)).toMatchObject({ kind: 'resolved' })
+      expect(await openOrphans(orderId)).toEqual([])
+      expect(await statesOf(paymentId)).toEqual([
+        { amount: 500, state: 'failed', code: 'key-reused' },
+        { amount: 1_000, state: 'succeeded', code: null },
+      ])
+      expect(await refundedMinor(paymentId)).toBe(1_000)
+      expect(brief(await refund(other, paymentId, 500))).toBe('answered 201')
+      expect(await refundsAtGateway(shop, orderId)).toHaveLength(2)
+    })
+
+    it('is dismissed, which fails the other and makes room for its money', async () => {
+      const { orderId, paymentId, resolve } = await blocked()
+      expect(await resolve('dismiss', null)).toMatchObject({ kind: 'resolved' })
+      expect(await openOrphans(orderId)).toEqual([])
+      expect(await statesOf(paymentId)).toEqual([{ amount: 500, state: 'failed', code: 'key-reused' }])
+      const [row] = await shop.sql('SELECT refund_pending_minor AS pending FROM payments WHERE id = $1', [paymentId])
+      expect(row).toEqual({ pending: 0 })
+    })
+  })
 })
 
 describe('an order that is made again with other content under its creation key', () => {

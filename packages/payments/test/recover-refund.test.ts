@@ -461,6 +461,47 @@ describe('a refund that no answer ever settles', () => {
   }
 })
 
+describe('a refund that cannot be settled', () => {
+  it('waits for a person after a day, and is settled once the cause is repaired', async () => {
+    const paid = await openPaid(api)
+    await shop.faults(faultOn(paid, 'refund', 'drop-after'))
+    expect(brief(await refund(api, paid.paymentId))).toBe('unsettled')
+    const { id } = await onlyRefund(paid)
+    const setOrder = (state: string) =>
+      shop.sql('UPDATE orders SET state = $1::order_state, version = version + 1 WHERE id = $2', [state, paid.orderId])
+    const { replica } = await notingReplica('worker-9')
+    await setOrder('pending')
+
+    await letRefundLeasesRunOut(shop, paid)
+    await expect(recoverRefund(replica.deps, id)).rejects.toThrow('is pending while its payment is refunded')
+    expect(await onlyRefund(paid)).toMatchObject({ state: 'processing' })
+    await letRefundsAge(shop, paid, '25 hours')
+    const recovered = await recoverRefund(replica.deps, id)
+    expect(recovered?.result).toMatchObject({ kind: 'unsettled', subject: { state: 'needs_review' } })
+    expect(await lastLine(id)).toEqual({
+      ...{ event: 'unknown', detail: 'succeeded could not be recorded, which the log explains' },
+    })
+    expect(replica.faults.map(String)).toContain(`Error: refund ${id} waits for a person: npm run review`)
+
+    await letRefundLeasesRunOut(shop, paid)
+    expect((await recoverRefund(replica.deps, id))?.result.kind).toBe('unsettled')
+    await setOrder('paid')
+    await letRefundLeasesRunOut(shop, paid)
+    expect((await recoverRefund(replica.deps, id))?.result).toMatchObject({ kind: 'answered' })
+    expect(await lastLine(id)).toEqual({ event: 'settled', detail: 'succeeded' })
+    expect(await booksOf(shop, paid)).toMatchObject({ order: 'refunded', refunded: 4_200, pending: 0 })
+    expect(await refundsAtGateway(shop, paid.orderId)).toHaveLength(1)
+  })
+
+  async function lastLine(refundId: string) {
+    const [line] = await shop.sql<{ event: string; detail: string }>(
+      'SELECT event, detail FROM payment_events WHERE refund_id = $1 ORDER BY id DESC LIMIT 1',
+      [refundId],
+    )
+    return line
+  }
+})
+
 describe('two recoveries at once', () => {
   it('take one refund once: the other finds nothing due', async () => {
     const paid = await openPaid(api)
