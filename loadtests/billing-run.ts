@@ -10,13 +10,14 @@ import http from 'k6/http'
 import { Counter } from 'k6/metrics'
 import type { Options } from 'k6/options'
 import { countVerdict } from './lib/auditor.ts'
-import { headers, look, type Order, problemCode, toPay } from './lib/client.ts'
-import { environment, replicaFor } from './lib/environment.ts'
+import { type Order, problemCode, toPay } from './lib/client.ts'
+import { environment } from './lib/environment.ts'
 import { breakGateway, faultThresholds, healGateway } from './lib/gateway-faults.ts'
 import { runIteration } from './lib/iteration.ts'
 import { checkChargedOnce } from './lib/ledger.ts'
 import { billingIntervalSeconds } from './lib/loads.ts'
 import { answersUnexpected, periodsChargedWrong } from './lib/metrics.ts'
+import { type Invoice, idIn, invoicesOf, newSubscriber, toSubscribe } from './lib/subscriptions-client.ts'
 import { summarize } from './lib/summary.ts'
 import { commonOptions, proofThresholds } from './lib/thresholds.ts'
 import { fireVolley } from './lib/volley.ts'
@@ -99,42 +100,11 @@ export function handleSummary(data: Parameters<typeof summarize>[1]): Record<str
   return summarize('billing-run', data)
 }
 
-/** As a merchant: its backend asks here, and its page asks the gateway. The first period fell due an hour ago. */
 function subscribe(number: number): Subscription {
   const price = { amountMinor: 500 + ((number * 37) % 4_000), currency: 'EUR' }
-  const customer = create(number, 'gateway-customer', '/v1/gateway-customers', { customerId: `subscriber-${number}` })
-  const method = askGateway('/v1/payment_methods/pm_card_visa/attach', { customer })
-  const body = {
-    ...{ customerId: `subscriber-${number}`, gatewayCustomerId: customer, paymentMethod: method, ...price },
-    ...{ interval: { unit: 'month', count: 1 }, timeZone: 'UTC' },
-    anchor: new Date(Date.now() - 3_600_000).toISOString().slice(0, 19),
-  }
-  return { id: create(number, 'subscription', '/v1/subscriptions', body), gatewayCustomerId: customer, ...price }
-}
-
-/** Returns the id of what was made. */
-function create(number: number, what: string, path: string, body: object): string {
-  const answer = http.post(`${replicaFor(number, 0)}${path}`, JSON.stringify(body), {
-    headers: headers(`${environment.run}-${what}-${number}`),
-    tags: { name: 'subscribe' },
-  })
-  if (answer.status !== 201) throw new Error(`${what} ${number}: ${answer.status} ${answer.body}`)
-  return String(answer.json('id'))
-}
-
-/** Returns the id of what was made. */
-function askGateway(path: string, form: Record<string, string>): string {
-  const answer = http.post(`${environment.gatewayUrl}${path}`, form, {
-    headers: { Authorization: `Bearer ${environment.gatewayApiKey}` },
-    tags: { name: 'merchant page' },
-  })
-  if (answer.status !== 200) throw new Error(`${path} at the gateway: ${answer.status} ${answer.body}`)
-  return String(answer.json('id'))
-}
-
-interface Invoice {
-  readonly orderId: string
-  readonly state: string
+  const subscriber = newSubscriber(number)
+  const id = idIn(toSubscribe(subscriber, price), `subscription ${number}`)
+  return { id, gatewayCustomerId: subscriber.gatewayCustomerId, ...price }
 }
 
 /** Returns the id of the order that collects it. @throws where no such invoice is seen in time. */
@@ -146,10 +116,6 @@ function waitForInvoice({ id }: Subscription, number: number, isIt: (invoice: In
     sleep(pollSeconds)
   }
   throw new Error(`subscription ${id} was not billed`)
-}
-
-function invoicesOf(id: string, number: number): Invoice[] {
-  return look(`/v1/subscriptions/${id}`, replicaFor(number, 0)).json('invoices') as unknown as Invoice[]
 }
 
 function payByHand(order: Order, number: number): void {

@@ -5,6 +5,9 @@
  *
  * Bookings differ by what is done to them (`cases`). Every sixth iteration authorizes an order instead, which the
  * console captures, in full or in part, or cancels, while the merchant captures it.
+ *
+ * Meanwhile subscriptions fall due, and another account tries to charge their customers: it knows their ids at the
+ * gateway, which are no secrets there.
  */
 import { sleep } from 'k6'
 import exec from 'k6/execution'
@@ -12,24 +15,14 @@ import http from 'k6/http'
 import { Counter } from 'k6/metrics'
 import type { Options } from 'k6/options'
 import { countVerdict } from './lib/auditor.ts'
-import {
-  type Answer,
-  createOrder,
-  headers,
-  isDone,
-  look,
-  member,
-  problemCode,
-  toEnd,
-  toPay,
-  toRefund,
-} from './lib/client.ts'
+import { type Answer, createOrder, headers, isDone, look, problemCode, toEnd, toPay, toRefund } from './lib/client.ts'
 import { environment, replicaFor } from './lib/environment.ts'
 import { atConsole, intentOf } from './lib/gateway-console.ts'
 import { breakGateway, faultThresholds, healGateway } from './lib/gateway-faults.ts'
 import { buildHall } from './lib/hall.ts'
 import { runIteration } from './lib/iteration.ts'
 import { checkCheckout, readCharges } from './lib/ledger.ts'
+import { billingIntervalSeconds } from './lib/loads.ts'
 import { answersUnexpected, consoleHidden, paymentsRefundedWrong } from './lib/metrics.ts'
 import {
   type Booking,
@@ -45,6 +38,7 @@ import {
   toHold,
 } from './lib/seats-client.ts'
 import { noteSale } from './lib/seats-history.ts'
+import { idIn, invoicesOf, newSubscriber, toRegister, toSubscribe } from './lib/subscriptions-client.ts'
 import { summarize } from './lib/summary.ts'
 import { commonOptions, seatThresholds } from './lib/thresholds.ts'
 import { type AnyRequest, fireVolley, warmConnections } from './lib/volley.ts'
@@ -58,6 +52,13 @@ const authorizationsShown = new Counter('authorizations_shown')
 /** Refunds of ours that the gateway refused because the console had refunded before. */
 const learnedByLook = new Counter('learned_by_look')
 
+const subscriptionsCharged = new Counter('subscriptions_charged')
+/** Registrations and subscriptions that another account asked for with a customer that is not its own. */
+const strangersRefused = new Counter('strangers_refused')
+
+/** Each of them is charged once by us, and would be charged again for the other account. */
+const subscribers = 6
+
 export const options: Options = {
   ...commonOptions,
   scenarios: {
@@ -65,6 +66,13 @@ export const options: Options = {
       executor: 'shared-iterations',
       vus: Math.min(iterations, concurrency),
       iterations,
+      maxDuration: '15m',
+    },
+    subscriptions: {
+      executor: 'shared-iterations',
+      exec: 'subscriptionsLoad',
+      vus: subscribers,
+      iterations: subscribers,
       maxDuration: '15m',
     },
   },
@@ -78,20 +86,25 @@ export const options: Options = {
     bookings_cancelled: ['count>0'],
     authorizations_shown: ['count>0'],
     learned_by_look: ['count>0'],
+    subscriptions_charged: [`count==${subscribers}`],
+    strangers_refused: [`count==${2 * subscribers}`],
   },
 }
 
 interface Sale {
   readonly event: SeatedEvent
   readonly seatIds: readonly string[]
+  /** Their subscriptions are due. */
+  readonly subscriptionIds: readonly string[]
 }
 
 export function setup(): Sale {
   const event = createEvent('At the console', buildHall({ seats: Math.max(100, iterations), places: 0 }))
   const seatIds = readAllSeats(event).map(({ id }) => id)
   tellMerchant()
+  const subscriptionIds = Array.from({ length: subscribers }, (_, number) => subscribe(number))
   breakGateway('console-actions', iterations)
-  return { event, seatIds }
+  return { event, seatIds, subscriptionIds }
 }
 
 export default function consoleActionsLoad(sale: Sale): void {
@@ -103,6 +116,17 @@ export default function consoleActionsLoad(sale: Sale): void {
     const booking = bookFor(hold, number)
     const act = cases[number % 6]
     act?.({ hold, booking, number, intentId: intentOf(booking.orderId) })
+  })
+}
+
+/** Waits until a run has charged the subscription: then it would have charged the other account's as well. */
+export function subscriptionsLoad({ subscriptionIds }: Sale): void {
+  runIteration(() => {
+    const number = exec.scenario.iterationInTest
+    const boundMs = environment.settleWithinMs + 2 * billingIntervalSeconds * 1_000
+    const isPaid = () => invoicesOf(String(subscriptionIds[number]), number).some(({ state }) => state === 'paid')
+    if (within(boundMs, isPaid)) subscriptionsCharged.add(1)
+    else throw new Error(`subscription ${subscriptionIds[number]} was not charged`)
   })
 }
 
@@ -163,35 +187,17 @@ function refundAtConsole({ intentId }: Booked, amountMinor?: number): void {
   else throw new Error(`the console could not refund ${intentId}`)
 }
 
-/** More than the console can refund in between: each refusal has told our books of all that was refunded so far. */
-const mostTries = 3
-
-/** In the end all of it is refunded, by the console and by us together. */
+/** One cancellation refunds what the console has left. In the end all of it is refunded, by both together. */
 function cancel({ hold, booking, number }: Booked): void {
-  for (let tried = 1; tried <= mostTries; tried += 1) {
-    const key = `${environment.run}-cancel-${number}-${tried}`
-    const answers = fireVolley(
-      Array.from({ length: copies }, () => toCancelBooking(hold, booking, key)),
-      number,
-    )
-    const [answer] = answers
-    if (answer !== undefined && isDone(answer)) {
-      bookingsCancelled.add(1)
-      checkGivenBack(booking)
-      return
-    }
-    if (!mayTryAgain(answer)) return
-  }
-  paymentsRefundedWrong.add(1, { what: 'not cancelled' })
-}
-
-/** A refusal that learned of the console's refund, and says that the rest can be refunded. */
-function mayTryAgain(answer: Answer | undefined): boolean {
-  if (answer === undefined) return false
-  const isLearned = problemCode(answer) === 'refund-failed' && member(answer, 'retryable') === true
-  if (isLearned) learnedByLook.add(1)
-  else answersUnexpected.add(1, { status: String(answer.status), code: problemCode(answer) ?? 'none' })
-  return isLearned
+  const key = `${environment.run}-cancel-${number}`
+  const [answer] = fireVolley(
+    Array.from({ length: copies }, () => toCancelBooking(hold, booking, key)),
+    number,
+  )
+  if (answer !== undefined && isDone(answer)) {
+    bookingsCancelled.add(1)
+    checkGivenBack(booking)
+  } else answersUnexpected.add(1, { status: String(answer?.status), code: (answer && problemCode(answer)) ?? 'none' })
 }
 
 /** Asks for everything first, as a merchant does before our books know of the console's refund. */
@@ -280,6 +286,23 @@ function tellMerchant(): void {
     timeout: '10s',
   })
   if (!isDone(answer)) console.log(`the merchant has no endpoint: ${answer.status}`)
+}
+
+/** Returns the subscription's id. The other account tries the same with the same customer, and must be refused. */
+function subscribe(number: number): string {
+  const price = { amountMinor: 500 + number, currency: 'EUR' }
+  const subscriber = newSubscriber(number)
+  const id = idIn(toSubscribe(subscriber, price), `subscription ${number}`)
+  const { strangerApiKey: stranger } = environment
+  const { gatewayCustomerId } = subscriber
+  const attempts = [
+    toRegister(number, { customerId: `subscriber-${number}`, gatewayCustomerId }, stranger),
+    toSubscribe(subscriber, price, stranger),
+  ]
+  for (const answer of attempts)
+    if (problemCode(answer) === 'gateway-customer-not-found') strangersRefused.add(1)
+    else answersUnexpected.add(1, { status: String(answer.status), code: problemCode(answer) ?? 'none' })
+  return id
 }
 
 function holdFor({ event, seatIds }: Sale, number: number): Hold {

@@ -81,9 +81,9 @@ export type Answer = ReturnType<typeof http.request>
 export const patienceMs = 20_000
 const requestTimeout = `${patienceMs}ms`
 
-export function headers(key: string): Record<string, string> {
+export function headers(key: string, apiKey = environment.apiKey): Record<string, string> {
   return {
-    Authorization: `Bearer ${environment.apiKey}`,
+    Authorization: `Bearer ${apiKey}`,
     'Content-Type': 'application/json',
     'Idempotency-Key': key,
   }

@@ -19,6 +19,8 @@ export interface Environment {
   /** Orders that are being paid for at the same time. */
   readonly concurrency: number
   readonly apiKey: string
+  /** Of another account. */
+  readonly strangerApiKey: string
   /** For what a merchant's own page does at the gateway. */
   readonly gatewayApiKey: string
   /** Whether orders have an address that their receipts go to. */
@@ -50,6 +52,8 @@ export const environment: Environment = {
   // A virtual user costs some megabytes, and a quarter of the orders takes one for each copy.
   concurrency: whole('CONCURRENCY', 16, 1, 64),
   apiKey: required('API_KEY'),
+  // The other development account's, which is published.
+  strangerApiKey: __ENV.STRANGER_API_KEY ?? 'sb_dev_only_1111111111111111',
   // The simulator's own, which is no secret.
   gatewayApiKey: __ENV.GATEWAY_API_KEY ?? 'sk_test_dev_only',
   receipts: __ENV.RECEIPTS === 'on',

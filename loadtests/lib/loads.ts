@@ -182,9 +182,9 @@ export const loads = {
   },
   'console-actions': {
     proves:
-      "what a person refunds, captures and cancels at the gateway's console is shown by its booking, which can be cancelled, and the merchant receives an event",
-    control: 'looks at nothing but its own requests',
-    breaks: ['I6', 'I12'],
+      "what a person refunds, captures and cancels at the gateway's console is shown by its booking, which can be cancelled, and the merchant receives an event; and no account charges a customer whom another one has there",
+    control: "looks at nothing but its own requests, and takes any customer's name",
+    breaks: ['I6', 'I11', 'I12'],
     faults: [
       { on: 'webhook', kind: 'out-of-order', rate: 0.2 },
       { on: 'webhook', kind: 'twice', rate: 0.2 },
@@ -192,9 +192,10 @@ export const loads = {
       { on: 'webhook', kind: 'wrong-signature', rate: 0.2 },
       { on: 'refund', kind: 'drop-after', rate: 0.15 },
     ],
-    expects: [...seats, 'I9', 'I12'],
-    // It gives the merchant an endpoint that receives nothing, which no other load should find.
-    environment: {},
+    expects: [...seats, 'I9', 'I11', 'I12'],
+    twin: { billingIntervalSeconds },
+    // It also gives the merchant an endpoint that receives nothing, which no other load should find.
+    environment: { worker: { BILLING_INTERVAL_SECONDS: String(billingIntervalSeconds) } },
     size: { orders: 60, copies: 3, concurrency: 12 },
   },
 } as const satisfies Record<string, Load>
