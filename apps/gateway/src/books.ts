@@ -1,5 +1,6 @@
 import { type Charge, chargeAfter } from './charge.ts'
 import { type AttachedPaymentMethod, type Customer, customerFrom, paymentMethodFrom } from './customer.ts'
+import { type Dispute, disputeAfter } from './dispute.ts'
 import { eventsOf, type GatewayEvent } from './event.ts'
 import {
   completeEntry,
@@ -29,6 +30,8 @@ export interface Books {
   readonly charges: Reading<Charge>
   /** Grouped by intent and by charge. */
   readonly refunds: Reading<Refund>
+  /** Grouped by intent and by charge. */
+  readonly disputes: Reading<Dispute>
   readonly customers: Reading<Customer>
   /** The attached ones, grouped by customer. */
   readonly paymentMethods: Reading<AttachedPaymentMethod>
@@ -80,6 +83,7 @@ export function openBooks(options: BooksOptions): Books {
     customerId === null ? [intentId] : [intentId, customerId],
   )
   const refunds = createShelf<Refund>(({ intentId, chargeId }) => [intentId, chargeId])
+  const disputes = createShelf<Dispute>(({ intentId, chargeId }) => [intentId, chargeId])
   const customers = createShelf<Customer>()
   const paymentMethods = createShelf<AttachedPaymentMethod>(({ customerId }) => [customerId])
   const events = createShelf<GatewayEvent>(({ type }) => [type])
@@ -108,6 +112,7 @@ export function openBooks(options: BooksOptions): Books {
       intent: changeIntent(entry),
       charge: changeCharge(entry),
       refund: changeRefund(entry),
+      dispute: changeDispute(entry),
       refundBefore,
     }
     tallies.count(entry, named.intent)
@@ -137,6 +142,13 @@ export function openBooks(options: BooksOptions): Books {
     if (refund.outlook) withOutlook.set(refund.id, refund)
     else withOutlook.delete(refund.id)
     return refund
+  }
+
+  function changeDispute(entry: LedgerEntry): Dispute | undefined {
+    if (entry.disputeId === null) return undefined
+    const dispute = disputeAfter(disputes.find(entry.disputeId), entry)
+    disputes.put(dispute)
+    return dispute
   }
 
   function believeNote(note: Note): void {
@@ -204,6 +216,7 @@ export function openBooks(options: BooksOptions): Books {
     intents,
     charges,
     refunds,
+    disputes,
     customers,
     paymentMethods,
     events,

@@ -19,6 +19,8 @@ export interface Charge {
   readonly isReleased: boolean
   /** What refunds have taken of it, pending ones included, failed ones not. */
   readonly refundedMinor: number
+  /** It is, or was, disputed. */
+  readonly disputed: boolean
   /** Why the bank declined it. */
   readonly error: CardError | null
 }
@@ -43,6 +45,13 @@ export function chargeAfter(charge: Charge | undefined, fact: EntryDraft): Charg
     case 'refund.failed':
       assert(charge && charge.refundedMinor >= fact.amountMinor, `${fact.chargeId} was not refunded`)
       return { ...charge, refundedMinor: charge.refundedMinor - fact.amountMinor }
+    case 'dispute.created':
+      assert(charge && charge.capturedMinor > 0, `${fact.chargeId} took nothing that could be disputed`)
+      return { ...charge, disputed: true }
+    case 'dispute.updated':
+    case 'dispute.closed':
+    case 'dispute.funds_withdrawn':
+    case 'dispute.funds_reinstated':
     case 'refund.succeeded':
     case 'intent.created':
     case 'intent.canceled':
@@ -68,6 +77,7 @@ function chargeMade(charge: Charge | undefined, fact: EntryDraft, capturedMinor:
     capturedMinor,
     isReleased: false,
     refundedMinor: 0,
+    disputed: false,
     error: fact.error,
   }
 }

@@ -12,12 +12,14 @@ import { createRefund } from './endpoints/create-refund.ts'
 import { ledgerEndpoints } from './endpoints/ledger.ts'
 import { listCharges } from './endpoints/list-charges.ts'
 import { listCustomerPaymentMethods } from './endpoints/list-customer-payment-methods.ts'
+import { listDisputes } from './endpoints/list-disputes.ts'
 import { listEvents } from './endpoints/list-events.ts'
 import { listPaymentIntents } from './endpoints/list-payment-intents.ts'
 import { listRefunds } from './endpoints/list-refunds.ts'
 import { retrieveAccount } from './endpoints/retrieve-account.ts'
 import { retrieveCharge } from './endpoints/retrieve-charge.ts'
 import { retrieveCustomer } from './endpoints/retrieve-customer.ts'
+import { retrieveDispute } from './endpoints/retrieve-dispute.ts'
 import { retrieveEvent } from './endpoints/retrieve-event.ts'
 import { retrievePaymentIntent } from './endpoints/retrieve-payment-intent.ts'
 import { retrieveRefund } from './endpoints/retrieve-refund.ts'
@@ -77,6 +79,8 @@ function stripeEndpoints(simulator: Simulator): Router {
   v1.post('/refunds', performChange(simulator, createRefund))
   v1.get('/refunds', performReading(simulator, listRefunds))
   v1.get('/refunds/:id', performReading(simulator, retrieveRefund))
+  v1.get('/disputes', performReading(simulator, listDisputes))
+  v1.get('/disputes/:id', performReading(simulator, retrieveDispute))
   v1.post('/customers', performChange(simulator, createCustomer))
   v1.get('/customers/:id', performReading(simulator, retrieveCustomer))
   v1.get('/customers/:id/payment_methods', performReading(simulator, listCustomerPaymentMethods))

@@ -1,4 +1,5 @@
 import type { Charge } from './charge.ts'
+import type { Dispute } from './dispute.ts'
 import type { LedgerEntry } from './facts.ts'
 import { eventId } from './new-id.ts'
 import type { PaymentIntent } from './payment-intent.ts'
@@ -6,6 +7,7 @@ import type { Refund } from './refund.ts'
 
 /** The events that the simulator tells, under Stripe's names. */
 export type EventType =
+  | `charge.dispute.${'created' | 'updated' | 'closed' | 'funds_withdrawn' | 'funds_reinstated'}`
   | 'charge.refunded'
   | 'payment_intent.amount_capturable_updated'
   | 'payment_intent.canceled'
@@ -31,7 +33,7 @@ export interface GatewayEvent {
   readonly intent: PaymentIntent
 }
 
-export type EventSubject = { intent: PaymentIntent } | { charge: Charge } | { refund: Refund }
+export type EventSubject = { intent: PaymentIntent } | { charge: Charge } | { refund: Refund } | { dispute: Dispute }
 
 /** What an entry names, as it is after the entry. */
 export interface Named {
@@ -39,6 +41,7 @@ export interface Named {
   readonly charge: Charge | undefined
   readonly refund: Refund | undefined
   readonly refundBefore: Refund | undefined
+  readonly dispute: Dispute | undefined
 }
 
 /** The events of one ledger entry. The same entry always gives the same events with the same ids. */
@@ -56,7 +59,7 @@ export function eventsOf(entry: LedgerEntry, named: Named): GatewayEvent[] {
   }))
 }
 
-function tellings(entry: LedgerEntry, { intent, charge, refund }: Named): [EventType, EventSubject][] {
+function tellings(entry: LedgerEntry, { intent, charge, refund, dispute }: Named): [EventType, EventSubject][] {
   switch (entry.type) {
     case 'charge.authorized':
       return [['payment_intent.amount_capturable_updated', { intent }]]
@@ -85,6 +88,12 @@ function tellings(entry: LedgerEntry, { intent, charge, refund }: Named): [Event
             ['refund.failed', { refund }],
           ]
         : []
+    case 'dispute.created':
+    case 'dispute.updated':
+    case 'dispute.closed':
+    case 'dispute.funds_withdrawn':
+    case 'dispute.funds_reinstated':
+      return dispute ? [[`charge.${entry.type}`, { dispute }]] : []
     // Its answer has told already; a subscriber could do nothing with it but throw it away.
     case 'intent.created':
       return []

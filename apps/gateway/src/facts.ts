@@ -25,11 +25,11 @@ export interface LedgerEntry {
   readonly chargeId: string | null
   readonly refundId: string | null
   readonly customerId: string | null
-  /** Of what the entry says: authorized, captured, released, declined, refunded. */
+  /** Of what the entry says: authorized, captured, released, declined, refunded, disputed, withdrawn, reinstated. */
   readonly amountMinor: number
   /** Upper case, unlike on Stripe's wire. */
   readonly currency: string
-  /** The intent's; on the three `refund` types the refund's own. */
+  /** The intent's; on the three `refund` types the refund's own. A dispute has none of its own. */
   readonly metadata: Readonly<Record<string, string>>
   /** Null where the simulator did it by itself: a refund that changed later. */
   readonly idempotencyKey: string | null
@@ -47,6 +47,10 @@ export interface LedgerEntry {
   readonly refundStatus: RefundStatus | null
   readonly failureReason: string | null
   readonly outlook: RefundOutlook | null
+  /** Of a dispute: its id, its status after this entry, and the customer's reason. */
+  readonly disputeId: string | null
+  readonly disputeStatus: DisputeStatus | null
+  readonly disputeReason: string | null
   /** `console`: a person did it at the gateway's own console. Null: a request, or the simulator by itself. */
   readonly actor: 'console' | null
 }
@@ -62,11 +66,25 @@ const ledgerEntryTypes = [
   'refund.created',
   'refund.succeeded',
   'refund.failed',
+  /** The event of each is `charge.` and its type. Only the two about funds move money. */
+  'dispute.created',
+  'dispute.updated',
+  'dispute.closed',
+  'dispute.funds_withdrawn',
+  'dispute.funds_reinstated',
 ] as const
 
 export type LedgerEntryType = (typeof ledgerEntryTypes)[number]
 
 export type CaptureMethod = 'automatic' | 'automatic_async' | 'manual'
+
+export type DisputeStatus =
+  | 'warning_needs_response'
+  | 'warning_closed'
+  | 'needs_response'
+  | 'under_review'
+  | 'won'
+  | 'lost'
 
 export type RefundStatus = 'pending' | 'succeeded' | 'failed'
 
@@ -193,6 +211,9 @@ export function draftEntry(says: Pick<EntryDraft, Always> & Partial<EntryDraft>)
     refundStatus: says.refundStatus ?? null,
     failureReason: says.failureReason ?? null,
     outlook: says.outlook ?? null,
+    disputeId: says.disputeId ?? null,
+    disputeStatus: says.disputeStatus ?? null,
+    disputeReason: says.disputeReason ?? null,
     actor: says.actor ?? null,
   }
 }

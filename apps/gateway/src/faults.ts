@@ -75,6 +75,8 @@ export const requestOperations = [
   'refund',
   'retrieve-refund',
   'list-refunds',
+  'retrieve-dispute',
+  'list-disputes',
   'retrieve-charge',
   'list-charges',
   'create-customer',

@@ -7,7 +7,7 @@ const idLength = 24
 /**
  * `pi_` and 24 letters and digits, as Stripe's look. Random, because a restarted simulator must not give an id twice.
  */
-export function newId(prefix: 'ch' | 'cus' | 'pi' | 'pm' | 're' | 'req'): string {
+export function newId(prefix: 'ch' | 'cus' | 'dp' | 'pi' | 'pm' | 're' | 'req'): string {
   if (usedBytes === random.length) {
     randomFillSync(random)
     usedBytes = 0

@@ -74,6 +74,11 @@ export function intentAfter(intent: PaymentIntent | undefined, fact: IntentFact)
     case 'refund.created':
     case 'refund.succeeded':
     case 'refund.failed':
+    case 'dispute.created':
+    case 'dispute.updated':
+    case 'dispute.closed':
+    case 'dispute.funds_withdrawn':
+    case 'dispute.funds_reinstated':
       assertThat(intent.status === 'succeeded', intent, fact)
       return intent
     default:

@@ -11,6 +11,7 @@ import {
 } from '../faults.ts'
 import type { Simulator } from '../simulator.ts'
 import { controlConsole } from './control-console.ts'
+import { controlDisputes } from './control-disputes.ts'
 import { controlRefunds } from './control-refunds.ts'
 import { controlWebhooks } from './control-webhooks.ts'
 
@@ -44,6 +45,7 @@ export function controlEndpoints(simulator: Simulator): Router {
   const router = Router()
   router.use(express.json({ limit: '64kb' }))
   router.use('/console', controlConsole(simulator))
+  router.use('/disputes', controlDisputes(simulator))
   router.use('/refunds', controlRefunds(simulator))
   router.use('/webhooks', controlWebhooks(simulator))
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Books } from '../books.ts'
 import { type Charge, refundableMinor } from '../charge.ts'
+import { allowsRefunds } from '../dispute.ts'
 import type { ChangingEndpoint, Circumstances } from '../endpoint.ts'
 import { draftEntry, type EntryDraft } from '../facts.ts'
 import { newId } from '../new-id.ts'
@@ -43,7 +44,9 @@ export const createRefund: ChangingEndpoint<Given> = {
 
   execute(given, books, circumstances) {
     const charge = chargeOf(given, books)
-    const refusal = charge ? refuseAmount(given, charge) : refuseUncaptured(given, books)
+    const refusal = charge
+      ? (refuseDisputed(charge, books) ?? refuseAmount(given, charge))
+      : refuseUncaptured(given, books)
     if (refusal) return { facts: [], answer: refusal }
     if (!charge) throw new Error('A refund without a charge was let through')
     const created = refundEntry(given, charge, books, circumstances)
@@ -71,6 +74,14 @@ function chargeOf(given: Given, books: Books): Charge | undefined {
 function refuseUncaptured(given: Given, books: Books): Answer {
   const intent = existingIntent(books, intentIdOf(given, books) ?? '')
   return unexpectedState(intent, `This PaymentIntent (${intent.id}) does not have a successful charge to refund.`)
+}
+
+/** Source: https://docs.stripe.com/error-codes, `charge_disputed` */
+function refuseDisputed(charge: Charge, books: Books): Answer | null {
+  const all = { limit: 100, startingAfter: null, group: charge.id, createdFromMs: 0, createdToMs: Infinity }
+  if (books.disputes.page(all).things.every(allowsRefunds)) return null
+  const message = `Charge ${charge.id} has been charged back; cannot issue a refund.`
+  return invalidRequest(message, { code: 'charge_disputed' })
 }
 
 function refuseAmount(given: Given, charge: Charge): Answer | null {

@@ -22,7 +22,7 @@ export function renderCharge(charge: Charge): object {
     currency: charge.currency.toLowerCase(),
     customer: charge.customerId,
     description: null,
-    disputed: false,
+    disputed: charge.disputed,
     failure_balance_transaction: null,
     failure_code: charge.error?.code ?? null,
     failure_message: charge.error?.message ?? null,

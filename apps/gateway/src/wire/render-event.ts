@@ -1,5 +1,6 @@
 import type { GatewayEvent } from '../event.ts'
 import { renderCharge } from './render-charge.ts'
+import { renderDispute } from './render-dispute.ts'
 import { renderPaymentIntent } from './render-payment-intent.ts'
 import { renderRefund } from './render-refund.ts'
 import { apiVersion, unixSeconds } from './stripe-values.ts'
@@ -23,6 +24,7 @@ export function renderEvent(event: GatewayEvent, pendingWebhooks: number): objec
 }
 
 function renderSubject({ subject }: GatewayEvent): object {
+  if ('dispute' in subject) return renderDispute(subject.dispute)
   if ('refund' in subject) return renderRefund(subject.refund)
   if ('charge' in subject) return renderCharge(subject.charge)
   return renderPaymentIntent(subject.intent)
