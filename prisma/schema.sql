@@ -776,6 +776,8 @@ CREATE TABLE refunds (
 CREATE UNIQUE INDEX refunds_account_id_id_key ON public.refunds USING btree (account_id, id);
 -- Lists an account's refunds in one state, such as the few that wait for a person.
 CREATE INDEX refunds_account_id_state_id_idx ON public.refunds USING btree (account_id, state, id);
+-- Finds the few refunds that failed: of a booking that is shown, and for the metric of the money that is owed.
+CREATE INDEX refunds_failed ON public.refunds USING btree (order_id) WHERE (state = 'failed'::refund_state);
 -- One refund of the gateway belongs to one refund of ours.
 CREATE UNIQUE INDEX refunds_gateway_refund_id_key ON public.refunds USING btree (gateway_refund_id);
 -- Reconciliation gives a charge back once, however often and wherever it runs.

@@ -1,5 +1,11 @@
 import { mostOfEvent } from '@seatbelt/booking'
-import { type BookingState, type HoldState, mostSeatsPerHold, type SeatState } from '@seatbelt/domain'
+import {
+  type BookingState,
+  type HoldState,
+  mostSeatsPerHold,
+  type PaymentState,
+  type SeatState,
+} from '@seatbelt/domain'
 import { fields, pageFields } from '@seatbelt/http'
 import { z } from 'zod'
 
@@ -7,6 +13,17 @@ const { id, amountMinor, currency, customerId, paymentMethod, receiptEmail, mome
 
 const holdStates = ['active', 'checking_out', 'booked', 'released', 'expired'] as const satisfies readonly HoldState[]
 const bookingStates = ['pending', 'confirmed', 'cancelling', 'cancelled'] as const satisfies readonly BookingState[]
+const paymentStates = [
+  'processing',
+  'authorized',
+  'capturing',
+  'voiding',
+  'succeeded',
+  'declined',
+  'cancelled',
+  'voided',
+  'needs_review',
+] as const satisfies readonly PaymentState[]
 const seatStates = ['free', 'held', 'booked'] as const satisfies readonly SeatState[]
 
 // What is sent to us. -------------------------------------------------------------------------------------------------
@@ -236,13 +253,14 @@ export const hold = z.strictObject({
   id,
   eventId: id,
   customerId,
-  state: z.enum(holdStates),
+  state: z.enum(holdStates).describe('booked once the money is taken; released again when its booking is cancelled'),
   ...held,
   expiresAt: moment,
   extended: z.boolean(),
   checkouts: z.int().describe('How often it was tried to pay for it'),
   orderId: id.nullable().describe('The order of the latest checkout'),
-  bookingId: id.nullable(),
+  bookingId: id.nullable().describe('From the moment on at which the money is reserved'),
+  bookingState: z.enum(bookingStates).nullable(),
   createdAt: moment,
 })
 
@@ -260,11 +278,17 @@ export const booking = z.strictObject({
   holdId: id,
   orderId: id,
   paymentId: id,
+  paymentState: z.enum(paymentStates),
   refundId: id.nullable().describe('Of the latest cancellation'),
   state: z.enum(bookingStates),
   ...held,
   capturedMinor: z.int().describe('What was taken for it'),
   refundedMinor: z.int().describe('What was refunded of that, also without a cancellation'),
+  owedMinor: z
+    .int()
+    .describe(
+      'The customer must still receive this amount, because a refund failed after the cancellation: refund the payment',
+    ),
   createdAt: moment,
   confirmedAt: moment.nullable(),
   cancelledAt: moment.nullable(),

@@ -37,6 +37,7 @@ export const hold: Hold = {
   checkouts: 0,
   orderId: null,
   bookingId: null,
+  bookingState: null,
   createdAt: new Date('2026-11-20T10:00:00.000Z'),
 }
 
@@ -48,6 +49,7 @@ export const booking: Booking = {
   holdId: hold.id,
   orderId: '0192f000-0000-7000-8000-00000000001c',
   paymentId: '0192f000-0000-7000-8000-00000000001d',
+  paymentState: 'succeeded',
   refundId: null,
   state: 'confirmed',
   seatIds,
@@ -59,6 +61,7 @@ export const booking: Booking = {
   confirmedAt: new Date('2026-11-20T10:01:01.000Z'),
   capturedMinor: 9_000,
   refundedMinor: 0,
+  owedMinor: 0,
   cancelledAt: null,
 }
 

@@ -13,8 +13,8 @@ interface Measured<Label extends string> {
 /**
  * Shows what is open, and what waits for a person, whenever the metrics are read.
  *
- * The literals of the conditions are those of the partial indexes `payments_to_recover` and `refunds_to_recover`, so
- * that no settled row is read.
+ * The literals of the conditions are those of the partial indexes `payments_to_recover`, `refunds_to_recover` and
+ * `refunds_failed`, so that no other row is read.
  */
 export function measureOpenWork(database: Pick<Database, 'query'>, registry: Registry): void {
   measure(database, registry, {
@@ -45,6 +45,21 @@ export function measureOpenWork(database: Pick<Database, 'query'>, registry: Reg
         FROM payments WHERE state = 'needs_review'
       UNION ALL
       SELECT json_build_object('kind', 'refund'), count(*)::float8 FROM refunds WHERE state = 'needs_review'`,
+  })
+  measure(database, registry, {
+    name: 'checkouts_owing_money',
+    help: 'Checkouts without seats whose refund failed: the customer has neither seats nor money. Refund the payment.',
+    labelNames: [],
+    statement: sql`
+      SELECT json_build_object() AS labels, count(DISTINCT orders.id)::float8 AS value
+        FROM refunds
+        JOIN orders ON orders.id = refunds.order_id AND orders.purpose = 'checkout'
+        JOIN payments ON payments.id = refunds.payment_id
+        LEFT JOIN bookings ON bookings.order_id = orders.id
+       WHERE refunds.state = 'failed'
+         AND COALESCE(captured_minor, payments.amount_minor) > refunded_minor + refund_pending_minor
+         AND (bookings.id IS NULL OR (bookings.state = 'cancelled'
+              AND COALESCE(refunds.reversed_at, refunds.settled_at) > bookings.cancelled_at))`,
   })
 }
 

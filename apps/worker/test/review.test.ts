@@ -232,6 +232,26 @@ it('the metrics show how many orphans wait for a person, and the last count whil
   expect(await shown()).toBe(1)
 })
 
+it('the metrics count the checkouts without seats whose refund failed, until the money is refunded', async () => {
+  const registry = new Registry()
+  measureOpenWork(replica.database, registry)
+  const owing = async () => (await registry.getSingleMetric('checkouts_owing_money')?.get())?.values[0]?.value
+  expect(await owing()).toBe(0)
+  const paid = await openPaid(replica)
+  await refund(replica, paid.paymentId, 1_000)
+  // As the refund of a checkout's payment that was taken for seats that were gone.
+  await shop.sql(`UPDATE orders SET purpose = 'checkout', version = version + 1 WHERE id = $1`, [paid.orderId])
+  await shop.sql(
+    `WITH failed AS (
+       UPDATE refunds SET state = 'failed', failure_code = 'declined', reversed_at = now() WHERE payment_id = $1)
+     UPDATE payments SET refunded_minor = 0 WHERE id = $1`,
+    [paid.paymentId],
+  )
+  expect(await owing()).toBe(1)
+  await shop.sql('UPDATE payments SET refunded_minor = 4200 WHERE id = $1', [paid.paymentId])
+  expect(await owing()).toBe(0)
+})
+
 describe('a payment whose intent the gateway does not have', () => {
   const missing = () => operatorWith(() => ({ retrieveIntent: async () => rejected(404, 'resource_missing') }))
 

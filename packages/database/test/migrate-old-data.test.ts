@@ -251,7 +251,9 @@ describe('subscriptions of the version before', () => {
       )
       await old.migrate()
       const paused = "state = 'paused' AND paused_because LIKE '%POST /v1/gateway-customers%'"
-      const told = await old.sql<{ subject_id: string }>('SELECT subject_id, topic, channel, payload, id::text FROM outbox')
+      const told = await old.sql<{ subject_id: string }>(
+        'SELECT subject_id, topic, channel, payload, id::text FROM outbox',
+      )
       const [counts] = await old.sql(
         `SELECT (SELECT count(*)::int FROM gateway_customers) AS proven, count(*) FILTER (WHERE ${paused})::int AS paused,
                 count(*) FILTER (WHERE state = 'active')::int AS active FROM subscriptions`,

@@ -1,7 +1,7 @@
 import type { Hold } from './hold.ts'
 import type { Money } from './money.ts'
 import { inProgressRetryAfterSeconds } from './order.ts'
-import type { PaymentOutcome } from './payment.ts'
+import type { PaymentOutcome, PaymentState } from './payment.ts'
 import type { RefundOutcome } from './refund.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -21,6 +21,8 @@ export interface Booking extends Money {
   readonly holdId: string
   readonly orderId: string
   readonly paymentId: string
+  /** A booking that is pending, or was never confirmed, shows here whether its money was taken. */
+  readonly paymentState: PaymentState
   /** Of the latest cancellation. */
   readonly refundId: string | null
   readonly state: BookingState
@@ -32,6 +34,8 @@ export interface Booking extends Money {
   readonly capturedMinor: number
   /** The refunded part of it, also without a cancellation and at the gateway's own console. */
   readonly refundedMinor: number
+  /** The customer must still receive this amount, because a refund failed after the booking was cancelled. */
+  readonly owedMinor: number
   readonly createdAt: Date
   readonly confirmedAt: Date | null
   readonly cancelledAt: Date | null

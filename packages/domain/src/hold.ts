@@ -1,3 +1,4 @@
+import type { BookingState } from './booking.ts'
 import type { Money } from './money.ts'
 import { inProgressRetryAfterSeconds } from './order.ts'
 import type { Refusal } from './refusal.ts'
@@ -22,6 +23,8 @@ export interface Hold extends Money {
   /** The order of the latest checkout. */
   readonly orderId: string | null
   readonly bookingId: string | null
+  /** Null: it has no booking. */
+  readonly bookingState: BookingState | null
   readonly createdAt: Date
 }
 
@@ -64,4 +67,19 @@ export function decideToExtend(hold: HoldToDecide, customerId: string): Refusal 
 /** What a hold becomes when a checkout of it came to nothing. `checkouts` counts that one. */
 export function holdAfterFailedCheckout(checkouts: number): 'active' | 'expired' {
   return checkouts < mostCheckouts ? 'active' : 'expired'
+}
+
+/**
+ * The state of a hold as a client sees it. It is booked only while its booking has its money: a booking is made when
+ * the money is reserved, and cancelled when the money cannot be taken or was returned.
+ */
+export function holdStateShown({
+  state,
+  bookingState,
+  lapsed,
+}: Pick<Hold, 'state' | 'bookingState'> & Pick<HoldToDecide, 'lapsed'>): HoldState {
+  if (state === 'active' && lapsed) return 'expired'
+  if (state !== 'booked') return state
+  if (bookingState === 'pending') return 'checking_out'
+  return bookingState === 'cancelled' ? 'released' : 'booked'
 }

@@ -163,6 +163,7 @@ export function holdBody(hold: Hold) {
     checkouts: hold.checkouts,
     orderId: hold.orderId,
     bookingId: hold.bookingId,
+    bookingState: hold.bookingState,
     createdAt: hold.createdAt.toISOString(),
   }
 }
@@ -176,6 +177,7 @@ export function bookingBody(booking: Booking) {
     holdId: booking.holdId,
     orderId: booking.orderId,
     paymentId: booking.paymentId,
+    paymentState: booking.paymentState,
     refundId: booking.refundId,
     state: booking.state,
     seatIds: booking.seatIds,
@@ -185,6 +187,7 @@ export function bookingBody(booking: Booking) {
     currency: booking.currency,
     capturedMinor: booking.capturedMinor,
     refundedMinor: booking.refundedMinor,
+    owedMinor: booking.owedMinor,
     createdAt: booking.createdAt.toISOString(),
     confirmedAt: booking.confirmedAt?.toISOString() ?? null,
     cancelledAt: booking.cancelledAt?.toISOString() ?? null,

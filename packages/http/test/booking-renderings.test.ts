@@ -29,6 +29,7 @@ const hold: Hold = {
   checkouts: 1,
   orderId: id('07'),
   bookingId: null,
+  bookingState: null,
   createdAt: new Date(2),
 }
 const booking: Booking = {
@@ -38,6 +39,7 @@ const booking: Booking = {
   holdId: hold.id,
   orderId: id('07'),
   paymentId: id('09'),
+  paymentState: 'succeeded',
   refundId: null,
   state: 'confirmed',
   amountMinor: 1,
@@ -46,6 +48,7 @@ const booking: Booking = {
   confirmedAt: new Date(3),
   capturedMinor: 9_000,
   refundedMinor: 0,
+  owedMinor: 0,
   cancelledAt: null,
 }
 
@@ -54,10 +57,10 @@ it('the bodies are the contract, field by field, and tell of no account', () => 
     'id,name,currency,saleOpensAt,saleClosesAt,seatsPerCustomer,createdAt,sections,tiers',
   )
   expect(Object.keys(holdBody(hold)).join()).toBe(
-    'id,eventId,customerId,state,seatIds,tierId,quantity,amountMinor,currency,expiresAt,extended,checkouts,orderId,bookingId,createdAt',
+    'id,eventId,customerId,state,seatIds,tierId,quantity,amountMinor,currency,expiresAt,extended,checkouts,orderId,bookingId,bookingState,createdAt',
   )
   expect(Object.keys(bookingBody(booking)).join()).toBe(
-    'id,eventId,customerId,holdId,orderId,paymentId,refundId,state,seatIds,tierId,quantity,amountMinor,currency,capturedMinor,refundedMinor,createdAt,confirmedAt,cancelledAt',
+    'id,eventId,customerId,holdId,orderId,paymentId,paymentState,refundId,state,seatIds,tierId,quantity,amountMinor,currency,capturedMinor,refundedMinor,owedMinor,createdAt,confirmedAt,cancelledAt',
   )
 })
 

@@ -339,13 +339,7 @@ describe('a refund that is made when commits are lost', () => {
       const [made] = await refundsAtGateway(shop, orderId)
       const parts = { payments: lost.other.deps, gateway }
       const resolve = (resolution: 'adopt' | 'refund' | 'dismiss', gatewayId: string | null) =>
-        resolveOrphan(parts, {
-          id: orphan?.id ?? '',
-          resolution,
-          gatewayId,
-          as: 'ada',
-          reason: 'looked at the gateway',
-        })
+        resolveOrphan(parts, decisionOf(orphan, resolution, gatewayId))
       return { ...lost, orderId, paymentId, resolve, gatewayRefundId: made?.refundId ?? '' }
     }
     const statesOf = (paymentId: string) =>

@@ -228,6 +228,7 @@ export function call(key: string, request: unknown, account: string = accountId)
 export const noCheckouts: Purpose = {
   settling: () => Promise.reject(new Error('there are no checkouts')),
   refunded: async () => null,
+  refundLost: async () => {},
 }
 
 /** The house's answers are HTTP and made elsewhere; these say only what a test wants to see. */

@@ -182,9 +182,11 @@ export async function findNaiveBooking({ client }: Database, accountId: string, 
 export function toNaiveBooking(row: BookingRow, hold: Hold): Booking {
   const { seatIds, tierId, quantity, amountMinor, currency } = hold
   // It shows the price, and knows of no refund but its own cancellation's.
-  return { ...row, seatIds, tierId, quantity, amountMinor, currency, capturedMinor: amountMinor, refundedMinor: 0 }
+  const of = { seatIds, tierId, quantity, amountMinor, currency }
+  const money = { paymentState: 'succeeded', capturedMinor: amountMinor, refundedMinor: 0, owedMinor: 0 } as const
+  return { ...row, ...of, ...money }
 }
 
 export function toNaiveHold(row: HoldRow, bookingId: string | null = null): Hold {
-  return { ...row, seatIds: row.seatIds.toSorted(), currency: toCurrency(row.currency), bookingId }
+  return { ...row, seatIds: row.seatIds.toSorted(), currency: toCurrency(row.currency), bookingId, bookingState: null }
 }

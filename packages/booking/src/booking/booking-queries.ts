@@ -40,7 +40,8 @@ async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sq
            coalesce(hold.seat_ids, '{}') AS "seatIds", hold.tier_id AS "tierId", hold.quantity,
            hold.amount_minor AS "amountMinor", hold.currency,
            CASE WHEN payment.state = 'succeeded' THEN COALESCE(payment.captured_minor, payment.amount_minor) ELSE 0 END
-             AS "capturedMinor", payment.refunded_minor AS "refundedMinor", booking.created_at AS "createdAt",
+             AS "capturedMinor", payment.refunded_minor AS "refundedMinor", payment.state::text AS "paymentState",
+           ${owedMinor} AS "owedMinor", booking.created_at AS "createdAt",
            booking.confirmed_at AS "confirmedAt", booking.cancelled_at AS "cancelledAt", clock_timestamp() AS now,
            payment.state = 'needs_review' OR EXISTS (
              SELECT FROM refunds WHERE refunds.id = booking.refund_id AND refunds.state = 'needs_review') AS "isInReview"
@@ -50,3 +51,15 @@ async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sq
      WHERE ${which}`)
   return row ? { ...row, currency: toCurrency(row.currency) } : null
 }
+
+/**
+ * What is left of the money of a cancelled booking of which a refund failed after its seats were given up. An operator
+ * who cancels after a refund has failed settles it with the customer in another way, so nothing is owed then.
+ */
+const owedMinor = sql`
+  CASE WHEN booking.state = 'cancelled' AND EXISTS (
+    SELECT FROM refunds
+     WHERE refunds.order_id = booking.order_id AND refunds.state = 'failed'
+       AND COALESCE(refunds.reversed_at, refunds.settled_at) > booking.cancelled_at)
+  THEN COALESCE(payment.captured_minor, payment.amount_minor) - payment.refunded_minor - payment.refund_pending_minor
+  ELSE 0 END`

@@ -57,6 +57,9 @@ export function createCheckoutPurpose(parts: Omit<SettlingDeps, 'payments'>): Pu
       }
     },
     refunded: (payments, tx, refund, end) => endCancellation({ ...parts, payments }, tx, refund, end),
+    refundLost: async (payments, tx, refund) => {
+      reportOwed(payments, tx, refund, await readBookingOfOrder(tx, refund.orderId))
+    },
   }
 }
 
@@ -86,7 +89,7 @@ async function confirm(settlement: Settlement, payment: Payment): Promise<Checko
   const { tx, hold, payments } = settlement
   const booking = settlement.booking ?? (await bookCaptured(settlement, payment))
   if (booking?.state === 'pending') {
-    const paid = { ...booking, capturedMinor: payment.capturedMinor }
+    const paid = { ...booking, capturedMinor: payment.capturedMinor, paymentState: payment.state }
     return { kind: 'booked', booking: confirmBooking(settlement, tx, paid) }
   }
   report(payments, tx, payment, 'its payment was taken and its seats are gone: it is refunded')
@@ -106,7 +109,7 @@ type Failed = Exclude<FinalOutcome, { state: 'succeeded' }>
 /** Nothing was taken: the hold continues with the time that it had left, or the booking is cancelled. */
 function undo(settlement: Settlement, outcome: Failed): CheckoutOutcome {
   const { tx, hold, booking } = settlement
-  if (booking) freeBooking(settlement, tx, booking)
+  if (booking) freeBooking(settlement, tx, { ...booking, paymentState: outcome.state })
   else if (hold.state === 'checking_out') return { kind: 'not-paid', outcome, hold: endCheckout(settlement) }
   else if (outcome.state === 'voided') return { kind: 'seats-gone', hold }
   return { kind: 'not-paid', outcome, hold }
@@ -141,9 +144,7 @@ async function endCancellation(
   { outcome, left }: RefundEnd,
 ): Promise<RefundAnswer> {
   const booking = await readBookingOfOrder(tx, refund.orderId)
-  // No request waits for this refund: it returns money that was taken for seats that are gone.
-  if (!booking && outcome.state === 'failed')
-    report(deps.payments, tx, refund, 'its payment was taken for nothing, and its refund failed: refund it by hand')
+  if (outcome.state === 'failed') reportOwed(deps.payments, tx, refund, booking)
   if (booking?.refundId !== refund.id) return null
   const { cancellationEnded } = deps.renderings
   const isAllBack = left !== null && left.leftMinor === 0 && !left.isOutcomeUnknown
@@ -178,6 +179,18 @@ async function refundRest(
   const { refund } = opened.owned
   moveBooking(tx, booking, { state: 'cancelling', refundId: refund.id })
   return refund
+}
+
+/** A refund failed although the seats were given up, or never booked: the customer has neither seats nor money. */
+function reportOwed(payments: PaymentDeps, tx: Tx, refund: Refund, booking: BookingNow | null): void {
+  if (booking !== null && booking.state !== 'cancelled') return
+  const seats = booking === null ? 'it has no booking' : `its booking ${booking.id} is cancelled`
+  report(
+    payments,
+    tx,
+    refund,
+    `${seats}, and its refund ${refund.id} failed (${refund.failureCode}): refund it by hand`,
+  )
 }
 
 /** Once it is committed, and not with each repetition of the transaction. */

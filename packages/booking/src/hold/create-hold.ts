@@ -35,6 +35,7 @@ export function createHold(
     checkouts: 0,
     orderId: null,
     bookingId: null,
+    bookingState: null,
     createdAt: now,
   }
   const seatIds = hold.tierId === null ? hold.seatIds : null

@@ -1,16 +1,17 @@
 import { type Database, type Sql, sql, type Tx } from '@seatbelt/database'
-import type { Hold } from '@seatbelt/domain'
+import { type BookingState, type Hold, holdStateShown } from '@seatbelt/domain'
 import { toCurrency } from '@seatbelt/payments'
 
-/** A hold as a client sees it: expired once its time is over, although the sweeper may not have written that yet. */
+/** A hold as a client sees it: also expired once its time is over, before the sweeper has written that. */
 export async function findHold(database: Database, accountId: string, holdId: string): Promise<Hold | null> {
-  const [row] = await database.query<HoldRow & { bookingId: string | null; now: Date }>(sql`
-    SELECT ${holdColumns}, bookings.id AS "bookingId", clock_timestamp() AS now
+  const [row] = await database.query<Omit<Hold, 'currency'> & { currency: string; lapsed: boolean }>(sql`
+    SELECT ${holdColumns}, bookings.id AS "bookingId", bookings.state::text AS "bookingState",
+           hold.expires_at <= clock_timestamp() AS lapsed
       FROM holds AS hold LEFT JOIN bookings ON bookings.hold_id = hold.id
      WHERE hold.id = ${holdId}::uuid AND hold.account_id = ${accountId}::uuid`)
   if (!row) return null
-  const { now, ...hold } = { ...row, currency: toCurrency(row.currency) }
-  return hold.state === 'active' && hold.expiresAt <= now ? { ...hold, state: 'expired' } : hold
+  const { lapsed, ...hold } = row
+  return { ...hold, currency: toCurrency(hold.currency), state: holdStateShown(row) }
 }
 
 /** A hold whose row is locked, with the claims that it still has, locked as well. */
@@ -51,8 +52,8 @@ export async function lockHold(tx: Tx, which: Sql): Promise<LockedHold | null> {
              (SELECT held FROM tiers WHERE tiers.id = hold.tier_id) AS "tierHeld"
         FROM (SELECT * FROM holds WHERE ${which} FOR UPDATE) AS hold`),
     lockClaims(tx, sql`SELECT id FROM holds WHERE ${which}`),
-    tx.read<{ id: string }>(sql`
-      SELECT id FROM bookings WHERE hold_id IN (SELECT id FROM holds WHERE ${which})`),
+    tx.read<{ id: string; state: BookingState }>(sql`
+      SELECT id, state::text FROM bookings WHERE hold_id IN (SELECT id FROM holds WHERE ${which})`),
   ])
   if (!row) return null
   const { leftMs, tierHeld, ...hold } = row
@@ -61,6 +62,7 @@ export async function lockHold(tx: Tx, which: Sql): Promise<LockedHold | null> {
     ...hold,
     currency: toCurrency(hold.currency),
     bookingId: booking?.id ?? null,
+    bookingState: booking?.state ?? null,
     lapsed: hold.expiresAt <= hold.now,
     leftMs: leftMs ?? Math.max(0, hold.expiresAt.getTime() - hold.now.getTime()),
     claimedIds: claims.map(({ seatId }) => seatId),
@@ -99,6 +101,6 @@ const holdColumns = sql`
   hold.amount_minor AS "amountMinor", hold.currency, hold.expires_at AS "expiresAt", hold.extended, hold.checkouts,
   hold.order_id AS "orderId", hold.created_at AS "createdAt"`
 
-interface HoldRow extends Omit<Hold, 'currency' | 'bookingId'> {
+interface HoldRow extends Omit<Hold, 'currency' | 'bookingId' | 'bookingState'> {
   readonly currency: string
 }

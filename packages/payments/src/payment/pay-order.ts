@@ -58,4 +58,5 @@ export const merchantPurpose: Purpose = {
     },
   }),
   refunded: async () => null,
+  refundLost: async () => {},
 }

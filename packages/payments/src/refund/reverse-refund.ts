@@ -1,5 +1,5 @@
 import { type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
-import type { Refund } from '@seatbelt/domain'
+import type { OrderPurpose, Refund } from '@seatbelt/domain'
 import { changedOne } from '@seatbelt/safety'
 import { tellRefund } from '../messages/enqueue-messages.ts'
 import { appendHistory, type HistoryEntry } from '../shared/history.ts'
@@ -27,7 +27,7 @@ export async function reverseRefund(
   row: RefundRow,
   { failureCode, requestLog }: Reversal,
 ): Promise<void> {
-  const { now, ...paid } = await readPaidOrder(tx, row.id)
+  const { now, purpose, ...paid } = await readPaidOrder(tx, row.id)
   tx.write(sql`
     WITH changed AS (
       UPDATE refunds SET state = 'failed', failure_code = ${failureCode}, reversed_at = ${now}::timestamptz
@@ -37,16 +37,22 @@ export async function reverseRefund(
   const refund: Refund = { ...toRefund(row), reversedAt: now, state: 'failed', failureCode }
   unbookRefund(deps, tx, refund, paid)
   tellRefund(deps, tx, refund, row.gatewayRefundId)
+  await deps.purposes[purpose].refundLost(deps, tx, refund)
   const { accountId, paymentId } = refund
   if (paymentId === null) return
   const history = { accountId, paymentId, refundId: refund.id, generation: row.generation, by: deps.by }
   appendHistory(deps, tx, history, [...requestLog, { event: 'reversed', detail: failureCode }])
 }
 
-async function readPaidOrder(tx: Tx, refundId: string): Promise<PaidOrder & { readonly now: Date }> {
-  const [row] = await tx.read<PaidOrder & { readonly now: Date }>(sql`
+interface OrderToUnbook extends PaidOrder {
+  readonly purpose: OrderPurpose
+  readonly now: Date
+}
+
+async function readPaidOrder(tx: Tx, refundId: string): Promise<OrderToUnbook> {
+  const [row] = await tx.read<OrderToUnbook>(sql`
     SELECT COALESCE(payments.captured_minor, payments.amount_minor) AS paid_minor, payments.refunded_minor,
-           orders.version AS order_version, orders.state::text AS order_state, clock_timestamp() AS now
+           orders.version AS order_version, orders.state::text AS order_state, orders.purpose, clock_timestamp() AS now
       FROM refunds
       JOIN orders ON orders.id = refunds.order_id
       LEFT JOIN payments ON payments.id = refunds.payment_id

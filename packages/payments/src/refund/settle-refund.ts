@@ -211,7 +211,10 @@ async function answer(
   const { accountId } = refund
   const target = { step: 'refund', refundId: refund.id } as const
   const given = owned.refund.state === 'pending' ? await idempotencyKey.findAnswer(tx, accountId, target) : null
-  if (given) return { kind: 'answered', answer: given, replayed: true }
+  if (given) {
+    if (outcome.state === 'failed') await deps.purposes[owned.purpose].refundLost(deps, tx, refund)
+    return { kind: 'answered', answer: given, replayed: true }
+  }
   const hasFailed = outcome.state === 'failed' && refund.paymentId !== null
   const left = hasFailed ? await readRefundState(tx, refund.paymentId) : null
   const ofPurpose = await deps.purposes[owned.purpose].refunded(deps, tx, refund, { outcome, left })

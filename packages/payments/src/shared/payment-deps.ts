@@ -63,6 +63,8 @@ export interface Purpose {
   settling(deps: PaymentDeps, tx: Tx, payment: Payment): Promise<SettlingPurpose>
   /** A refund of the order got this far. */
   refunded(deps: PaymentDeps, tx: Tx, refund: Refund, end: RefundEnd): Promise<RefundAnswer>
+  /** A refund has failed whose caller was answered that it was made: it was pending, or had succeeded. */
+  refundLost(deps: PaymentDeps, tx: Tx, refund: Refund): Promise<void>
 }
 
 /** `next`: another refund that the caller waits for from here on. Null: the caller receives the refund itself. */

@@ -38,6 +38,7 @@ export const invoicePurpose: Purpose = {
     }
   },
   refunded: async () => null,
+  refundLost: async () => {},
 }
 
 interface InvoiceToSettle extends InvoiceRow {
