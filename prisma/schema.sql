@@ -103,6 +103,44 @@ CREATE UNIQUE INDEX bookings_refund_id_key ON public.bookings USING btree (refun
 -- A cancelled booking stays so, one that was paid never waits for its money again, and what a booking is of never changes.
 CREATE TRIGGER bookings_final_stays_final BEFORE UPDATE ON public.bookings FOR EACH ROW EXECUTE FUNCTION bookings_final_stays_final();
 
+-- What the gateway shows of each dispute. Its history stands in payment_events, its money in transfers.
+CREATE TABLE disputes (
+  id uuid NOT NULL,
+  account_id uuid NOT NULL,
+  payment_id uuid NOT NULL,
+  gateway_dispute_id text NOT NULL,
+  state text NOT NULL,
+  -- In the gateway's own words; the state follows from it.
+  gateway_status text NOT NULL,
+  -- Of the customer, in the gateway's words.
+  reason text NOT NULL,
+  amount_minor integer NOT NULL,
+  currency character(3) NOT NULL,
+  -- The amount that the gateway withdrew for it so far. It never shrinks.
+  withdrawn_minor integer NOT NULL DEFAULT 0,
+  -- The amount that the gateway reinstated of that so far. It never shrinks.
+  reinstated_minor integer NOT NULL DEFAULT 0,
+  -- Until when the merchant can answer it. Null: there is nothing to answer.
+  respond_by timestamp(3) with time zone,
+  -- By the gateway's clock.
+  opened_at timestamp(3) with time zone NOT NULL,
+  -- When the gateway showed this status. What it showed before that changes no status, however late it arrives.
+  seen_at timestamp(3) with time zone NOT NULL,
+  created_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT disputes_pkey PRIMARY KEY (id),
+  CONSTRAINT disputes_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  -- The gateway reinstates no more than it withdrew. The amount may differ from the payment's.
+  CONSTRAINT disputes_amounts_are_possible CHECK (((amount_minor >= 0) AND (reinstated_minor >= 0) AND (reinstated_minor <= withdrawn_minor))),
+  -- An inquiry has withdrawn nothing and allows refunds. An open dispute allows none. The others have ended.
+  CONSTRAINT disputes_state_is_known CHECK ((state = ANY (ARRAY['inquiry'::text, 'open'::text, 'won'::text, 'lost'::text, 'closed'::text])))
+);
+-- A dispute is recorded once, however often it is shown.
+CREATE UNIQUE INDEX disputes_gateway_dispute_id_key ON public.disputes USING btree (gateway_dispute_id);
+-- Lists the disputes of a payment.
+CREATE INDEX disputes_payment_id_idx ON public.disputes USING btree (payment_id);
+-- A dispute keeps its payment and currency, and older news take back neither money nor status.
+CREATE TRIGGER disputes_only_go_forward BEFORE UPDATE ON public.disputes FOR EACH ROW EXECUTE FUNCTION disputes_only_go_forward();
+
 -- A part of the hall, with one price for each of its seats.
 CREATE TABLE event_sections (
   id uuid NOT NULL,
@@ -572,6 +610,10 @@ CREATE TABLE payments (
   withdrawn_at timestamp(3) with time zone,
   -- Account and mode of the API key that claimed the payment, then of the key that created its intent. Only a key of the same account is believed that the intent does not exist. Null: not known.
   gateway_account text,
+  -- Of its disputes, the state that matters most. Null: it has none.
+  dispute_state text,
+  -- The amount that its disputes withdrew and did not reinstate.
+  disputed_minor integer NOT NULL DEFAULT 0,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -589,6 +631,8 @@ CREATE TABLE payments (
   CONSTRAINT payments_declined_by_somebody CHECK (((declined_by IS NULL) OR ((declined_by = ANY (ARRAY['bank'::text, 'payment-method'::text, 'gateway'::text])) AND (decline_code IS NOT NULL)))),
   -- A payment is declined on evidence, never because an answer is missing.
   CONSTRAINT payments_declined_has_code CHECK (((state <> 'declined'::payment_state) OR (decline_code IS NOT NULL))),
+  -- Only a payment that took money is disputed. A bank may dispute all of a payment of which a part was refunded.
+  CONSTRAINT payments_disputed_took_money CHECK (((disputed_minor >= 0) AND ((dispute_state IS NULL) OR (state = 'succeeded'::payment_state)) AND ((disputed_minor = 0) OR (dispute_state IS NOT NULL)))),
   -- A payment is on its way to one thing: capturing and voiding exclude each other.
   CONSTRAINT payments_goal_fits_state CHECK (
 CASE state
@@ -655,10 +699,11 @@ CREATE TABLE reconciliation_findings (
   outcome text,
   detail text,
   found_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
+  gateway_dispute_id text,
   CONSTRAINT reconciliation_findings_pkey PRIMARY KEY (id),
   CONSTRAINT reconciliation_findings_run_id_fkey FOREIGN KEY (run_id) REFERENCES reconciliation_runs(id) ON UPDATE RESTRICT ON DELETE CASCADE,
   -- Anything else than these is for a person.
-  CONSTRAINT reconciliation_findings_action_is_known CHECK ((action = ANY (ARRAY['adopt'::text, 'refund'::text, 'cancel-intent'::text, 'reverse-refund'::text, 'enter-refund'::text, 'person'::text]))),
+  CONSTRAINT reconciliation_findings_action_is_known CHECK ((action = ANY (ARRAY['adopt'::text, 'refund'::text, 'cancel-intent'::text, 'reverse-refund'::text, 'enter-refund'::text, 'enter-dispute'::text, 'person'::text]))),
   -- It was put right, or is on its way, or was no longer there, or must wait, or is for a person after all.
   CONSTRAINT reconciliation_findings_outcome_is_known CHECK ((outcome = ANY (ARRAY['done'::text, 'under-way'::text, 'gone'::text, 'left'::text, 'person'::text])))
 );
@@ -687,6 +732,7 @@ CREATE TABLE reconciliation_runs (
   by text NOT NULL,
   started_at timestamp(3) with time zone NOT NULL DEFAULT clock_timestamp(),
   finished_at timestamp(3) with time zone,
+  disputes_seen integer NOT NULL DEFAULT 0,
   CONSTRAINT reconciliation_runs_pkey PRIMARY KEY (id),
   -- A run that has done all has ended.
   CONSTRAINT reconciliation_runs_done_is_finished CHECK (((stage <> 'done'::text) OR (finished_at IS NOT NULL))),
@@ -695,7 +741,7 @@ CREATE TABLE reconciliation_runs (
   -- A run reports, or was told to act.
   CONSTRAINT reconciliation_runs_mode_is_known CHECK ((mode = ANY (ARRAY['report'::text, 'act'::text]))),
   -- The gateway's lists are read before our books, and nothing is done before all was read.
-  CONSTRAINT reconciliation_runs_stage_is_known CHECK ((stage = ANY (ARRAY['charges'::text, 'refunds'::text, 'our-payments'::text, 'our-refunds'::text, 'act'::text, 'done'::text]))),
+  CONSTRAINT reconciliation_runs_stage_is_known CHECK ((stage = ANY (ARRAY['charges'::text, 'refunds'::text, 'disputes'::text, 'our-payments'::text, 'our-refunds'::text, 'act'::text, 'done'::text]))),
   -- What is compared begins before it ends.
   CONSTRAINT reconciliation_runs_window_is_a_window CHECK ((window_from < window_to))
 );
@@ -930,8 +976,11 @@ CREATE TABLE transfers (
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
   refund_id uuid,
   account_id uuid NOT NULL,
+  -- The dispute that moved the money.
+  dispute_id uuid,
   CONSTRAINT transfers_pkey PRIMARY KEY (id),
   CONSTRAINT transfers_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
+  CONSTRAINT transfers_dispute_id_fkey FOREIGN KEY (dispute_id) REFERENCES disputes(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT transfers_refund_id_fkey FOREIGN KEY (refund_id) REFERENCES refunds(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- The direction of money is in the accounts, never in a sign.
   CONSTRAINT transfers_amount_is_positive CHECK ((amount_minor > 0)),
@@ -940,9 +989,11 @@ CREATE TABLE transfers (
   -- Every booking has a meaning that the reports know, and names what it books.
   CONSTRAINT transfers_kind_is_known CHECK (
 CASE kind
-    WHEN 'charge'::text THEN (refund_id IS NULL)
-    WHEN 'refund'::text THEN (refund_id IS NOT NULL)
-    WHEN 'refund_reversal'::text THEN (refund_id IS NOT NULL)
+    WHEN 'charge'::text THEN ((refund_id IS NULL) AND (dispute_id IS NULL))
+    WHEN 'refund'::text THEN ((refund_id IS NOT NULL) AND (dispute_id IS NULL))
+    WHEN 'refund_reversal'::text THEN ((refund_id IS NOT NULL) AND (dispute_id IS NULL))
+    WHEN 'dispute_withdrawal'::text THEN ((refund_id IS NULL) AND (dispute_id IS NOT NULL))
+    WHEN 'dispute_reinstatement'::text THEN ((refund_id IS NULL) AND (dispute_id IS NOT NULL))
     ELSE false
 END)
 );
@@ -992,6 +1043,21 @@ BEGIN
      IS DISTINCT FROM (OLD.account_id, OLD.event_id, OLD.customer_id, OLD.hold_id, OLD.order_id, OLD.payment_id)
      OR (NEW.state = 'pending' AND OLD.state <> 'pending') THEN
     RAISE EXCEPTION 'booking % cannot be rewritten', OLD.id USING ERRCODE = 'check_violation', CONSTRAINT = 'bookings_final_stays_final';
+  END IF;
+  RETURN NEW;
+END $function$;
+
+CREATE OR REPLACE FUNCTION public.disputes_only_go_forward()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+  IF (NEW.id, NEW.account_id, NEW.payment_id, NEW.gateway_dispute_id, NEW.currency)
+     IS DISTINCT FROM (OLD.id, OLD.account_id, OLD.payment_id, OLD.gateway_dispute_id, OLD.currency)
+     OR NEW.withdrawn_minor < OLD.withdrawn_minor OR NEW.reinstated_minor < OLD.reinstated_minor
+     OR NEW.seen_at < OLD.seen_at THEN
+    RAISE EXCEPTION 'dispute % cannot be rewritten', OLD.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'disputes_only_go_forward';
   END IF;
   RETURN NEW;
 END $function$;
@@ -1096,12 +1162,14 @@ CREATE OR REPLACE FUNCTION public.payments_final_stays_final()
  LANGUAGE plpgsql
 AS $function$
 DECLARE
-  but_for_refunds payments := NEW;
+  but_for_returns payments := NEW;
 BEGIN
-  -- Refunds change these two of a final payment; payments_refunds_within_payment bounds them.
-  but_for_refunds.refunded_minor := OLD.refunded_minor;
-  but_for_refunds.refund_pending_minor := OLD.refund_pending_minor;
-  IF OLD.state IN ('succeeded', 'declined', 'cancelled', 'voided') AND but_for_refunds IS DISTINCT FROM OLD THEN
+  -- Refunds and disputes change these four of a final payment; payments_refunds_within_payment bounds the refunds.
+  but_for_returns.refunded_minor := OLD.refunded_minor;
+  but_for_returns.refund_pending_minor := OLD.refund_pending_minor;
+  but_for_returns.dispute_state := OLD.dispute_state;
+  but_for_returns.disputed_minor := OLD.disputed_minor;
+  IF OLD.state IN ('succeeded', 'declined', 'cancelled', 'voided') AND but_for_returns IS DISTINCT FROM OLD THEN
     RAISE EXCEPTION 'payment % is final', OLD.id
       USING ERRCODE = 'check_violation', CONSTRAINT = 'payments_final_stays_final';
   END IF;

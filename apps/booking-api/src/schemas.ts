@@ -1,6 +1,7 @@
 import { mostOfEvent } from '@seatbelt/booking'
 import {
   type BookingState,
+  type DisputeState,
   type HoldState,
   mostSeatsPerHold,
   type PaymentState,
@@ -24,6 +25,7 @@ const paymentStates = [
   'voided',
   'needs_review',
 ] as const satisfies readonly PaymentState[]
+const disputeStates = ['inquiry', 'open', 'won', 'lost', 'closed'] as const satisfies readonly DisputeState[]
 const seatStates = ['free', 'held', 'booked'] as const satisfies readonly SeatState[]
 
 // What is sent to us. -------------------------------------------------------------------------------------------------
@@ -284,6 +286,8 @@ export const booking = z.strictObject({
   ...held,
   capturedMinor: z.int().describe('What was taken for it'),
   refundedMinor: z.int().describe('What was refunded of that, also without a cancellation'),
+  disputeState: z.enum(disputeStates).nullable().describe('While it is open, the booking cannot be cancelled'),
+  disputedMinor: z.int().describe('The amount that disputes withdrew of that and did not reinstate'),
   owedMinor: z
     .int()
     .describe(

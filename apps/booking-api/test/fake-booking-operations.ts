@@ -61,6 +61,8 @@ export const booking: Booking = {
   confirmedAt: new Date('2026-11-20T10:01:01.000Z'),
   capturedMinor: 9_000,
   refundedMinor: 0,
+  disputeState: null,
+  disputedMinor: 0,
   owedMinor: 0,
   cancelledAt: null,
 }

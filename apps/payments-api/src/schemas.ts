@@ -1,5 +1,6 @@
 import {
   anchorYears,
+  type DisputeState,
   type InvoiceState,
   intervalUnits,
   longestIntervals,
@@ -42,6 +43,8 @@ const refundStates = [
   'failed',
   'needs_review',
 ] as const satisfies readonly RefundState[]
+
+const disputeStates = ['inquiry', 'open', 'won', 'lost', 'closed'] as const satisfies readonly DisputeState[]
 
 const deliveryStates = ['pending', 'delivered', 'dead'] as const satisfies readonly WebhookDeliveryState[]
 
@@ -218,6 +221,11 @@ export const payment = z.strictObject({
     .describe("What was taken: less than the amount where a part was captured at the gateway's own console"),
   refundedMinor: z.int().describe('What was given back'),
   refundPendingMinor: z.int().describe('What refunds under way have reserved'),
+  disputeState: z
+    .enum(disputeStates)
+    .nullable()
+    .describe('inquiry: the bank asks, and refunds are possible; open: they are not; or how the dispute ended'),
+  disputedMinor: z.int().describe('The amount that disputes withdrew and did not reinstate'),
   createdAt: moment,
   authorizedAt: moment.nullable().describe('When the amount was put on hold'),
   settledAt: moment.nullable(),
@@ -252,7 +260,22 @@ export const paymentEvent = z.strictObject({
   refundId: z.string().nullable(),
 })
 
-export const paymentWithHistory = payment.extend({ history: z.array(paymentEvent) })
+export const dispute = z.strictObject({
+  id,
+  paymentId: id,
+  gatewayDisputeId: z.string(),
+  state: z.enum(disputeStates),
+  gatewayStatus: z.string().describe("In the gateway's own words"),
+  reason: z.string(),
+  amountMinor,
+  currency,
+  withdrawnMinor: z.int().describe("Without the gateway's fee"),
+  reinstatedMinor: z.int().describe('All of it if the dispute was won, a part if it was lost in part'),
+  respondBy: moment.nullable(),
+  openedAt: moment,
+})
+
+export const paymentWithHistory = payment.extend({ disputes: z.array(dispute), history: z.array(paymentEvent) })
 export const orderList = z.strictObject({ items: z.array(order), nextCursor: z.string().nullable() })
 export const paymentList = z.strictObject({ items: z.array(payment), nextCursor: z.string().nullable() })
 export const refundList = z.strictObject({ items: z.array(refund), nextCursor: z.string().nullable() })
@@ -265,7 +288,7 @@ export const webhookEndpointWithSecret = webhookEndpoint.extend({
 export const webhookDelivery = z.strictObject({
   id: id.describe('The webhook-id that the receiver sees, with every try'),
   type: z.string().meta({ examples: ['payment.succeeded'] }),
-  subjectId: id.describe('The payment, refund or invoice that it tells of'),
+  subjectId: id.describe('The payment, refund, dispute, invoice or booking that it tells of'),
   state: z.enum(deliveryStates),
   attempts: z.int(),
   lastError: z.string().nullable(),
@@ -343,6 +366,7 @@ export const namedSchemas = {
   PaymentWithHistory: paymentWithHistory,
   OrderList: orderList,
   PaymentList: paymentList,
+  Dispute: dispute,
   Refund: refund,
   RefundList: refundList,
   NewGatewayCustomer: newGatewayCustomer,

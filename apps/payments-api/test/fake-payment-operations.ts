@@ -32,6 +32,8 @@ export const payment: Payment = {
   capturedMinor: 0,
   refundedMinor: 0,
   refundPendingMinor: 0,
+  disputeState: null,
+  disputedMinor: 0,
   createdAt: new Date('2026-11-20T10:00:01.000Z'),
   authorizedAt: null,
   settledAt: null,
@@ -149,7 +151,11 @@ export function fakePaymentOperations() {
       if (args[0] !== accountId || args[1] !== payment.id) return null
       const at = new Date('2026-11-20T10:00:01.500Z')
       const nothingMore = { gatewayRequestId: null, detail: null, gatewayMessage: null, refundId: null }
-      return { payment, events: [{ at, event: 'claimed', by: 'payments-api-1', generation: 1, ...nothingMore }] }
+      return {
+        payment,
+        disputes: [],
+        events: [{ at, event: 'claimed', by: 'payments-api-1', generation: 1, ...nothingMore }],
+      }
     },
     listOrders: async (...args) => {
       looked('listOrders', args)

@@ -57,7 +57,7 @@ export function measureOpenWork(database: Pick<Database, 'query'>, registry: Reg
         JOIN payments ON payments.id = refunds.payment_id
         LEFT JOIN bookings ON bookings.order_id = orders.id
        WHERE refunds.state = 'failed'
-         AND COALESCE(captured_minor, payments.amount_minor) > refunded_minor + refund_pending_minor
+         AND COALESCE(captured_minor, payments.amount_minor) > refunded_minor + refund_pending_minor + disputed_minor
          AND (bookings.id IS NULL OR (bookings.state = 'cancelled'
               AND COALESCE(refunds.reversed_at, refunds.settled_at) > bookings.cancelled_at))`,
   })

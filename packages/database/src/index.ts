@@ -14,6 +14,7 @@ export { describeSchema } from './describe-schema.ts'
 export { findAccountByKeyHash } from './find-account-by-key-hash.ts'
 export type {
   Booking,
+  Dispute,
   Hold,
   Invoice,
   Order,

@@ -28,6 +28,7 @@ describe('the schema', () => {
       client.paymentEvent,
       client.idempotencyKey,
       client.transfer,
+      client.dispute,
       client.refund,
       client.outboxMessage,
       client.webhookEndpoint,

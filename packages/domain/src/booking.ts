@@ -1,3 +1,4 @@
+import type { DisputeState } from './dispute.ts'
 import type { Hold } from './hold.ts'
 import type { Money } from './money.ts'
 import { inProgressRetryAfterSeconds } from './order.ts'
@@ -34,6 +35,9 @@ export interface Booking extends Money {
   readonly capturedMinor: number
   /** The refunded part of it, also without a cancellation and at the gateway's own console. */
   readonly refundedMinor: number
+  /** As the payment shows it. */
+  readonly disputeState: DisputeState | null
+  readonly disputedMinor: number
   /** The customer must still receive this amount, because a refund failed after the booking was cancelled. */
   readonly owedMinor: number
   readonly createdAt: Date

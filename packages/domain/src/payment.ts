@@ -1,3 +1,4 @@
+import type { DisputeState } from './dispute.ts'
 import type { Money } from './money.ts'
 import { type OrderPurpose, type OrderState, refuseWhilePaying } from './order.ts'
 import type { Refusal } from './refusal.ts'
@@ -60,6 +61,10 @@ export interface Payment extends Money {
   readonly refundedMinor: number
   /** Reserved by refunds whose outcome is not known yet. */
   readonly refundPendingMinor: number
+  /** Of its disputes, the one that matters most: open, then inquiry, lost, won, closed. Null: it has none. */
+  readonly disputeState: DisputeState | null
+  /** The amount that its disputes withdrew and did not reinstate. A bank may dispute more than refunds have left. */
+  readonly disputedMinor: number
   readonly createdAt: Date
   readonly authorizedAt: Date | null
   readonly settledAt: Date | null
@@ -126,7 +131,7 @@ export interface PaymentEvent {
   readonly at: Date
   /**
    * Of the owner: `claimed`, `taken-over`, `settled`, `unknown`, `superseded`; of a refund that failed after all:
-   * `reversed`; of one that was made at the gateway without us: `refunded-elsewhere`.
+   * `reversed`; of one that was made at the gateway without us: `refunded-elsewhere`; of a dispute: `disputed`.
    * What was asked of the gateway, with its answer as detail: `create`, `intent-created`, `confirm`, `capture`, `look`,
    * `cancel`, `refund`, `refund-look`. An event of the gateway: `gateway-event`. A person's command: `operator`.
    */

@@ -1,3 +1,4 @@
+import { type DisputeKnown, type DisputeSeen, disputeAfter, isDisputeNews } from './dispute.ts'
 import type { OrderState } from './order.ts'
 import type { PaymentState } from './payment.ts'
 import type { RefundState } from './refund.ts'
@@ -55,15 +56,24 @@ export const differenceKinds = [
   /** Our books have a refund that the gateway does not. */
   'refund-missing',
   'refund-amount-differs',
+  /** The gateway has a dispute, or news of one, that our books do not have. */
+  'dispute-unbooked',
 ] as const
 
 export type DifferenceKind = (typeof differenceKinds)[number]
 
 /**
- * `adopt`: enter the charge as the order's payment. `enter-refund`: enter the refund as one of the payment. `person`:
- * nothing that a program should do.
+ * `adopt`: enter the charge as the order's payment. `enter-refund`, `enter-dispute`: enter it as one of the payment.
+ * `person`: nothing that a program should do.
  */
-export type RepairAction = 'adopt' | 'refund' | 'cancel-intent' | 'reverse-refund' | 'enter-refund' | 'person'
+export type RepairAction =
+  | 'adopt'
+  | 'refund'
+  | 'cancel-intent'
+  | 'reverse-refund'
+  | 'enter-refund'
+  | 'enter-dispute'
+  | 'person'
 
 /** As the gateway shows it. Its currencies are codes that we may not know. */
 export interface ChargeSeen {
@@ -245,6 +255,32 @@ export function decideRefund(seen: RefundSeen, { row, isNamed, isOfOurCharge }: 
   if (seen.amountMinor === row.amountMinor && seen.currency === row.currency) return agrees
   return differs('refund-amount-differs', 'person', seen.amountMinor, { booksMinor: row.amountMinor })
 }
+
+export interface DisputeInBooks {
+  /** Of the payment that it disputes. Null: it is not ours, or its charge is judged with the charges. */
+  readonly paymentState: PaymentState | null
+  readonly known: DisputeKnown | null
+}
+
+export function decideDispute(seen: DisputeSeen, { paymentState, known }: DisputeInBooks): Verdict {
+  if (paymentState === null) return agrees
+  if (isOpen(paymentState)) return left
+  const after = disputeAfter(known, seen)
+  if (!isDisputeNews(known, after)) return agrees
+  const detail = known === null ? null : `our books have it as ${known.gatewayStatus}`
+  const booksMinor = known === null ? 0 : known.withdrawnMinor - known.reinstatedMinor
+  return differs('dispute-unbooked', 'enter-dispute', after.withdrawnMinor - after.reinstatedMinor, {
+    booksMinor,
+    detail,
+  })
+}
+
+function isOpen(state: PaymentState): boolean {
+  return state !== 'succeeded' && state !== 'declined' && state !== 'cancelled' && state !== 'voided'
+}
+
+/** A dispute is listed under the time when it was opened, and ends months later. */
+export const disputeDays = 180
 
 /** For so long a merchant's bank may send a refund back. Stripe: "Refund and cancel payments", "Failed refunds" (30 days). */
 export const lateFailureDays = 35

@@ -59,11 +59,21 @@ export function refundObstacle(failureCode: string): RefundObstacle | null {
   return obstacles.get(failureCode) ?? null
 }
 
-type Refundable = Pick<Payment, 'id' | 'state' | 'capturedMinor' | 'refundedMinor' | 'refundPendingMinor'>
+type Refundable = Pick<
+  Payment,
+  'id' | 'state' | 'capturedMinor' | 'refundedMinor' | 'refundPendingMinor' | 'disputeState' | 'disputedMinor'
+>
 
-/** What is left to give back, refunds under way counted as given. */
-export function refundableMinor({ state, capturedMinor, refundedMinor, refundPendingMinor }: Refundable): number {
-  return state === 'succeeded' ? capturedMinor - refundedMinor - refundPendingMinor : 0
+/** The amount that can still be refunded. Refunds under way and disputed amounts count as refunded. */
+export function refundableMinor({
+  state,
+  capturedMinor,
+  refundedMinor,
+  refundPendingMinor,
+  disputedMinor,
+}: Refundable): number {
+  if (state !== 'succeeded') return 0
+  return Math.max(0, capturedMinor - refundedMinor - refundPendingMinor - disputedMinor)
 }
 
 /**
@@ -80,7 +90,10 @@ export function decideToRefund(
 ): Refusal | { readonly code: 'refund'; readonly amountMinor: number } {
   const paymentId = payment.id
   if (payment.state !== 'succeeded') return { code: 'payment-not-refundable', paymentId, state: payment.state }
+  const { disputeState } = payment
   const leftMinor = refundableMinor(payment)
+  if (disputeState === 'open' || (disputeState === 'lost' && leftMinor === 0))
+    return { code: 'payment-disputed', paymentId, disputeState }
   const amountMinor = askedMinor ?? leftMinor
   if (amountMinor > leftMinor || leftMinor === 0)
     return { code: 'refund-exceeds-payment', paymentId, refundableMinor: leftMinor }

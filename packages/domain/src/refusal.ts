@@ -23,6 +23,8 @@ export type Refusal =
   /** Only what was taken can be given back. */
   | { readonly code: 'payment-not-refundable'; readonly paymentId: string; readonly state: PaymentState }
   | { readonly code: 'refund-exceeds-payment'; readonly paymentId: string; readonly refundableMinor: number }
+  /** The customer disputes it: the dispute decides about the money, or has returned it. */
+  | { readonly code: 'payment-disputed'; readonly paymentId: string; readonly disputeState: 'open' | 'lost' }
   /** Among more than these nobody could tell whether one is there. */
   | { readonly code: 'too-many-refunds'; readonly paymentId: string; readonly mostRefunds: number }
   /** Nothing waits for a person: the payment is settled, or its owner is at work. */

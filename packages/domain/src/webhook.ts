@@ -12,7 +12,7 @@ export type WebhookDeliveryState = 'pending' | 'delivered' | 'dead'
 export interface WebhookDelivery {
   readonly id: string
   readonly topic: string
-  /** The payment, refund or invoice that it tells of. */
+  /** The payment, refund, dispute, invoice or booking that it tells of. */
   readonly subjectId: string
   readonly state: WebhookDeliveryState
   /** Since it was written, or since it was last replayed. */

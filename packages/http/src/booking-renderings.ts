@@ -187,6 +187,8 @@ export function bookingBody(booking: Booking) {
     currency: booking.currency,
     capturedMinor: booking.capturedMinor,
     refundedMinor: booking.refundedMinor,
+    disputeState: booking.disputeState,
+    disputedMinor: booking.disputedMinor,
     owedMinor: booking.owedMinor,
     createdAt: booking.createdAt.toISOString(),
     confirmedAt: booking.confirmedAt?.toISOString() ?? null,

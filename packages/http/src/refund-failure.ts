@@ -16,7 +16,9 @@ export interface RefundAdvice {
 
 /** Says why the gateway refunded nothing. It never advises to repeat what cannot succeed. */
 export function adviseAfterRefund({ failureCode, askedMinor, refundableMinor }: RefundFailure): RefundAdvice {
-  const obstacle = refundableMinor === 0 ? 'already-refunded' : refundObstacle(failureCode)
+  const refused = refundObstacle(failureCode)
+  // A dispute that has withdrawn everything leaves nothing to refund either.
+  const obstacle = refundableMinor === 0 && refused !== 'disputed' ? 'already-refunded' : refused
   if (obstacle !== null) return { ...advice[obstacle], retryable: false }
   if (refundableMinor !== null && refundableMinor < askedMinor)
     return {

@@ -80,6 +80,13 @@ export const refusalTable = {
     detail: 'Refunds, those under way included, never exceed the payment. Nothing was refunded.',
     members: ['paymentId', 'refundableMinor'],
   },
+  'payment-disputed': {
+    status: 409,
+    title: 'The customer disputes the payment',
+    detail:
+      'While a dispute is open, or after it returned the money to the customer, the payment is not refunded. Answer the dispute at the gateway; the payment shows how it ends.',
+    members: ['paymentId', 'disputeState'],
+  },
   'too-many-refunds': {
     status: 409,
     title: 'The payment has as many refunds as it can have',

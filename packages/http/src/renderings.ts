@@ -1,5 +1,6 @@
 import type {
   Decline,
+  Dispute,
   GatewayCustomer,
   Invoice,
   Order,
@@ -110,6 +111,7 @@ export const renderings = {
 
   paymentSeen: paymentBody,
   refundSeen: refundBody,
+  disputeSeen: disputeBody,
 
   subscriptionCreated: (subscription: Subscription): RecordedAnswer => ({
     status: 201,
@@ -224,9 +226,29 @@ export function paymentBody(payment: Payment) {
     capturedMinor: payment.capturedMinor,
     refundedMinor: payment.refundedMinor,
     refundPendingMinor: payment.refundPendingMinor,
+    disputeState: payment.disputeState,
+    disputedMinor: payment.disputedMinor,
     createdAt: payment.createdAt.toISOString(),
     authorizedAt: payment.authorizedAt?.toISOString() ?? null,
     settledAt: payment.settledAt?.toISOString() ?? null,
+  }
+}
+
+/** A dispute as a client sees it. */
+export function disputeBody(dispute: Dispute) {
+  return {
+    id: dispute.id,
+    paymentId: dispute.paymentId,
+    gatewayDisputeId: dispute.gatewayDisputeId,
+    state: dispute.state,
+    gatewayStatus: dispute.gatewayStatus,
+    reason: dispute.reason,
+    amountMinor: dispute.amountMinor,
+    currency: dispute.currency,
+    withdrawnMinor: dispute.withdrawnMinor,
+    reinstatedMinor: dispute.reinstatedMinor,
+    respondBy: dispute.respondBy?.toISOString() ?? null,
+    openedAt: dispute.openedAt.toISOString(),
   }
 }
 

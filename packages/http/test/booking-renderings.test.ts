@@ -48,6 +48,8 @@ const booking: Booking = {
   confirmedAt: new Date(3),
   capturedMinor: 9_000,
   refundedMinor: 0,
+  disputeState: null,
+  disputedMinor: 0,
   owedMinor: 0,
   cancelledAt: null,
 }
@@ -60,7 +62,7 @@ it('the bodies are the contract, field by field, and tell of no account', () => 
     'id,eventId,customerId,state,seatIds,tierId,quantity,amountMinor,currency,expiresAt,extended,checkouts,orderId,bookingId,bookingState,createdAt',
   )
   expect(Object.keys(bookingBody(booking)).join()).toBe(
-    'id,eventId,customerId,holdId,orderId,paymentId,paymentState,refundId,state,seatIds,tierId,quantity,amountMinor,currency,capturedMinor,refundedMinor,owedMinor,createdAt,confirmedAt,cancelledAt',
+    'id,eventId,customerId,holdId,orderId,paymentId,paymentState,refundId,state,seatIds,tierId,quantity,amountMinor,currency,capturedMinor,refundedMinor,disputeState,disputedMinor,owedMinor,createdAt,confirmedAt,cancelledAt',
   )
 })
 

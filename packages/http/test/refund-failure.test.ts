@@ -21,6 +21,10 @@ describe('the advice after a refund that failed', () => {
     expect(failed('invalid_request_error', 0)).toMatchObject({ retryable: false, next: 'Nothing is left to refund.' })
   })
 
+  it('names the dispute where it has withdrawn all that is left', () => {
+    expect(failed('charge_disputed', 0)).toMatchObject({ retryable: false, reason: expect.stringMatching(/disputes/) })
+  })
+
   it('names what is left where a part was refunded at the gateway', () => {
     const { next, retryable } = failed('invalid_request_error', 9_000)
     expect([next, retryable]).toEqual([

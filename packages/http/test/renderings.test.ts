@@ -29,6 +29,8 @@ const payment: Payment = {
   capturedMinor: 0,
   refundedMinor: 0,
   refundPendingMinor: 0,
+  disputeState: null,
+  disputedMinor: 0,
   createdAt: new Date('2026-11-20T10:00:01.000Z'),
   authorizedAt: null,
   settledAt: new Date('2026-11-20T10:00:02.000Z'),
@@ -53,7 +55,7 @@ it('a payment that succeeded is a 201 in the state of its outcome, without the i
   expect(renderings.paymentSettled(payment, succeeded, 'pay')).toEqual({
     status: 201,
     location: '/v1/payments/0192f000-0000-7000-8000-00000000000b',
-    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"declinedBy":null,"capturedMinor":0,"refundedMinor":0,"refundPendingMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
+    body: '{"id":"0192f000-0000-7000-8000-00000000000b","orderId":"0192f000-0000-7000-8000-00000000000a","amountMinor":1999,"currency":"EUR","paymentMethod":"pm_card_visa","state":"succeeded","declineCode":null,"declinedBy":null,"capturedMinor":0,"refundedMinor":0,"refundPendingMinor":0,"disputeState":null,"disputedMinor":0,"createdAt":"2026-11-20T10:00:01.000Z","authorizedAt":null,"settledAt":"2026-11-20T10:00:02.000Z"}',
   })
 })
 

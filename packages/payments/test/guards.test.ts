@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { applyGatewayEvent, createSubscriptionOperations, type PaymentLayers } from '../src/index.ts'
 import { type BillingShop, hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
+import { dispute } from './dispute-support.ts'
+import { eventAbout } from './gateway-console.ts'
 import { hookedTransaction, isOrderRead, isSettleRead } from './hooked-transaction.ts'
 import { openPaid, refund } from './refund-support.ts'
 import { accountId, brief, call, openShop, paymentIdOf, type Replica, type Shop } from './shop.ts'
@@ -34,7 +36,7 @@ afterEach(() => shop.closeReplicas('raced'))
 /** Every table that a transaction of payments may write. */
 const tables = [
   ...['orders', 'payments', 'payment_events', 'refunds', 'transfers', 'idempotency_keys', 'outbox'],
-  ...['subscriptions', 'invoices', 'gateway_events'],
+  ...['subscriptions', 'invoices', 'gateway_events', 'disputes'],
 ]
 
 /** Past the triggers, some of which reject such changes. */
@@ -93,6 +95,18 @@ const refundEvent =
     return applyGatewayEvent(deps, { id: `evt_${randomUUID()}`, type: 'refund.updated', requestId: null, subject })
   }
 
+const disputed = async () => {
+  const paymentId = await paid()
+  await (await dispute(shop, { paymentId })).deliver(other, 'created')
+  return paymentId
+}
+/** The gateway's event that it withdrew the money of the only dispute. */
+const withdrawalEvent: Race['operate'] = async ({ deps }) => {
+  const [row] = await shop.sql<{ id: string }>('SELECT gateway_dispute_id AS id FROM disputes')
+  return applyGatewayEvent(deps, await eventAbout(shop, 'charge.dispute.funds_withdrawn', row?.id ?? ''))
+}
+
+const isDisputeRead = (text: string) => text.includes('FROM disputes WHERE gateway_dispute_id')
 const isSubscriptionRead = (text: string) => text.includes('anchor')
 const isEventRead = (text: string) => text.includes('key_is_remembered')
 const unknown = async () =>
@@ -190,6 +204,34 @@ const races: readonly Race[] = [
     withoutGuard: 'answered 201: order partially_refunded, payment succeeded - 1000, refund succeeded, charge + refund',
   },
   {
+    guard: 'payment-refundable, when a refund is opened and its payment is disputed',
+    isRead: (text) => text.includes('refunds_at_gateway'),
+    prepare: paid,
+    operate: refundPart,
+    change: `UPDATE payments SET dispute_state = 'open'`,
+    result: 'refused payment-disputed: order paid, payment succeeded, charge',
+    // The gateway refunds an amount that was never reserved, and the settle cannot book it.
+    withoutGuard: 'unsettled: order paid, payment succeeded, refund processing, charge, last claimed',
+  },
+  {
+    guard: 'dispute-seen, when a movement of a dispute is booked',
+    isRead: isDisputeRead,
+    prepare: disputed,
+    operate: withdrawalEvent,
+    change: 'UPDATE disputes SET withdrawn_minor = 4200',
+    result: 'noted: order paid, payment succeeded, charge, last disputed',
+    withoutGuard: 'applied: order paid, payment succeeded, disputed 4200, charge + dispute_withdrawal, last disputed',
+  },
+  {
+    guard: 'payment-disputed, when a movement of a dispute is booked',
+    isRead: isDisputeRead,
+    prepare: disputed,
+    operate: withdrawalEvent,
+    change: 'UPDATE payments SET disputed_minor = 100',
+    result: 'applied: order paid, payment succeeded, disputed 4300, charge + dispute_withdrawal, last disputed',
+    withoutGuard: 'applied: order paid, payment succeeded, disputed 100, charge + dispute_withdrawal, last disputed',
+  },
+  {
     ...refunding,
     guard: 'payment-refundable, when a refund is booked',
     change: 'UPDATE payments SET refunded_minor = 100',
@@ -279,6 +321,7 @@ async function books(): Promise<string> {
       (SELECT 'order ' || state FROM orders),
       (SELECT 'payment ' || state || CASE WHEN refunded_minor > 0 THEN ' - ' || refunded_minor ELSE '' END
          FROM payments),
+      (SELECT 'disputed ' || disputed_minor FROM payments WHERE disputed_minor > 0),
       (SELECT 'refund ' || state FROM refunds),
       (SELECT string_agg(kind, ' + ' ORDER BY kind) FROM transfers),
       (SELECT 'last ' || NULLIF(event, 'settled') FROM payment_events ORDER BY id DESC LIMIT 1)) AS books`)

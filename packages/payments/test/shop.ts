@@ -257,6 +257,7 @@ export const renderings: Renderings = {
   webhookDeliveryReplayed: (delivery) => ({ status: 200, body: JSON.stringify(delivery), location: null }),
   paymentSeen: ({ id, state }) => ({ id, state }),
   refundSeen: ({ id, state }) => ({ id, state }),
+  disputeSeen: ({ id, state }) => ({ id, state }),
   subscriptionCreated: ({ id, nextDueAt }) => ({
     status: 201,
     body: JSON.stringify({ id, nextDueAt }),

@@ -58,6 +58,7 @@ function cancelBooking(operations: Bookings): Operation {
       'booking-in-progress',
       'booking-in-review',
       'order-blocked',
+      'payment-disputed',
       'too-many-refunds',
       'refund-failed',
       'gateway-forbids-operation',

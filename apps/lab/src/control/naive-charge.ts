@@ -30,6 +30,8 @@ export async function chargeNaively(
     capturedMinor: 0,
     refundedMinor: 0,
     refundPendingMinor: 0,
+    disputeState: null,
+    disputedMinor: 0,
     createdAt: new Date(),
     authorizedAt: null,
     settledAt: new Date(),

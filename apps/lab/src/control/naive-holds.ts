@@ -183,8 +183,9 @@ export function toNaiveBooking(row: BookingRow, hold: Hold): Booking {
   const { seatIds, tierId, quantity, amountMinor, currency } = hold
   // It shows the price, and knows of no refund but its own cancellation's.
   const of = { seatIds, tierId, quantity, amountMinor, currency }
+  const undisputed = { disputeState: null, disputedMinor: 0 }
   const money = { paymentState: 'succeeded', capturedMinor: amountMinor, refundedMinor: 0, owedMinor: 0 } as const
-  return { ...row, ...of, ...money }
+  return { ...row, ...of, ...money, ...undisputed }
 }
 
 export function toNaiveHold(row: HoldRow, bookingId: string | null = null): Hold {

@@ -33,7 +33,7 @@ export function createNaiveOperations(deps: NaiveDeps): PaymentOperations {
     listRefunds: async () => null,
     findPayment: async (accountId, id) => {
       const row = await deps.database.client.payment.findFirst({ where: { id, accountId } })
-      return row && { payment: toNaivePayment(row), events: [] }
+      return row && { payment: toNaivePayment(row), events: [], disputes: [] }
     },
     listOrders: async () => ({ items: [], next: null }),
     listPayments: async () => ({ items: [], next: null }),

@@ -25,7 +25,8 @@ export async function bookCharge(
 /** The currency came in through the API's schema, which knows no other ones. */
 export function toNaivePayment(row: PaymentRow): Payment {
   const capturedMinor = row.state === 'succeeded' ? row.amountMinor : 0
-  return { ...row, capturedMinor, currency: row.currency as Currency, declinedBy: row.declinedBy as DeclinedBy | null }
+  const declinedBy = row.declinedBy as DeclinedBy | null
+  return { ...row, capturedMinor, currency: row.currency as Currency, declinedBy, disputeState: null }
 }
 
 export function refused(refusal: Refusal): Extract<Result, { kind: 'refused' }> {

@@ -11,7 +11,7 @@ function finding(overrides: Partial<Finding>): Finding {
     ...{ id: 'id', runId: 'run', kind: 'charged-twice', action: 'refund', outcome: null, detail: null, foundAt: at },
     accountId: '0192f000-0000-7000-8000-00000000000a',
     orderId: '0192f1aa-5c1e-7d2b-9a41-3b0c7f6e2d10',
-    ...{ paymentId: null, refundId: null, gatewayRefundId: null },
+    ...{ paymentId: null, refundId: null, gatewayRefundId: null, gatewayDisputeId: null },
     ...{ gatewayIntentId: 'pi_3QX8mTbYk2fR', gatewayChargeId: 'ch_3QX8mTbYk2fR' },
     ...{ gatewayAmountMinor: 4_200, booksAmountMinor: 0, currency: 'EUR' },
     ...overrides,
@@ -54,8 +54,15 @@ export function sampleReport({
     ...{ id: '0192f2b0-7777-7d2b-9a41-3b0c7f6e2d10', mode, stage: 'done', cursor: null, generation: 1, by: 'worker-1' },
     ...{ windowFrom: new Date('2026-11-13T05:41:00Z'), windowTo: new Date('2026-11-20T05:41:00Z') },
     ...(judged === 0
-      ? { chargesSeen: 3, refundsSeen: 0, paymentsRead: 0, refundsRead: 0, leftOpen: 3 }
-      : { chargesSeen: 48_210, refundsSeen: 1_022, paymentsRead: 47_102, refundsRead: 1_019, leftOpen: 3 }),
+      ? { chargesSeen: 3, refundsSeen: 0, disputesSeen: 0, paymentsRead: 0, refundsRead: 0, leftOpen: 3 }
+      : {
+          chargesSeen: 48_210,
+          refundsSeen: 1_022,
+          disputesSeen: 21,
+          paymentsRead: 47_102,
+          refundsRead: 1_019,
+          leftOpen: 3,
+        }),
     ...{ leasedUntil: null, startedAt: at, finishedAt: at },
   }
   const standing = findings.filter(({ outcome }) => outcome !== 'done').length

@@ -4,6 +4,7 @@ import {
   decodeCursor,
   defineCommand,
   defineQuery,
+  disputeBody,
   encodeCursor,
   jsonAnswer,
   nothing,
@@ -194,8 +195,12 @@ function getPayment(operations: Payments): Operation {
   })
 }
 
-function historyAnswer({ payment, events }: PaymentWithHistory): Answer {
-  return jsonAnswer(200, { ...paymentBody(payment), history: events.map(paymentEventBody) })
+function historyAnswer({ payment, disputes, events }: PaymentWithHistory): Answer {
+  return jsonAnswer(200, {
+    ...paymentBody(payment),
+    disputes: disputes.map(disputeBody),
+    history: events.map(paymentEventBody),
+  })
 }
 
 export function paymentNotFound({ paymentId = '' }: { readonly paymentId?: string }): Refusal {

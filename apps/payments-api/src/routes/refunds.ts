@@ -63,6 +63,7 @@ function refundPayment(operations: Refunds): Operation {
       'payment-not-refundable',
       'order-blocked',
       'refund-exceeds-payment',
+      'payment-disputed',
       'too-many-refunds',
       'payment-in-progress',
     ],

@@ -104,6 +104,11 @@ const kinds: Readonly<Record<DifferenceKind, Words>> = {
     meaning: 'The gateway gave back another amount than our books say.',
     byHand: 'Refund the rest, or agree with the customer about what is too much.',
   },
+  'dispute-unbooked': {
+    title: 'Disputed, and our books do not show it',
+    meaning: 'A customer disputes a payment at the bank, or the dispute has changed, and the event did not reach us.',
+    byHand: 'Follow the dispute at the gateway: our payment took nothing, or took another currency.',
+  },
 }
 
 const repairs: Readonly<Record<Exclude<RepairAction, 'person'>, { readonly done: string; readonly would: string }>> = {
@@ -111,6 +116,7 @@ const repairs: Readonly<Record<Exclude<RepairAction, 'person'>, { readonly done:
   refund: { done: 'Given back to the customer.', would: 'give it back to the customer' },
   'cancel-intent': { done: 'Released.', would: 'release it' },
   'enter-refund': { done: 'Entered as a refund of the payment.', would: 'enter it as a refund of the payment' },
+  'enter-dispute': { done: 'Entered.', would: 'enter the dispute as the gateway shows it' },
   'reverse-refund': { done: 'Taken back in our books.', would: 'take the refund back in our books' },
 }
 

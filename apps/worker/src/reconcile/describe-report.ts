@@ -12,11 +12,13 @@ function headline({ verdict, reasons, run, compared, standing, findingsInAll }: 
     unknown: `It was not read to the end: ${reasons.join('; ')}.`,
   }
   if (!run || !compared) return [lines[verdict]]
-  const { gatewayCharges, gatewayRefunds, ourPayments, ourRefunds, leftOpen, judgedAfterMinutes } = compared
+  const { gatewayCharges, gatewayRefunds, gatewayDisputes, ourPayments, ourRefunds, leftOpen, judgedAfterMinutes } =
+    compared
   return [
     lines[verdict],
     `  from ${run.from} to ${run.to}`,
-    `  the gateway's ${gatewayCharges} charges and ${gatewayRefunds} refunds, our ${ourPayments} payments and ${ourRefunds} refunds`,
+    `  the gateway's ${gatewayCharges} charges, ${gatewayRefunds} refunds and ${gatewayDisputes} disputes`,
+    `  our ${ourPayments} payments and ${ourRefunds} refunds`,
     ...(leftOpen > 0 ? [`  ${leftOpen} of them were not judged, because somebody is still at work on them`] : []),
     `  what is younger than ${judgedAfterMinutes} minutes was not judged`,
     '',

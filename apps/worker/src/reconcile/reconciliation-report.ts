@@ -28,6 +28,7 @@ export interface ReconciliationReport {
 export interface Compared {
   readonly gatewayCharges: number
   readonly gatewayRefunds: number
+  readonly gatewayDisputes: number
   readonly ourPayments: number
   readonly ourRefunds: number
   /** Not judged, because somebody is still at work on them. */
@@ -55,7 +56,7 @@ export interface ReportedFinding {
   readonly foundAt: string
   /** Of everything that is concerned. Null: there is none. */
   readonly ids: Readonly<Record<'account' | 'order' | 'payment' | 'refund', string | null>>
-  readonly gatewayIds: Readonly<Record<'intent' | 'charge' | 'refund', string | null>>
+  readonly gatewayIds: Readonly<Record<'intent' | 'charge' | 'refund' | 'dispute', string | null>>
 }
 
 interface Ended {
@@ -89,11 +90,12 @@ export function toReport(
 }
 
 function toCompared(run: RunWithFindings['run'], judgedAfterMs: number): Compared {
-  const { chargesSeen, refundsSeen, paymentsRead, refundsRead, leftOpen } = run
+  const { chargesSeen, refundsSeen, disputesSeen, paymentsRead, refundsRead, leftOpen } = run
   // What both sides show is counted on both.
   const known = Math.max(chargesSeen + refundsSeen, paymentsRead + refundsRead)
   return {
     ...{ gatewayCharges: chargesSeen, gatewayRefunds: refundsSeen, ourPayments: paymentsRead, ourRefunds: refundsRead },
+    gatewayDisputes: disputesSeen,
     ...{ leftOpen, judged: Math.max(0, known - leftOpen), judgedAfterMinutes: Math.ceil(judgedAfterMs / 60_000) },
   }
 }
@@ -121,6 +123,11 @@ function toReported(row: FindingRow, mode: string): ReportedFinding {
     detail: row.detail,
     foundAt: row.foundAt.toISOString(),
     ids: { account: row.accountId, order: row.orderId, payment: row.paymentId, refund: row.refundId },
-    gatewayIds: { intent: row.gatewayIntentId, charge: row.gatewayChargeId, refund: row.gatewayRefundId },
+    gatewayIds: {
+      intent: row.gatewayIntentId,
+      charge: row.gatewayChargeId,
+      refund: row.gatewayRefundId,
+      dispute: row.gatewayDisputeId,
+    },
   }
 }

@@ -41,6 +41,7 @@ async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sq
            hold.amount_minor AS "amountMinor", hold.currency,
            CASE WHEN payment.state = 'succeeded' THEN COALESCE(payment.captured_minor, payment.amount_minor) ELSE 0 END
              AS "capturedMinor", payment.refunded_minor AS "refundedMinor", payment.state::text AS "paymentState",
+           payment.dispute_state AS "disputeState", payment.disputed_minor AS "disputedMinor",
            ${owedMinor} AS "owedMinor", booking.created_at AS "createdAt",
            booking.confirmed_at AS "confirmedAt", booking.cancelled_at AS "cancelledAt", clock_timestamp() AS now,
            payment.state = 'needs_review' OR EXISTS (
@@ -61,5 +62,6 @@ const owedMinor = sql`
     SELECT FROM refunds
      WHERE refunds.order_id = booking.order_id AND refunds.state = 'failed'
        AND COALESCE(refunds.reversed_at, refunds.settled_at) > booking.cancelled_at)
-  THEN COALESCE(payment.captured_minor, payment.amount_minor) - payment.refunded_minor - payment.refund_pending_minor
+  THEN GREATEST(0, COALESCE(payment.captured_minor, payment.amount_minor) - payment.refunded_minor
+                   - payment.refund_pending_minor - payment.disputed_minor)
   ELSE 0 END`

@@ -147,7 +147,7 @@ async function endCancellation(
   if (outcome.state === 'failed') reportOwed(deps.payments, tx, refund, booking)
   if (booking?.refundId !== refund.id) return null
   const { cancellationEnded } = deps.renderings
-  const isAllBack = left !== null && left.leftMinor === 0 && !left.isOutcomeUnknown
+  const isAllBack = left !== null && left.leftMinor === 0 && !left.isOutcomeUnknown && !left.isDisputed
   if (outcome.state === 'failed' && !(isAllBack && booking.state === 'cancelling')) {
     const next = booking.state === 'cancelling' ? await refundRest(deps, tx, booking, refund, outcome, left) : null
     if (next) return { next }

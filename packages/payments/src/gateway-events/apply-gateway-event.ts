@@ -1,6 +1,11 @@
 import { type Sql, sql, TransactionConflict, type Tx } from '@seatbelt/database'
-import { type GatewayRefund, guardSettle, isContention, isMadeElsewhere } from '@seatbelt/safety'
-import { enterRefundsFromElsewhere, requestWhatMustSettle } from '../refund/enter-refunds-from-elsewhere.ts'
+import { guardSettle, isContention, isMadeElsewhere } from '@seatbelt/safety'
+import { type EnteredDispute, enterDispute } from '../dispute/enter-dispute.ts'
+import {
+  type EnteredFromElsewhere,
+  enterRefundsFromElsewhere,
+  requestWhatMustSettle,
+} from '../refund/enter-refunds-from-elsewhere.ts'
 import { type LeasedTable, leasedPayments, leasedRefunds } from '../shared/leased-work.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import { recordOrphan } from '../shared/orphan.ts'
@@ -25,7 +30,8 @@ export type EventResult = 'applied' | 'repeated' | 'noted' | 'ignored' | 'unknow
  * applied, by the settling that all owners use. What is known already costs one read and no lock. Everything else is a
  * hint, upon which recovery looks for itself: one more statement, and no lock either.
  *
- * A refund of a payment of ours that was made at the gateway without us is entered into our books.
+ * A refund that was made at the gateway without us, and a dispute, are entered into our books if they are of a payment
+ * of ours.
  *
  * Guarantees: an event is applied once, in the transaction of its effect. The payment's owner loses its generation, and
  * returns what is recorded when it comes to settle. An event that contradicts a row changes nothing and is reported as
@@ -82,7 +88,7 @@ interface Read {
  */
 async function readSubject(deps: Queryable, { id, subject }: GatewayEvent): Promise<Read> {
   const isApplied = sql`EXISTS (SELECT FROM gateway_events WHERE id = ${id} AND result = 'applied') AS is_applied`
-  if (subject.kind === 'other') {
+  if (subject.kind === 'other' || subject.kind === 'dispute') {
     const { isApplied: wasApplied } = await readRow(deps, sql`SELECT ${isApplied}`)
     return { isApplied: wasApplied, subject: null }
   }
@@ -202,26 +208,39 @@ function recordHint(event: GatewayEvent, subject: Subject): Sql {
     ${insertEvent(event, 'noted', subject)}`
 }
 
-/** It is about no row of ours, unless it is a refund that was made at the gateway without us. */
-async function applyToOthers(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
-  const shown = event.subject.kind === 'refund' ? event.subject.shown : null
+/** It is about no row of ours, unless it is a refund or a dispute that was made at the gateway without us. */
+function applyToOthers(deps: PaymentDeps, event: GatewayEvent): Promise<EventResult> {
+  const { subject } = event
+  const requestLog = eventLog(deps, event)
+  if (subject.kind === 'dispute') {
+    const { shown, seenAt } = subject
+    return enterUnderLock(deps, event, shown, (tx, paymentId) =>
+      enterDispute(deps, tx, { paymentId, shown, seenAt, requestLog }),
+    )
+  }
+  const shown = subject.kind === 'refund' ? subject.shown : null
   if (shown === null || !isMadeElsewhere(shown)) return takeUpUnknown(deps, event)
-  const { columns } = subjects.payment
-  const [row] = await deps.database.query<PaymentSubject['row']>(sql`
-    SELECT ${columns} FROM payments WHERE gateway_intent_id = ${shown.intentId}`)
-  return row ? enterUnderLock(deps, event, { kind: 'payment', row }, shown) : ignore(deps, event)
+  return enterUnderLock(deps, event, shown, (tx, paymentId) =>
+    enterRefundsFromElsewhere(deps, tx, { paymentId, shown: [shown], requestLog }),
+  )
 }
 
-/** The gateway delivers the event again while something of ours must end first. */
+/**
+ * Enters into the books what the gateway has of a payment of ours. While something of ours must end first, the gateway
+ * delivers the event again.
+ */
 async function enterUnderLock(
   deps: PaymentDeps,
   event: GatewayEvent,
-  subject: PaymentSubject,
-  shown: GatewayRefund,
+  { intentId }: { readonly intentId: string | null },
+  enter: (tx: Tx, paymentId: string) => Promise<EnteredFromElsewhere | EnteredDispute>,
 ): Promise<EventResult> {
+  const [row] = await deps.database.query<PaymentSubject['row']>(sql`
+    SELECT ${subjects.payment.columns} FROM payments WHERE gateway_intent_id = ${intentId}`)
+  if (!row) return ignore(deps, event)
+  const subject: PaymentSubject = { kind: 'payment', row }
   return underOrderLock(deps, subject, async (tx) => {
-    const found = { paymentId: subject.row.id, shown: [shown], requestLog: eventLog(deps, event) }
-    const entered = await enterRefundsFromElsewhere(deps, tx, found)
+    const entered = await enter(tx, row.id)
     if (entered === 'must-wait') {
       requestWhatMustSettle(tx, subject.row.id)
       return 'contended'
@@ -260,6 +279,6 @@ async function takeUpUnknown(deps: PaymentDeps, event: GatewayEvent): Promise<Ev
 async function ignore({ database }: Queryable, event: GatewayEvent): Promise<EventResult> {
   await database.query(insertEvent(event, 'ignored', null))
   const { subject } = event
-  if (subject.kind === 'other') return 'ignored'
+  if (subject.kind === 'other' || subject.kind === 'dispute') return 'ignored'
   return subject.named.paymentId === null && subject.named.refundId === null ? 'ignored' : 'unknown'
 }

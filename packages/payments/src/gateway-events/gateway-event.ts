@@ -1,5 +1,5 @@
 import type { Tx } from '@seatbelt/database'
-import type { GatewayIntent, GatewayRefund } from '@seatbelt/safety'
+import type { GatewayDispute, GatewayIntent, GatewayRefund } from '@seatbelt/safety'
 import type { FoundOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 
@@ -27,6 +27,12 @@ export type EventSubject =
       readonly shown: GatewayRefund | null
     }
   | { readonly kind: 'charge'; readonly intentId: string | null; readonly named: NamedByUs }
+  | {
+      readonly kind: 'dispute'
+      readonly shown: GatewayDispute
+      /** When the event was made. The gateway counts whole seconds. */
+      readonly seenAt: Date
+    }
   | { readonly kind: 'other' }
 
 /**

@@ -1,7 +1,7 @@
 import { ourIdIn } from '@seatbelt/safety'
 import Stripe from 'stripe'
 import type { EventSubject, GatewayEvent, NamedByUs } from '../gateway-events/gateway-event.ts'
-import { idOf, readIntent, readRefund } from './stripe-gateway.ts'
+import { idOf, readDispute, readIntent, readRefund } from './stripe-gateway.ts'
 
 export interface StripeEventOptions {
   /** Any of them may have signed: during a rotation there are two. */
@@ -91,13 +91,19 @@ function refused(reason: EventProblem): EventRead {
 
 /** `stripe` declares the type of an event and checks nothing. */
 function readEvent(wire: unknown): GatewayEvent | null {
-  const { object, id, type, request, data } = asRecord(wire)
+  const { object, id, type, request, data, created } = asRecord(wire)
   if (object !== 'event' || !isName(id) || !isName(type)) return null
   const requestId = asRecord(request).id
-  return { id, type, requestId: isName(requestId) ? requestId : null, subject: readSubject(asRecord(data).object) }
+  return {
+    id,
+    type,
+    requestId: isName(requestId) ? requestId : null,
+    subject: readSubject(asRecord(data).object, created),
+  }
 }
 
-function readSubject(wire: unknown): EventSubject {
+/** `created`: of the event, in seconds. */
+function readSubject(wire: unknown, created: unknown): EventSubject {
   const { object, id, payment_intent: intent, metadata } = asRecord(wire)
   const named = namedIn(asRecord(metadata))
   if (!isName(id)) return { kind: 'other' }
@@ -109,6 +115,11 @@ function readSubject(wire: unknown): EventSubject {
     case 'charge': {
       const intentId = idOf(intent as Stripe.Charge['payment_intent'])
       return { kind: 'charge', intentId: isName(intentId) ? intentId : null, named }
+    }
+    case 'dispute': {
+      const shown = readDispute(wire as Stripe.Dispute)
+      if (shown === null || !isName(shown.intentId) || !Number.isSafeInteger(created)) return { kind: 'other' }
+      return { kind: 'dispute', shown, seenAt: new Date(Number(created) * 1000) }
     }
     default:
       return { kind: 'other' }

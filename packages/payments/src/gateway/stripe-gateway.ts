@@ -1,8 +1,10 @@
 import type {
   CustomerAnswer,
+  DisputeAnswer,
   Gateway,
   GatewayAnswer,
   GatewayCharge,
+  GatewayDispute,
   GatewayIntent,
   GatewayPage,
   GatewayRefund,
@@ -44,7 +46,7 @@ export interface StripeGateway extends Gateway {
 export function createStripeGateway(options: StripeGatewayOptions): StripeGateway {
   const url = new URL(options.url)
   const transport = createStripeHttpClient({ ...options, origin: url.origin })
-  const { accounts, paymentIntents, refunds, charges, customers } = new Stripe(options.apiKey, {
+  const { accounts, paymentIntents, refunds, charges, disputes, customers } = new Stripe(options.apiKey, {
     host: url.hostname,
     port: url.port || defaultPort(url),
     protocol: url.protocol === 'http:' ? 'http' : 'https',
@@ -79,6 +81,8 @@ export function createStripeGateway(options: StripeGatewayOptions): StripeGatewa
 
     listCharges: (page) => askForList(() => charges.list(pageOf(page)), readCharge),
     listRefunds: (page) => askForList(() => refunds.list(pageOf(page)), readRefund),
+    listDisputes: (page) => askForList(() => disputes.list(pageOf(page)), readDispute),
+    retrieveDispute: (id) => askForDispute(() => disputes.retrieve(id)),
     retrieveAccount: () => retrieveAccount(() => accounts.retrieveCurrent(), options.apiKey),
     close: () => transport.close(),
   }
@@ -162,6 +166,13 @@ function askForRefund(ask: () => Promise<Stripe.Response<Stripe.Refund>>): Promi
   return sortAnswer(ask, (wire, requestId) => {
     const refund = readRefund(wire)
     return refund && { kind: 'refund', refund, requestId }
+  })
+}
+
+function askForDispute(ask: () => Promise<Stripe.Response<Stripe.Dispute>>): Promise<DisputeAnswer> {
+  return sortAnswer(ask, (wire, requestId) => {
+    const dispute = readDispute(wire)
+    return dispute && { kind: 'dispute', dispute, requestId }
   })
 }
 
@@ -360,6 +371,42 @@ function readCharge(wire: Stripe.Charge): GatewayCharge | null {
     metadata: wire.metadata,
     createdAt: new Date(wire.created * 1000),
   }
+}
+
+export function readDispute(wire: Stripe.Dispute): GatewayDispute | null {
+  const { status, reason, is_charge_refundable: allowsRefunds, evidence_details: details } = wire
+  const hasWords = typeof status === 'string' && typeof reason === 'string' && typeof allowsRefunds === 'boolean'
+  if (!isSound(wire, 'dispute', [wire.amount, wire.created]) || !hasWords) return null
+  const dueBy = details?.due_by ?? 0
+  return {
+    id: wire.id,
+    status,
+    reason,
+    amountMinor: wire.amount,
+    currency: wire.currency.toUpperCase(),
+    intentId: idOf(wire.payment_intent),
+    allowsRefunds,
+    moved: readMovements(wire),
+    respondBy: dueBy > 0 ? new Date(dueBy * 1000) : null,
+    createdAt: new Date(wire.created * 1000),
+  }
+}
+
+/**
+ * Adds up withdrawals and reinstatements, without fees.
+ *
+ * An account that settles in another currency shows the movements in that one. Then they prove only that all of the
+ * dispute was withdrawn, or all of it reinstated; a part of it stays unknown.
+ */
+function readMovements({ amount, currency, balance_transactions: movements }: Stripe.Dispute): GatewayDispute['moved'] {
+  if (!Array.isArray(movements) || !movements.every(({ amount }) => Number.isSafeInteger(amount))) return null
+  const sumOf = (sign: 1 | -1) => movements.reduce((sum, movement) => sum + Math.max(0, sign * movement.amount), 0)
+  const [withdrawn, reinstated] = [sumOf(-1), sumOf(1)]
+  if (reinstated > withdrawn) return null
+  if (movements.every((movement) => movement.currency === currency))
+    return { withdrawnMinor: withdrawn, reinstatedMinor: reinstated }
+  if (reinstated !== 0 && reinstated !== withdrawn) return null
+  return { withdrawnMinor: withdrawn === 0 ? 0 : amount, reinstatedMinor: reinstated === 0 ? 0 : amount }
 }
 
 interface WireObject {

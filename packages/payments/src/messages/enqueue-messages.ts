@@ -6,6 +6,7 @@ import type { PaymentDeps } from '../shared/payment-deps.ts'
 export type Topic =
   | `payment.${(typeof settledStates)[number]}`
   | `refund.${'succeeded' | 'failed' | 'reversed'}`
+  | `dispute.${'opened' | 'funds_withdrawn' | 'funds_reinstated' | 'won' | 'lost' | 'closed'}`
   | `invoice.${'paid' | 'payment_failed' | 'past_due'}`
   | `booking.${'confirmed' | 'cancelled'}`
   | 'subscription.paused'
@@ -19,7 +20,7 @@ const settledStates = ['authorized', 'succeeded', 'declined', 'cancelled', 'void
 export interface Fact {
   readonly accountId: string
   readonly topic: Topic
-  /** The payment, refund, invoice, booking or subscription that it is about. */
+  /** The payment, refund, dispute, invoice, booking or subscription that it is about. */
   readonly subjectId: string
   /** The webhook's payload: the subject, as a client reads it from the API. */
   readonly data: object

@@ -96,6 +96,8 @@ function newPayment(order: Order, { id, intentParameters }: PaymentAttempt, now:
     capturedMinor: 0,
     refundedMinor: 0,
     refundPendingMinor: 0,
+    disputeState: null,
+    disputedMinor: 0,
     createdAt: now,
     authorizedAt: null,
     settledAt: null,

@@ -2,10 +2,13 @@ import type { Payment } from '@seatbelt/domain'
 import { listed, pageQuery } from '../shared/listed.ts'
 import type { Listed, PaymentPage, PaymentWithHistory } from '../shared/operations.ts'
 import type { Queryable } from '../shared/payment-deps.ts'
-import { toPayment, toPaymentEvent } from '../shared/rows.ts'
+import { toDispute, toPayment, toPaymentEvent } from '../shared/rows.ts'
 
 /** Recovery looks ten times a minute at most, so a longer history is that of a gateway in trouble. */
 const maxHistoryLines = 200
+
+/** A bank opens a second dispute of a payment at most, when it corrects the first. */
+const mostDisputes = 20
 
 /** The history is in the order in which it was written; of a very long one, the newest lines. */
 export async function findPayment(
@@ -16,10 +19,19 @@ export async function findPayment(
   const row = await database.statement(({ payment }) =>
     payment.findUnique({
       where: { accountId_id: { accountId, id: paymentId } },
-      include: { events: { orderBy: { id: 'desc' }, take: maxHistoryLines } },
+      include: {
+        events: { orderBy: { id: 'desc' }, take: maxHistoryLines },
+        disputes: { orderBy: { id: 'asc' }, take: mostDisputes },
+      },
     }),
   )
-  return row && { payment: toPayment(row), events: row.events.reverse().map(toPaymentEvent) }
+  if (!row) return null
+  const { events, disputes } = row
+  return {
+    payment: toPayment(row),
+    events: events.reverse().map(toPaymentEvent),
+    disputes: disputes.map(toDispute),
+  }
 }
 
 export async function listPayments(

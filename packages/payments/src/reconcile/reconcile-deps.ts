@@ -1,3 +1,4 @@
+import { sql } from '@seatbelt/database'
 import type { Gateway } from '@seatbelt/safety'
 import { type PaymentDeps, type PaymentPolicy, wantedMs } from '../shared/payment-deps.ts'
 
@@ -30,3 +31,14 @@ export const defaultWindowMs = 7 * 24 * 3_600_000
 
 /** The most that the gateway returns at once. */
 export const defaultPageSize = 100
+
+/**
+ * The present second, by the database's clock: the time of what a look shows, beside the times of the gateway's events,
+ * which are whole seconds.
+ */
+export async function readSecond({ database }: Pick<PaymentDeps, 'database'>): Promise<Date> {
+  const [row] = await database.query<{ second: Date }>(sql`
+    SELECT date_trunc('second', clock_timestamp()) AS second`)
+  if (!row) throw new Error('the database did not tell the time')
+  return row.second
+}

@@ -1,6 +1,7 @@
 import { GatewayUnreadable } from './ask-patiently.ts'
 import { keepLease } from './keep-lease.ts'
 import { readCharges } from './read-charges.ts'
+import { readDisputes } from './read-disputes.ts'
 import { readOurPayments } from './read-our-payments.ts'
 import { readOurRefunds } from './read-our-refunds.ts'
 import { readRefunds } from './read-refunds.ts'
@@ -71,6 +72,7 @@ async function goOn(deps: ReconcileDeps, run: Run): Promise<Run | null> {
 const readers: Readonly<Record<ReadingStage, (deps: ReconcileDeps, run: Run) => Promise<StagePage>>> = {
   charges: readCharges,
   refunds: readRefunds,
+  disputes: readDisputes,
   'our-payments': readOurPayments,
   'our-refunds': readOurRefunds,
 }

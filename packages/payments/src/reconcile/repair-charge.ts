@@ -40,6 +40,7 @@ const repairs: Readonly<Record<DecidedNow['action'], (deps: ReconcileDeps, repai
   'cancel-intent': cancelOrphanAuthorization,
   'reverse-refund': person,
   'enter-refund': person,
+  'enter-dispute': person,
   person,
   none: async () => ({ kind: 'gone' }),
   wait: async () => waiting,

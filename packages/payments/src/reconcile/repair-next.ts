@@ -2,6 +2,7 @@ import { CommitUnknown, DatabaseUnavailable, type ReconciliationFinding as Findi
 import { isContention } from '@seatbelt/safety'
 import { GatewayUnreadable } from './ask-patiently.ts'
 import type { Outcome } from './decide-now.ts'
+import { enterLostDispute } from './enter-lost-dispute.ts'
 import { enterRefund } from './enter-refund.ts'
 import type { ReconcileDeps } from './reconcile-deps.ts'
 import { repairCharge } from './repair-charge.ts'
@@ -29,6 +30,7 @@ async function repair(deps: ReconcileDeps, finding: FindingRow): Promise<Outcome
   try {
     if (finding.action === 'reverse-refund') return await reverseLostRefund(deps, finding)
     if (finding.action === 'enter-refund') return await enterRefund(deps, finding)
+    if (finding.action === 'enter-dispute') return await enterLostDispute(deps, finding)
     return await repairCharge(deps, finding)
   } catch (fault) {
     const endsRun = [DatabaseUnavailable, CommitUnknown, GatewayUnreadable, RunLost].some(

@@ -4,7 +4,7 @@ import type { PaymentPolicy } from '../shared/payment-deps.ts'
 import { defaultWindowMs, type ReconcileDeps } from './reconcile-deps.ts'
 
 /** In this order: repairs begin after everything was read. */
-export const stages = ['charges', 'refunds', 'our-payments', 'our-refunds', 'act', 'done'] as const
+export const stages = ['charges', 'refunds', 'disputes', 'our-payments', 'our-refunds', 'act', 'done'] as const
 
 export type Stage = (typeof stages)[number]
 export type ReadingStage = Exclude<Stage, 'act' | 'done'>
@@ -48,6 +48,7 @@ export interface Finding {
   readonly gatewayIntentId: string | null
   readonly gatewayChargeId: string | null
   readonly gatewayRefundId: string | null
+  readonly gatewayDisputeId?: string
   readonly currency: string
 }
 
@@ -144,6 +145,7 @@ async function windowOf(
 const counters: Readonly<Record<ReadingStage, Sql>> = {
   charges: sql`charges_seen`,
   refunds: sql`refunds_seen`,
+  disputes: sql`disputes_seen`,
   'our-payments': sql`payments_read`,
   'our-refunds': sql`refunds_read`,
 }
@@ -180,11 +182,12 @@ function insertFinding(tx: Tx, { payments }: ReconcileDeps, { id: runId }: Run, 
   const { kind, action, gatewayMinor, booksMinor, detail } = finding.difference
   tx.write(sql`
     INSERT INTO reconciliation_findings (id, run_id, kind, action, detail, account_id, order_id, payment_id, refund_id,
-                                         gateway_intent_id, gateway_charge_id, gateway_refund_id, currency,
-                                         gateway_amount_minor, books_amount_minor)
+                                         gateway_intent_id, gateway_charge_id, gateway_refund_id, gateway_dispute_id,
+                                         currency, gateway_amount_minor, books_amount_minor)
     VALUES (${payments.runtime.newId()}::uuid, ${runId}::uuid, ${kind}, ${action}, ${detail}, ${finding.accountId}::uuid,
             ${finding.orderId}::uuid, ${finding.paymentId}::uuid, ${finding.refundId}::uuid, ${finding.gatewayIntentId},
-            ${finding.gatewayChargeId}, ${finding.gatewayRefundId}, ${finding.currency}, ${gatewayMinor}, ${booksMinor})`)
+            ${finding.gatewayChargeId}, ${finding.gatewayRefundId}, ${finding.gatewayDisputeId ?? null}, ${finding.currency},
+            ${gatewayMinor}, ${booksMinor})`)
 }
 
 /** Another process has the run. */

@@ -26,7 +26,9 @@ export async function openRefund(
   { accountId, paymentId, amountMinor: askedMinor, reason, lease, known }: RefundToOpen,
 ): Promise<{ readonly kind: 'opened'; readonly owned: OwnedRefund } | Refused> {
   const row = await readRefundable(tx, accountId, paymentId)
-  const decision = decideToRefund(toPayment(row), askedMinor, row.refundsAtGateway)
+  // The gateway has made a refund that is known, whatever a dispute has withdrawn beside it.
+  const payment = known ? { ...toPayment(row), disputeState: null, disputedMinor: 0 } : toPayment(row)
+  const decision = decideToRefund(payment, askedMinor, row.refundsAtGateway)
   if (decision.code !== 'refund') return { kind: 'refused', refusal: decision }
   const used = usedNames(row.refundNames, row.orphans)
   const gatewayKey = nextName((number) => deps.layers.gatewayReference('refund', row.name, number), used)
@@ -35,8 +37,8 @@ export async function openRefund(
     return { kind: 'refused', refusal: { code: 'order-blocked', orderId: row.orderId } }
 
   const { amountMinor } = decision
-  reserve(tx, paymentId, amountMinor)
-  const { orderId, currency } = toPayment(row)
+  reserve(tx, row, amountMinor)
+  const { orderId, currency } = payment
   const { id, gatewayKey: name } = known ?? { id: deps.runtime.newId(), gatewayKey }
   const toInsert = { accountId, orderId, paymentId, amountMinor, currency, reason, origin: 'merchant' } as const
   const owned = insertRefund(deps, tx, {
@@ -80,13 +82,14 @@ async function readRefundable(tx: Tx, accountId: string, paymentId: string): Pro
   return row
 }
 
-/** Sets so much of a payment aside, if that much of it is left. */
-function reserve(tx: Tx, paymentId: string, amountMinor: number): void {
+/** Sets so much of a payment aside, if that much of it is left, and its disputes are as they were read. */
+function reserve(tx: Tx, { id: paymentId, disputeState, disputedMinor }: PaymentRow, amountMinor: number): void {
   tx.write(sql`
     WITH changed AS (
       UPDATE payments SET refund_pending_minor = refund_pending_minor + ${amountMinor}
        WHERE id = ${paymentId}::uuid AND state = 'succeeded'
          AND refunded_minor + refund_pending_minor + ${amountMinor} <= COALESCE(captured_minor, amount_minor)
+         AND dispute_state IS NOT DISTINCT FROM ${disputeState} AND disputed_minor = ${disputedMinor}
       RETURNING id)
     SELECT ${changedOne['payment-refundable']}`)
 }

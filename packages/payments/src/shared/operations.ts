@@ -1,5 +1,6 @@
 import type {
   Currency,
+  Dispute,
   GatewayCustomer,
   Invoice,
   Order,
@@ -49,6 +50,8 @@ export interface NewRefundRequest {
 export interface PaymentWithHistory {
   readonly payment: Payment
   readonly events: readonly PaymentEvent[]
+  /** The oldest first. */
+  readonly disputes: readonly Dispute[]
 }
 
 /** Newest first. `after` is the id of the last item of the page before; null begins. */
@@ -90,6 +93,7 @@ export interface Renderings {
   /** What webhooks tell: what a client sees who looks. */
   paymentSeen(payment: Payment): object
   refundSeen(refund: Refund): object
+  disputeSeen(dispute: Dispute): object
   subscriptionCreated(subscription: Subscription): RecordedAnswer
   /** `paymentId`: the payment that had taken the open invoice's money before the change; null: none had. */
   subscriptionChanged(subscription: Subscription, paymentId: string | null): RecordedAnswer

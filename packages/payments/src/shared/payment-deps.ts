@@ -72,12 +72,14 @@ export type RefundAnswer = RecordedAnswer | { readonly next: Refund } | null
 
 /** How far a payment is refunded. */
 export interface RefundableAmount {
-  /** Neither refunded, nor reserved by a refund that is under way. */
+  /** Neither refunded, nor reserved by a refund that is under way, nor withdrawn by a dispute. */
   readonly leftMinor: number
   /** The gateway may still refuse a refund of it. One that the bank takes its time for is not unknown. */
   readonly isOutcomeUnknown: boolean
   /** A refund of it waits for an operator. */
   readonly isInReview: boolean
+  /** A dispute is open. The merchant may still win, and keep the money. */
+  readonly isDisputed: boolean
 }
 
 export interface RefundEnd {

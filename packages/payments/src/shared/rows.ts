@@ -1,4 +1,5 @@
 import type {
+  Dispute as DisputeRow,
   Invoice as InvoiceRow,
   Order as OrderRow,
   PaymentEvent as PaymentEventRow,
@@ -10,6 +11,8 @@ import {
   type Currency,
   currencies,
   type DeclinedBy,
+  type Dispute,
+  type DisputeState,
   type Invoice,
   intervalUnits,
   missedPeriodPolicies,
@@ -55,6 +58,8 @@ export function toPayment(row: PaymentRow): Payment {
     capturedMinor: row.state === 'succeeded' ? (row.capturedMinor ?? row.amountMinor) : 0,
     refundedMinor: row.refundedMinor,
     refundPendingMinor: row.refundPendingMinor,
+    disputeState: toDisputeState(row.disputeState),
+    disputedMinor: row.disputedMinor,
     createdAt: row.createdAt,
     authorizedAt: row.authorizedAt,
     settledAt: row.settledAt,
@@ -64,6 +69,29 @@ export function toPayment(row: PaymentRow): Payment {
 /** A constraint of the table holds that it is one of these. */
 export function toDeclinedBy(declinedBy: string | null): DeclinedBy | null {
   return declinedBy as DeclinedBy | null
+}
+
+/** A constraint of the table of disputes holds that it is one of these. */
+export function toDisputeState(state: string | null): DisputeState | null {
+  return state as DisputeState | null
+}
+
+export function toDispute(row: DisputeRow): Dispute {
+  return {
+    id: row.id,
+    accountId: row.accountId,
+    paymentId: row.paymentId,
+    gatewayDisputeId: row.gatewayDisputeId,
+    state: row.state as DisputeState,
+    gatewayStatus: row.gatewayStatus,
+    reason: row.reason,
+    amountMinor: row.amountMinor,
+    currency: toCurrency(row.currency),
+    withdrawnMinor: row.withdrawnMinor,
+    reinstatedMinor: row.reinstatedMinor,
+    respondBy: row.respondBy,
+    openedAt: row.openedAt,
+  }
 }
 
 export function toPaymentEvent(row: PaymentEventRow): PaymentEvent {

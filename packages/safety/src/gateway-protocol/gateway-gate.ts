@@ -194,6 +194,8 @@ function watch({ gateway, metrics, onRejected }: GatewayGateOptions, stops: Gate
     retrieveRefund: (id) => finish(look(id), () => gateway.retrieveRefund(id)),
     listRefundsOf: (id) => finish(look(id), () => gateway.listRefundsOf(id)),
     listCharges: (page) => finish(look('charges'), () => gateway.listCharges(page)),
+    listDisputes: (page) => finish(look('disputes'), () => gateway.listDisputes(page)),
+    retrieveDispute: (id) => finish(look(id), () => gateway.retrieveDispute(id)),
     listRefunds: (page) => finish(look('refunds'), () => gateway.listRefunds(page)),
   }
 }

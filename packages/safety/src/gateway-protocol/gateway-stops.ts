@@ -210,7 +210,7 @@ function knockParameters(accountId: string) {
 }
 
 /** The answers of all requests of the port. */
-export type AnyAnswer = NoAnswer | { readonly kind: 'intent' | 'refund' | 'customer' | 'list' }
+export type AnyAnswer = NoAnswer | { readonly kind: 'intent' | 'refund' | 'dispute' | 'customer' | 'list' }
 
 /** About one request or its key. Every other unknown answer says that the gateway is not well. */
 const noTrouble: ReadonlySet<UnknownReason> = new Set(['key-in-use', 'key-reused'])

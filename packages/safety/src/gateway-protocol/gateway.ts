@@ -52,6 +52,8 @@ export interface CustomerAtGateway {
 export interface GatewayLists {
   listCharges(page: GatewayPage): Promise<ListAnswer<GatewayCharge>>
   listRefunds(page: GatewayPage): Promise<ListAnswer<GatewayRefund>>
+  listDisputes(page: GatewayPage): Promise<ListAnswer<GatewayDispute>>
+  retrieveDispute(gatewayDisputeId: string): Promise<DisputeAnswer>
 }
 
 export interface GatewayPage {
@@ -100,6 +102,21 @@ export interface GatewayRefund {
   readonly createdAt: Date
 }
 
+export interface GatewayDispute {
+  readonly id: string
+  /** The gateway's own word. A new one is possible at any time, and is no reason not to read the rest. */
+  readonly status: string
+  readonly reason: string
+  readonly amountMinor: number
+  readonly currency: string
+  readonly intentId: string | null
+  readonly allowsRefunds: boolean
+  /** Null: the movements are in another currency than the dispute, and prove no amount in its own. */
+  readonly moved: { readonly withdrawnMinor: number; readonly reinstatedMinor: number } | null
+  readonly respondBy: Date | null
+  readonly createdAt: Date
+}
+
 export interface GatewayCharge {
   readonly id: string
   readonly status: 'succeeded' | 'pending' | 'failed'
@@ -143,6 +160,10 @@ export type GatewayAnswer =
 
 export type RefundAnswer =
   | { readonly kind: 'refund'; readonly refund: GatewayRefund; readonly requestId: string | null }
+  | NoAnswer
+
+export type DisputeAnswer =
+  | { readonly kind: 'dispute'; readonly dispute: GatewayDispute; readonly requestId: string | null }
   | NoAnswer
 
 export type CustomerAnswer =
