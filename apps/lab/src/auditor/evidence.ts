@@ -26,6 +26,9 @@ export interface LedgerEntry {
   readonly currency: string
   /** Of a refund: its status after this line. */
   readonly refundStatus: string | null
+  /** On lines about a dispute. */
+  readonly disputeId: string | null
+  readonly disputeStatus: string | null
   /** From the metadata, which are the intent's, and on lines about a refund the refund's. */
   readonly orderId: string | null
   readonly paymentId: string | null
@@ -54,6 +57,7 @@ export interface Books {
   readonly orders: readonly OrderRow[]
   readonly payments: readonly PaymentRow[]
   readonly refunds: readonly RefundRow[]
+  readonly disputes: readonly DisputeRow[]
   readonly transfers: readonly TransferRow[]
   readonly recordedAnswers: readonly RecordedAnswerRow[]
   readonly subscriptions: readonly SubscriptionRow[]
@@ -91,6 +95,8 @@ export interface PaymentRow {
   readonly capturedMinor: number
   readonly refundedMinor: number
   readonly refundPendingMinor: number
+  /** The amount that its disputes withdrew and did not reinstate. */
+  readonly disputedMinor: number
   readonly gatewayIntentId: string | null
   readonly gatewayChargeId: string | null
   /** When recovery gives an authorization back that nobody captured. */
@@ -110,6 +116,13 @@ export interface RefundRow {
   readonly gatewayChargeId: string
   readonly gatewayRefundId: string | null
   readonly reversedAt: Date | null
+}
+
+export interface DisputeRow {
+  readonly id: string
+  readonly paymentId: string
+  readonly gatewayDisputeId: string
+  readonly gatewayStatus: string
 }
 
 export interface TransferRow {
@@ -191,6 +204,26 @@ export function refundsAtGateway({ ledger }: Pick<Evidence, 'ledger'>): LedgerEn
     if (known === undefined || known.seq < entry.seq) latest.set(entry.refundId, entry)
   }
   return [...latest.values()]
+}
+
+/** A dispute at the gateway, after all lines about it. */
+export interface DisputeAtGateway extends Pick<LedgerEntry, 'orderId' | 'intentId' | 'chargeId' | 'currency'> {
+  readonly disputeId: string
+  readonly status: string | null
+  /** Withdrawn and not reinstated. */
+  readonly amountMinor: number
+}
+
+export function disputesAtGateway({ ledger }: Pick<Evidence, 'ledger'>): DisputeAtGateway[] {
+  const disputes = new Map<string, DisputeAtGateway>()
+  for (const entry of ledger.toSorted((one, other) => one.seq - other.seq)) {
+    const { disputeId, type, orderId, intentId, chargeId, currency, disputeStatus: status } = entry
+    if (disputeId === null) continue
+    const sign = type === 'dispute.funds_withdrawn' ? 1 : type === 'dispute.funds_reinstated' ? -1 : 0
+    const amountMinor = (disputes.get(disputeId)?.amountMinor ?? 0) + sign * entry.amountMinor
+    disputes.set(disputeId, { disputeId, orderId, intentId, chargeId, currency, status, amountMinor })
+  }
+  return [...disputes.values()]
 }
 
 /** Our message's id, which its Message-ID begins with; null: there is none. */

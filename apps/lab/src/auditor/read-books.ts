@@ -2,6 +2,7 @@ import type { Pool, PoolClient, QueryResult } from 'pg'
 import { allOf } from './all-of.ts'
 import type {
   Books,
+  DisputeRow,
   GatewayCustomerRow,
   InvoiceRow,
   OrderRow,
@@ -103,13 +104,17 @@ async function readAll(query: Query, seen: CapacitySeen | null): Promise<Books> 
     payments: rowsOf<PaymentRow>(
       `SELECT id, order_id AS "orderId", ${money}, state::text AS state,
               COALESCE(captured_minor, amount_minor) AS "capturedMinor", refunded_minor AS "refundedMinor",
-              refund_pending_minor AS "refundPendingMinor", gateway_intent_id AS "gatewayIntentId",
+              refund_pending_minor AS "refundPendingMinor", disputed_minor AS "disputedMinor", gateway_intent_id AS "gatewayIntentId",
               gateway_charge_id AS "gatewayChargeId", void_at AS "voidAt", settled_at AS "settledAt" FROM payments`,
     ),
     refunds: rowsOf<RefundRow>(
       `SELECT id, order_id AS "orderId", payment_id AS "paymentId", origin, ${money}, state::text AS state,
               gateway_charge_id AS "gatewayChargeId", gateway_refund_id AS "gatewayRefundId", reversed_at AS "reversedAt"
          FROM refunds`,
+    ),
+    disputes: rowsOf<DisputeRow>(
+      `SELECT id, payment_id AS "paymentId", gateway_dispute_id AS "gatewayDisputeId", gateway_status AS "gatewayStatus"
+         FROM disputes`,
     ),
     transfers: rowsOf<TransferRow>(
       `SELECT id, payment_id AS "paymentId", refund_id AS "refundId", kind, debit_account AS "debitAccount",

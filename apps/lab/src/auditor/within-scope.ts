@@ -30,6 +30,7 @@ export function withinScope(evidence: Evidence, since: Date): Evidence {
     books: {
       ...books,
       ...{ orders, payments, refunds, receipts, invoices },
+      disputes: books.disputes.filter(({ paymentId }) => ofPayments(paymentId)),
       transfers: books.transfers.filter(({ paymentId }) => ofPayments(paymentId)),
       subscriptions: books.subscriptions.filter(({ id, createdAt }) => createdAt >= since || billed.has(id)),
     },

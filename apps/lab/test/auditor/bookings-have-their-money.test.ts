@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest'
 import { report } from '../../src/auditor/invariant.ts'
 import { bookingsHaveTheirMoney } from '../../src/auditor/invariants/bookings-have-their-money.ts'
 import { invariants } from '../../src/auditor/invariants/index.ts'
+import { transfersAgree } from '../../src/auditor/invariants/transfers-agree.ts'
 import {
   accountId,
   at,
   cleanHistory,
+  ledgerEntry,
   type MutableEvidence,
   paidOrder,
   refundEntry,
@@ -53,7 +55,7 @@ describe('a confirmed booking of which the console refunded a part', () => {
     expect(verdict).toBe('invalid')
     expect(examples).toContainEqual({
       subject: owner.bookingId,
-      what: expect.stringMatching(/shows .* and 0 given back; the gateway took .* and gave back 100/),
+      what: expect.stringMatching(/shows .*, 0 given back .*; the gateway took .*, gave back 100/),
     })
   })
 
@@ -119,6 +121,76 @@ describe('a confirmed booking of which the console captured a part', () => {
 
   it('is a violation while our books show all of it', () => {
     expect(judge(capturedInPart(owner.amountMinor))).toMatchObject({ verdict: 'invalid' })
+  })
+})
+
+describe('a confirmed booking whose payment was disputed', () => {
+  /** Withdrawn, and where `reinstatedMinor` is given, lost in part: the gateway gave so much back. */
+  function disputed({
+    shownMinor,
+    reinstatedMinor = null,
+    topics = ['opened', 'lost'],
+    isBooked = true,
+  }: {
+    readonly shownMinor: number
+    readonly reinstatedMinor?: number | null
+    readonly topics?: readonly string[]
+    readonly isBooked?: boolean
+  }): MutableEvidence {
+    const history = cleanHistory([paidOrder(1)])
+    addSale(history)
+    const { books, ledger } = history
+    const { paymentId, amountMinor } = owner
+    const line = (type: string, seq: number, minor: number) =>
+      ledgerEntry(owner, { seq, type, amountMinor: minor, disputeId: 'dp_1', disputeStatus: 'lost' })
+    ledger.push(line('dispute.created', 1, amountMinor), line('dispute.funds_withdrawn', 2, amountMinor))
+    if (reinstatedMinor !== null) ledger.push(line('dispute.funds_reinstated', 3, reinstatedMinor))
+    ledger.push(line('dispute.closed', 4, 0))
+    books.disputes.push({ id: 'd1', paymentId, gatewayDisputeId: 'dp_1', gatewayStatus: 'lost' })
+    books.accountsWithWebhooks = new Set([accountId])
+    const refundsTold = books.refunds.map(({ id }) => `refund.succeeded ${id}`)
+    books.announced = new Set([...refundsTold, ...topics.map((topic) => `dispute.${topic} d1`)])
+    rowOf(books.payments, paymentId).disputedMinor = shownMinor
+    if (!isBooked) return history
+    const moved = [
+      { kind: 'dispute_withdrawal', minor: amountMinor, debit: `merchant:${accountId}`, credit: 'gateway' },
+      { kind: 'dispute_reinstatement', minor: reinstatedMinor ?? 0, debit: 'gateway', credit: `merchant:${accountId}` },
+    ]
+    for (const { kind, minor, debit, credit } of moved.filter(({ minor }) => minor > 0)) {
+      const accounts = { debitAccount: debit, creditAccount: credit }
+      books.transfers.push(transferRow(owner, { id: `t-${kind}`, kind, amountMinor: minor, ...accounts }))
+    }
+    return history
+  }
+
+  it.each([
+    ['lost', { shownMinor: owner.amountMinor }],
+    ['lost in part', { shownMinor: owner.amountMinor - 100, reinstatedMinor: 100 }],
+    ['given back in full', { shownMinor: 0, reinstatedMinor: owner.amountMinor }],
+  ])('and %s is as it must be for all invariants, when our books show it and the merchant was told', (_, how) => {
+    const history = disputed(how)
+    expect(judge(history)).toMatchObject({ verdict: 'valid', violations: 0 })
+    const others = invariants.map((invariant) => report(invariant, history, []))
+    expect(others.filter(({ verdict }) => verdict === 'invalid')).toEqual([])
+  })
+
+  it('is a violation while our books do not show what was withdrawn', () => {
+    expect(judge(disputed({ shownMinor: 0 })).examples).toContainEqual({
+      subject: owner.bookingId,
+      what: expect.stringMatching(/and 0 disputed; the gateway took .* and withdrew/),
+    })
+  })
+
+  it('is a violation while the merchant was not told how it ended', () => {
+    expect(judge(disputed({ shownMinor: owner.amountMinor, topics: ['opened'] })).examples).toEqual([
+      { subject: owner.bookingId, what: 'the merchant was not told: dispute.lost d1' },
+    ])
+  })
+
+  it('breaks I6 when our transfers do not have what was withdrawn', () => {
+    const { verdict, examples } = report(transfersAgree, disputed({ shownMinor: owner.amountMinor, isBooked: false }), [])
+    expect(verdict).toBe('invalid')
+    expect(examples[0]?.what).toMatch(/disputed: its payments .*, our transfers nothing, the gateway/)
   })
 })
 

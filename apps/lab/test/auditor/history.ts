@@ -80,6 +80,7 @@ export function cleanHistory(orders: readonly PaidOrder[], replays = 2): Mutable
       orders: orders.map((order) => orderRow(order)),
       payments: orders.map((order) => paymentRow(order)),
       refunds: [],
+      disputes: [],
       transfers: orders.map((order) => transferRow(order)),
       recordedAnswers: orders.map((order) => ({
         accountId,
@@ -220,7 +221,7 @@ export function paymentRow(order: PaidOrder, changes: Partial<PaymentRow> = {}):
   return {
     ...{ id: order.paymentId, orderId: order.orderId, amountMinor: order.amountMinor, currency: 'EUR' },
     ...{ state: 'succeeded', capturedMinor: changes.amountMinor ?? order.amountMinor },
-    ...{ refundedMinor: 0, refundPendingMinor: 0, voidAt: null, settledAt: new Date(0) },
+    ...{ refundedMinor: 0, refundPendingMinor: 0, disputedMinor: 0, voidAt: null, settledAt: new Date(0) },
     ...{ gatewayIntentId: order.intentId, gatewayChargeId: order.chargeId },
     ...changes,
   }
@@ -289,6 +290,8 @@ export function ledgerEntry(order: PaidOrder, changes: Partial<LedgerEntry> = {}
     paymentId: order.paymentId,
     ourRefundId: null,
     customerId: null,
+    disputeId: null,
+    disputeStatus: null,
     isByConsole: false,
     ...changes,
   }

@@ -38,6 +38,7 @@ it('reads all that the invariants need, from the tables as the migrations make t
   expect(books.payments).toEqual([
     {
       ...{ ...money, id: paymentId, orderId, state: 'succeeded', refundedMinor: 234, refundPendingMinor: 0 },
+      disputedMinor: 0,
       ...{ capturedMinor: 1_234, gatewayIntentId: 'pi_1', gatewayChargeId: 'ch_1', voidAt: null },
       settledAt: expect.any(Date),
     },

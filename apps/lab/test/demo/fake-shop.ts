@@ -82,6 +82,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
         capturedMinor: order.amountMinor,
         refundedMinor: 0,
         refundPendingMinor: 0,
+        disputedMinor: 0,
         voidAt: null,
       },
       gatewayIntentId: `pi_${paymentId}`,
@@ -91,7 +92,8 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
     if (manners.charges !== 'never') {
       const entry = { type: 'charge.captured', intentId: `pi_${paymentId}`, chargeId, orderId: order.id, paymentId }
       const noRefund = { refundId: null, refundStatus: null, ourRefundId: null, isByConsole: false }
-      ledger.push({ seq: ledger.length + 1, ...entry, ...noRefund, customerId: null, ...amount })
+      const noDispute = { disputeId: null, disputeStatus: null }
+      ledger.push({ seq: ledger.length + 1, ...entry, ...noRefund, ...noDispute, customerId: null, ...amount })
     }
     return { status: 201, body: { id: paymentId, orderId: order.id, ...amount, state: 'succeeded' } }
   }
@@ -152,6 +154,7 @@ export async function startFakeShop(spoilt: Partial<ShopManners> = {}): Promise<
         createdAt: new Date(),
       })),
       payments,
+      disputes: [],
       transfers: payments.map((payment) => ({
         ...{ ...payment, paymentId: payment.id, refundId: null, kind: 'charge' },
         ...{ debitAccount: 'gateway', creditAccount: `merchant:${accountId}` },

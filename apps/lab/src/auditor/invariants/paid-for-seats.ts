@@ -1,4 +1,12 @@
-import { capturedCharges, type Evidence, groupBy, type LedgerEntry, money, refundsAtGateway } from '../evidence.ts'
+import {
+  capturedCharges,
+  disputesAtGateway,
+  type Evidence,
+  groupBy,
+  type LedgerEntry,
+  money,
+  refundsAtGateway,
+} from '../evidence.ts'
 import type { Violation } from '../invariant.ts'
 import type { HoldRow } from '../seat-evidence.ts'
 
@@ -43,7 +51,10 @@ export function paidWithoutSeat(evidence: Evidence): Violation[] {
   })
 }
 
-/** What a bank sends back later was given back all the same: its failure is known, and a person's business. */
+/**
+ * By refunds and disputes. A refund that the bank sent back later counts as well: its failure is known, and a person's
+ * business.
+ */
 function givenBackByCharge(evidence: Evidence): Map<string | null, number> {
   const sentBack = new Set(
     evidence.books.refunds
@@ -53,6 +64,9 @@ function givenBackByCharge(evidence: Evidence): Map<string | null, number> {
   const stands = ({ refundId, refundStatus }: LedgerEntry) => refundStatus !== 'failed' || sentBack.has(refundId)
   const given = new Map<string | null, number>()
   for (const { chargeId, amountMinor } of refundsAtGateway(evidence).filter(stands)) {
+    given.set(chargeId, (given.get(chargeId) ?? 0) + amountMinor)
+  }
+  for (const { chargeId, amountMinor } of disputesAtGateway(evidence)) {
     given.set(chargeId, (given.get(chargeId) ?? 0) + amountMinor)
   }
   return given

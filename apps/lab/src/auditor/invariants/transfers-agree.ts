@@ -1,5 +1,6 @@
 import {
   capturedCharges,
+  disputesAtGateway,
   type Evidence,
   groupBy,
   type LedgerEntry,
@@ -28,7 +29,11 @@ export const transfersAgree: Invariant = {
       transfers.filter((transfer) => !runsRight(transfer, orders.get(transfer.orderId), byOperators)),
       ({ orderId }) => orderId,
     )
-    const orderIds = new Set(books.flatMap(({ taken, given }) => [...(taken?.keys() ?? []), ...given.keys()]))
+    const orderIds = new Set(
+      books.flatMap(({ taken, given, disputed }) =>
+        [taken, given, disputed].flatMap((book) => [...(book?.keys() ?? [])]),
+      ),
+    )
     const violations = [...orderIds].flatMap((orderId): Violation[] => {
       const faults = [
         disagreement(books, orders.get(orderId), orderId),
@@ -48,9 +53,11 @@ interface Amount {
 
 interface Book {
   readonly name: string
-  /** What was taken, by order. Null: this book only knows what was given back. */
+  /** What was taken, by order. Null: this book does not know it. */
   readonly taken: ReadonlyMap<string, readonly Amount[]> | null
   readonly given: ReadonlyMap<string, readonly Amount[]>
+  /** The amounts that disputes withdrew and did not reinstate. Null: this book does not know them. */
+  readonly disputed: ReadonlyMap<string, readonly Amount[]> | null
 }
 
 interface FiledTransfer extends TransferRow {
@@ -74,28 +81,32 @@ function booksOf(evidence: Evidence, transfers: readonly FiledTransfer[]): Book[
     .filter(({ state }) => state in givenBackWhen)
     .map((order) => ({ ...order, amountMinor: partsByOrder.get(order.id) ?? order.amountMinor }))
   return [
-    { name: 'the order', taken: groupBy(paid, ({ id }) => id), given: groupBy([], () => null) },
+    { name: 'the order', taken: groupBy(paid, ({ id }) => id), given: groupBy([], () => null), disputed: null },
     {
       name: 'its payments',
       taken: byOrder(taken),
       given: byOrder(succeeded.map((payment) => ({ ...payment, amountMinor: payment.refundedMinor }))),
+      disputed: byOrder(payments.map((payment) => ({ ...payment, amountMinor: payment.disputedMinor }))),
     },
     {
       name: 'its refunds',
       taken: null,
       // A repair gives back what was never booked as taken.
       given: byOrder(refunds.filter(({ origin, state }) => origin !== 'reconciliation' && state === 'succeeded')),
+      disputed: null,
     },
     {
       name: 'our transfers',
       taken: byOrder(transfers.filter(({ kind }) => kind === 'charge')),
-      given: byOrder(transfers.filter(({ kind }) => kind !== 'charge').map(asGivenBack)),
+      given: byOrder(transfers.filter(({ kind }) => kind === 'refund' || kind === 'refund_reversal').map(signed)),
+      disputed: byOrder(transfers.filter(({ kind }) => kind.startsWith('dispute_')).map(signed)),
     },
     {
       name: 'the gateway',
       taken: byOrder(capturedCharges(evidence)),
       // A refund outside of the gateway has no other witness than our books.
       given: byOrder([...standingRefunds(evidence), ...refunds.filter(({ origin }) => origin === 'operator')]),
+      disputed: byOrder(disputesAtGateway(evidence)),
     },
   ]
 }
@@ -105,8 +116,10 @@ function capturedInPart(evidence: Evidence): LedgerEntry[] {
   return capturedCharges(evidence).filter(({ isByConsole }) => isByConsole)
 }
 
-function asGivenBack(transfer: FiledTransfer): FiledTransfer {
-  return transfer.kind === 'refund' ? transfer : { ...transfer, amountMinor: -transfer.amountMinor }
+/** Negative where it takes back what a refund gave or a dispute withdrew. */
+function signed(transfer: FiledTransfer): FiledTransfer {
+  const isTakenBack = transfer.kind === 'refund_reversal' || transfer.kind === 'dispute_reinstatement'
+  return isTakenBack ? { ...transfer, amountMinor: -transfer.amountMinor } : transfer
 }
 
 /** What the gateway gave back and the bank did not send back. A refund belongs to the order whose charge it is of. */
@@ -127,12 +140,15 @@ function disagreement(books: readonly Book[], order: OrderRow | undefined, order
   const taken = books.flatMap((book) => (book.taken ? [{ name: book.name, sum: total(book.taken.get(orderId)) }] : []))
   // The order has no figure of its own for this; its state is compared with the others'.
   const given = books.slice(1).map((book) => ({ name: book.name, sum: total(book.given.get(orderId)) }))
+  const disputed = books.flatMap((book) =>
+    book.disputed ? [{ name: book.name, sum: total(book.disputed.get(orderId)) }] : [],
+  )
   const [takenSum = nothing, givenSum = nothing] = [taken[0]?.sum, given[0]?.sum]
-  const agree = [taken, given].every((sums) => new Set(sums.map(({ sum }) => sum)).size === 1)
+  const agree = [taken, given, disputed].every((sums) => new Set(sums.map(({ sum }) => sum)).size === 1)
   const fits = givenBackWhen[order?.state ?? ''] ?? (() => takenSum === nothing && givenSum === nothing)
   if (agree && fits(takenSum, givenSum)) return null
   const says = (sums: readonly { name: string; sum: string }[]) => sums.map(({ name, sum }) => `${name} ${sum}`)
-  return `the order is ${order?.state ?? 'unknown'}; taken: ${says(taken).join(', ')}; given back: ${says(given).join(', ')}`
+  return `the order is ${order?.state ?? 'unknown'}; taken: ${says(taken).join(', ')}; given back: ${says(given).join(', ')}; disputed: ${says(disputed).join(', ')}`
 }
 
 const nothing = 'nothing'
@@ -147,7 +163,10 @@ function total(amounts: readonly Amount[] = []): string {
   return texts.length === 0 ? nothing : texts.sort().join(' + ')
 }
 
-/** A charge and a reversal make the gateway owe us what we owe the merchant; a refund takes both back. */
+/**
+ * A charge, and what takes back a refund or a dispute, make the gateway owe us what we owe the merchant. An operator who
+ * has returned money outside of the gateway stands in its place.
+ */
 function runsRight(
   { kind, debitAccount, creditAccount, refundId }: FiledTransfer,
   order: OrderRow | undefined,
@@ -155,7 +174,8 @@ function runsRight(
 ): boolean {
   const merchant = `merchant:${order?.accountId}`
   const payer = refundId !== null && byOperators.has(refundId) ? 'operator' : 'gateway'
-  const [debit, credit] = kind === 'refund' ? [merchant, payer] : [payer, merchant]
+  const isAgainstMerchant = kind === 'refund' || kind === 'dispute_withdrawal'
+  const [debit, credit] = isAgainstMerchant ? [merchant, payer] : [payer, merchant]
   return debitAccount === debit && creditAccount === credit
 }
 
