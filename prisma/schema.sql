@@ -152,7 +152,7 @@ CREATE TABLE event_sections (
   CONSTRAINT event_sections_pkey PRIMARY KEY (id),
   CONSTRAINT event_sections_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- Ten seats at the highest price fit into one charge.
-  CONSTRAINT event_sections_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 9999999)))
+  CONSTRAINT event_sections_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 99999999)))
 );
 -- Lets a seat prove that its section belongs to its event.
 CREATE UNIQUE INDEX event_sections_event_id_id_key ON public.event_sections USING btree (event_id, id);
@@ -246,7 +246,7 @@ CREATE TABLE holds (
   CONSTRAINT holds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT holds_event_id_tier_id_fkey FOREIGN KEY (event_id, tier_id) REFERENCES tiers(event_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- What is held can be paid with one charge.
-  CONSTRAINT holds_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  CONSTRAINT holds_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 999999999))),
   -- Whoever finds a hold that is being checked out finds the payment that will end it.
   CONSTRAINT holds_checked_out_by_an_order CHECK (((state <> ALL (ARRAY['checking_out'::hold_state, 'booked'::hold_state])) OR (order_id IS NOT NULL))),
   -- A hold is of seats or of places, never of both.
@@ -413,7 +413,7 @@ CREATE TABLE orders (
   CONSTRAINT orders_pkey PRIMARY KEY (id),
   CONSTRAINT orders_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- An order is for a positive amount that the gateway takes in one charge.
-  CONSTRAINT orders_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  CONSTRAINT orders_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 999999999))),
   -- A currency is written in one way, so that amounts can be compared.
   CONSTRAINT orders_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
   -- The code that settles an order finds by its purpose what else belongs into that commit.
@@ -618,7 +618,7 @@ CREATE TABLE payments (
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A payment takes a positive amount that fits into one charge.
-  CONSTRAINT payments_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  CONSTRAINT payments_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 999999999))),
   -- Only what the gateway holds on a card can be captured or voided.
   CONSTRAINT payments_authorized_has_intent CHECK (((state <> ALL (ARRAY['authorized'::payment_state, 'capturing'::payment_state, 'voiding'::payment_state, 'voided'::payment_state])) OR ((gateway_intent_id IS NOT NULL) AND (authorized_at IS NOT NULL) AND (void_at IS NOT NULL)))),
   -- Only a payment that took a part of its amount names the part.
@@ -795,8 +795,8 @@ CREATE TABLE refunds (
   CONSTRAINT refunds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A refund belongs to a payment of its own account.
   CONSTRAINT refunds_account_id_payment_id_fkey FOREIGN KEY (account_id, payment_id) REFERENCES payments(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
-  -- A refund gives back a positive amount.
-  CONSTRAINT refunds_amount_is_positive CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  -- A refund returns a positive amount.
+  CONSTRAINT refunds_amount_is_positive CHECK (((amount_minor >= 1) AND (amount_minor <= 999999999))),
   -- The gateway is never asked for what was returned outside of it, and a person has said why.
   CONSTRAINT refunds_by_operators_are_settled CHECK (((origin <> 'operator'::text) OR ((settled_at IS NOT NULL) AND (gateway_refund_id IS NULL) AND (reason IS NOT NULL)))),
   -- A refund fails on evidence, never because an answer is missing.
@@ -915,7 +915,7 @@ CREATE TABLE subscriptions (
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A period costs a positive amount that the gateway takes in one charge.
-  CONSTRAINT subscriptions_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 99999999))),
+  CONSTRAINT subscriptions_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 999999999))),
   -- A currency is written in one way, so that amounts can be compared.
   CONSTRAINT subscriptions_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
   -- Time goes on from period to period, and none is longer than the gateway's own subscriptions know.
@@ -957,7 +957,7 @@ CREATE TABLE tiers (
   -- What is sold and held never exceeds the capacity and is never less than zero.
   CONSTRAINT tiers_never_oversold CHECK (((sold >= 0) AND (held >= 0) AND ((sold + held) <= capacity))),
   -- Ten places at the highest price fit into one charge.
-  CONSTRAINT tiers_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 9999999)))
+  CONSTRAINT tiers_price_is_chargeable CHECK (((price_minor >= 1) AND (price_minor <= 99999999)))
 );
 -- Lets a hold prove that its tier belongs to its event.
 CREATE UNIQUE INDEX tiers_event_id_id_key ON public.tiers USING btree (event_id, id);

@@ -1,13 +1,17 @@
 import { mostOfEvent } from '@seatbelt/booking'
 import {
+  amountProblem,
   type BookingState,
+  type Currency,
   type DisputeState,
   type HoldState,
+  maxAmountMinor,
+  maxPriceMinor,
   mostSeatsPerHold,
   type PaymentState,
   type SeatState,
 } from '@seatbelt/domain'
-import { fields, pageFields } from '@seatbelt/http'
+import { amountMessage, fields, pageFields } from '@seatbelt/http'
 import { z } from 'zod'
 
 const { id, amountMinor, currency, customerId, paymentMethod, receiptEmail, moment } = fields
@@ -40,12 +44,15 @@ function nameOf(longest: number) {
     )
 }
 
-/** As many as are held at once, at this price, can be paid with one charge. */
+/** What is too much or too little depends on the event's currency: `priceProblem`. */
 const priceMinor = z
   .int('must be a whole number of minor units')
-  .min(1, 'must be at least 1')
-  .max(9_999_999, 'must be at most 9999999')
-  .meta({ description: 'Of one seat, in minor units: 1999 is 19.99 EUR, and 1999 JPY', examples: [4500] })
+  .min(1, { error: 'must be positive', abort: true })
+  .meta({
+    maximum: Math.floor(maxAmountMinor / mostSeatsPerHold),
+    description: 'Of one seat, in minor units: 1999 is 19.99 EUR, 1999 JPY and 1.999 KWD',
+    examples: [4500],
+  })
 
 const seatNumber = z.int('must be a whole number').min(1, 'must be at least 1').max(9_999, 'must be at most 9999')
 
@@ -143,7 +150,7 @@ export const newEvent = z
       .default([])
       .describe('Without'),
   })
-  .superRefine(({ saleOpensAt, saleClosesAt, sections, tiers }, context) => {
+  .superRefine(({ currency, saleOpensAt, saleClosesAt, sections, tiers }, context) => {
     const complain = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
     if (Date.parse(saleClosesAt) <= Date.parse(saleOpensAt)) complain('saleClosesAt', 'must be after saleOpensAt')
     if (sections.length + tiers.length === 0) complain('sections', 'must have a section, or tiers a tier')
@@ -151,7 +158,21 @@ export const newEvent = z
       if (!isDistinct(parts.map(({ name }) => name))) complain(path, 'must have names that differ')
     if (sections.reduce((sum, { rows }) => sum + seatsIn(rows), 0) > mostOfEvent.seats)
       complain('sections', `must have at most ${mostOfEvent.seats} seats together`)
+    for (const [name, parts] of Object.entries({ sections, tiers }))
+      for (const [at, { priceMinor }] of parts.entries()) {
+        const message = priceProblem(priceMinor, currency)
+        if (message !== null) context.addIssue({ code: 'custom', path: [name, at, 'priceMinor'], message })
+      }
   })
+
+/** The gateway must charge the price of one seat, and of as many as can be held at once. */
+function priceProblem(priceMinor: number, currency: Currency): string | null {
+  const maxMinor = maxPriceMinor(currency, mostSeatsPerHold)
+  if (priceMinor > maxMinor)
+    return `${amountMessage({ code: 'too-large', maxMinor }, currency)}, so that ${mostSeatsPerHold} can be paid with one charge`
+  const problem = amountProblem({ amountMinor: priceMinor, currency })
+  return problem && amountMessage(problem, currency)
+}
 
 function isDistinct(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length

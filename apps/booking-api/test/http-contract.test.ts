@@ -59,6 +59,17 @@ describe('events', () => {
     ['two tiers of one name', { tiers: [newEvent.tiers[0], newEvent.tiers[0]] }, 'tiers'],
     ['a tier without places', { tiers: [{ ...newEvent.tiers[0], capacity: 0 }] }, 'tiers.0.capacity'],
     ['a price of nothing', { sections: [{ ...newEvent.sections[0], priceMinor: 0 }] }, 'sections.0.priceMinor'],
+    ['a price below what is charged', { tiers: [{ ...newEvent.tiers[0], priceMinor: 49 }] }, 'tiers.0.priceMinor'],
+    [
+      'a price of which ten are more than one charge',
+      { sections: [{ ...newEvent.sections[0], priceMinor: 10_000_000 }] },
+      'sections.0.priceMinor',
+    ],
+    [
+      'a price in fractions of a króna',
+      { currency: 'ISK', sections: [{ ...newEvent.sections[0], priceMinor: 1_950 }], tiers: [] },
+      'sections.0.priceMinor',
+    ],
     ['a section without rows', { sections: [{ ...newEvent.sections[0], rows: [] }] }, 'sections.0.rows'],
     ['a row that ends before it begins', withRow({ from: 4, to: 1 }), 'sections.0.rows.0.to'],
     ['a row that nobody can walk', withRow({ from: 1, to: 501 }), 'sections.0.rows.0.to'],

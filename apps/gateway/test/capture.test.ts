@@ -89,7 +89,7 @@ describe('manual capture', () => {
 
   it('refuses what was not authorized, and what does not exist', async () => {
     const { stripe, pay } = await openGateway()
-    const unconfirmed = await stripe.paymentIntents.create({ amount: 5, currency: 'eur', capture_method: 'manual' })
+    const unconfirmed = await stripe.paymentIntents.create({ amount: 500, currency: 'eur', capture_method: 'manual' })
     await expect(stripe.paymentIntents.capture(unconfirmed.id)).rejects.toThrow('status of requires_payment_method')
     await expect(stripe.paymentIntents.capture((await pay()).id)).rejects.toThrow('already been captured')
     await expect(stripe.paymentIntents.capture('pi_none')).rejects.toMatchObject({ statusCode: 404 })

@@ -120,7 +120,7 @@ describe('charging an attached method off session', () => {
       message: expect.stringContaining('must be attached to the customer'),
     })
     await expect(ask({})).rejects.toThrow('Please include the Customer')
-    const { id } = await stripe.paymentIntents.create({ amount: 5, currency: 'eur', customer: other.id })
+    const { id } = await stripe.paymentIntents.create({ amount: 500, currency: 'eur', customer: other.id })
     const confirm = stripe.paymentIntents.confirm(id, { payment_method: method.id })
     await expect(confirm).rejects.toMatchObject({ statusCode: 400, param: 'payment_method' })
   })

@@ -6,7 +6,7 @@ describe('charges', () => {
   it('are listed newest first, those that failed included, with the metadata of their intent', async () => {
     const { stripe, pay } = await openGateway()
     const { id } = await stripe.paymentIntents.create({
-      amount: 5,
+      amount: 500,
       currency: 'eur',
       payment_method: 'pm_card_visa_chargeDeclined',
       metadata: { orderId: 'o1' },

@@ -21,7 +21,7 @@ describe('creating', () => {
 
   it('without a payment method waits for one', async () => {
     const { post } = openSimulator()
-    const { body } = await post('', { amount: '1', currency: 'usd' }).expect(200)
+    const { body } = await post('', { amount: '50', currency: 'usd' }).expect(200)
     expect(body.status).toBe('requires_payment_method')
     const refused = await post(`/${body.id}/confirm`).expect(400)
     expect(refused.body.error.code).toBe('payment_intent_unexpected_state')
@@ -37,11 +37,16 @@ describe('creating', () => {
 
   it.each<[string, Form, string | undefined, string]>([
     ['no amount', { currency: 'eur' }, 'parameter_missing', 'amount'],
-    ['no currency', { amount: '5' }, 'parameter_missing', 'currency'],
+    ['no currency', { amount: '500' }, 'parameter_missing', 'currency'],
     ['zero', { ...card, amount: '0' }, 'parameter_invalid_integer', 'amount'],
     ['negative', { ...card, amount: '-1' }, 'parameter_invalid_integer', 'amount'],
     ['a fraction', { ...card, amount: '1.5' }, 'parameter_invalid_integer', 'amount'],
     ['nine digits', { ...card, amount: '100000000' }, 'amount_too_large', 'amount'],
+    ['ten digits in rupiahs', { amount: '1000000000', currency: 'idr' }, 'amount_too_large', 'amount'],
+    ['less than the minimum', { ...card, amount: '49' }, 'amount_too_small', 'amount'],
+    ['less than the minimum of its currency', { amount: '17499', currency: 'huf' }, 'amount_too_small', 'amount'],
+    ['a fraction of a króna', { amount: '1999', currency: 'isk' }, undefined, 'amount'],
+    ['a dinar whose last digit is not 0', { amount: '5124', currency: 'kwd' }, undefined, 'amount'],
     ['unknown currency', { ...card, currency: 'zzz' }, undefined, 'currency'],
     ['unknown payment method', { ...card, payment_method: 'pm_x' }, 'resource_missing', 'payment_method'],
     ['unknown parameter', { ...card, colour: 'red' }, 'parameter_unknown', 'colour'],
@@ -267,7 +272,7 @@ describe('the door', () => {
     const { http, post, errors } = openSimulator()
     const authorized = (path: string) => http.post(path).auth(developmentApiKey, { type: 'bearer' })
     const refusals = [
-      await authorized('/v1/payment_intents').send({ amount: 5 }).expect(400),
+      await authorized('/v1/payment_intents').send({ amount: 500 }).expect(400),
       await post('', { ...card, 'metadata[a]': 'x'.repeat(70_000) }).expect(413),
       await authorized('/v1/disputes').expect(404),
     ]

@@ -63,6 +63,27 @@ describe('a refund', () => {
     })
   })
 
+  it('is of whole units of its currency', async () => {
+    const { stripe, pay, authorize } = await openGateway()
+    const { id } = await pay({ amount: 2000, currency: 'isk' })
+    await expect(stripe.refunds.create({ payment_intent: id, amount: 150 })).rejects.toMatchObject({
+      statusCode: 400,
+      param: 'amount',
+      message: 'Amounts in isk must be divisible by 100.',
+    })
+    await expect(stripe.refunds.create({ payment_intent: id, amount: 2100 })).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /^Refund amount \(ISK.21\) is greater than unrefunded amount on charge \(ISK.20\)$/,
+      ),
+    })
+    expect(await stripe.refunds.create({ payment_intent: id, amount: 100 })).toMatchObject({ amount: 100 })
+    const onHold = await authorize({ amount: 2000, currency: 'isk' })
+    await expect(stripe.paymentIntents.capture(onHold.id, { amount_to_capture: 150 })).rejects.toMatchObject({
+      statusCode: 400,
+      param: 'amount_to_capture',
+    })
+  })
+
   it.each<[string, Stripe.RefundCreateParams, object]>([
     ['of nothing', {}, { message: expect.stringContaining('payment_intent or charge') }],
     ['of two things', { charge: 'ch_1', payment_intent: 'pi_1' }, { statusCode: 400 }],
@@ -80,7 +101,7 @@ describe('a refund', () => {
 
   it.each(['unconfirmed', 'authorized', 'declined'])('of what has no money (%s) is refused', async (state) => {
     const { stripe, authorize, types } = await openGateway()
-    const unconfirmed = { amount: 5, currency: 'eur', payment_method: 'pm_card_visa_chargeDeclined' }
+    const unconfirmed = { amount: 500, currency: 'eur', payment_method: 'pm_card_visa_chargeDeclined' }
     const { id } = state === 'authorized' ? await authorize() : await stripe.paymentIntents.create(unconfirmed)
     if (state === 'declined') await stripe.paymentIntents.confirm(id).catch(() => {})
     await expect(stripe.refunds.create({ payment_intent: id })).rejects.toMatchObject({

@@ -70,7 +70,7 @@ describe('the official stripe package, unchanged', () => {
 
     const idempotencyKey = 'the same'
     await stripe.paymentIntents.create(parameters, { idempotencyKey })
-    const other = stripe.paymentIntents.create({ ...parameters, amount: 2 }, { idempotencyKey })
+    const other = stripe.paymentIntents.create({ ...parameters, amount: 200 }, { idempotencyKey })
     await expect(other).rejects.toBeInstanceOf(errors.StripeIdempotencyError)
   })
 })

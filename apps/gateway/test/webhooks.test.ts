@@ -27,7 +27,7 @@ function verified({ payload, signature }: Delivery, by = secret): Stripe.Event {
 describe('an event', () => {
   it('is signed, and tells what it is about as it was then', async () => {
     const { stripe, pay, receiver, settled } = await openBoth()
-    const intent = await stripe.paymentIntents.create({ amount: 5, currency: 'eur', metadata: { orderId: 'o1' } })
+    const intent = await stripe.paymentIntents.create({ amount: 500, currency: 'eur', metadata: { orderId: 'o1' } })
     const confirmed = await stripe.paymentIntents.confirm(
       intent.id,
       { payment_method: 'pm_card_visa' },
@@ -61,7 +61,7 @@ describe('an event', () => {
     }
     let intent = ''
     let refund = ''
-    expect(await told(() => stripe.paymentIntents.create({ amount: 5, currency: 'eur' }))).toEqual([])
+    expect(await told(() => stripe.paymentIntents.create({ amount: 500, currency: 'eur' }))).toEqual([])
     const declined = () => pay({ payment_method: 'pm_card_visa_chargeDeclined' }).catch(() => {})
     expect(await told(declined)).toEqual(['payment_intent.payment_failed'])
     expect(await told(async () => (intent = (await authorize()).id))).toEqual([

@@ -4,6 +4,7 @@ import {
   type InvoiceState,
   intervalUnits,
   longestIntervals,
+  maxAmountMinor,
   missedPeriodPolicies,
   type OrderState,
   type PaymentState,
@@ -12,7 +13,7 @@ import {
   type SubscriptionState,
   type WebhookDeliveryState,
 } from '@seatbelt/domain'
-import { fields, pageFields } from '@seatbelt/http'
+import { checkAmount, fields, pageFields } from '@seatbelt/http'
 import { isTimeZone, isWallTime, type WebhookTargets, webhookUrlProblem } from '@seatbelt/payments'
 import { z } from 'zod'
 
@@ -56,7 +57,9 @@ const page = pageFields
 
 // What is sent to us. -------------------------------------------------------------------------------------------------
 
-export const newOrder = z.strictObject({ customerId, amountMinor, currency, receiptEmail: receiptEmail.optional() })
+export const newOrder = z
+  .strictObject({ customerId, amountMinor, currency, receiptEmail: receiptEmail.optional() })
+  .superRefine(checkAmount)
 export const newPayment = z.strictObject({
   paymentMethod,
   capture: z
@@ -118,37 +121,42 @@ export const newGatewayCustomer = z.strictObject({
   }),
 })
 
-export const newSubscription = z.strictObject({
-  customerId,
-  gatewayCustomerId: gatewayCustomerId.meta({
-    description: 'A registered customer, to whom your own page has attached the payment method',
-    examples: ['cus_NffrFeUfNV2Hib'],
-  }),
-  paymentMethod,
-  amountMinor,
-  currency,
-  interval: interval.meta({
-    description: 'The time from one period to the next',
-    examples: [{ unit: 'month', count: 1 }],
-  }),
-  timeZone: z
-    .string('must be text')
-    .refine(isTimeZone, "must be a time zone's name in the IANA database, such as Europe/Berlin")
-    .meta({ description: 'Whose calendar and clock the periods follow', examples: ['Europe/Berlin'] }),
-  anchor: anchor.optional().meta({
-    description:
-      'The wall time of the first period, now by default. Every period is counted from it: of a month that is too short it is the last day. May be past: the period of the present moment is then the first that is charged',
-    examples: ['2026-01-31T09:00:00'],
-  }),
-  receiptEmail: receiptEmail.optional(),
-  missedPeriods: missedPeriods.default('collect'),
-})
+export const newSubscription = z
+  .strictObject({
+    customerId,
+    gatewayCustomerId: gatewayCustomerId.meta({
+      description: 'A registered customer, to whom your own page has attached the payment method',
+      examples: ['cus_NffrFeUfNV2Hib'],
+    }),
+    paymentMethod,
+    amountMinor,
+    currency,
+    interval: interval.meta({
+      description: 'The time from one period to the next',
+      examples: [{ unit: 'month', count: 1 }],
+    }),
+    timeZone: z
+      .string('must be text')
+      .refine(isTimeZone, "must be a time zone's name in the IANA database, such as Europe/Berlin")
+      .meta({ description: 'Whose calendar and clock the periods follow', examples: ['Europe/Berlin'] }),
+    anchor: anchor.optional().meta({
+      description:
+        'The wall time of the first period, now by default. Every period is counted from it: of a month that is too short it is the last day. May be past: the period of the present moment is then the first that is charged',
+      examples: ['2026-01-31T09:00:00'],
+    }),
+    receiptEmail: receiptEmail.optional(),
+    missedPeriods: missedPeriods.default('collect'),
+  })
+  .superRefine(checkAmount)
 export const newPaymentMethod = z.strictObject({ paymentMethod })
 export const invoicePath = z.strictObject({ invoiceId: id })
 export const subscriptionPath = z.strictObject({ subscriptionId: id })
 
 export const newRefund = z.strictObject({
-  amountMinor: amountMinor.optional().describe('All that is left, where it is not given'),
+  amountMinor: amountMinor
+    .max(maxAmountMinor, `must be at most ${maxAmountMinor}`)
+    .optional()
+    .describe('All that is left, where it is not given'),
   reason: z
     .string('must be text')
     .regex(/^[^\p{Cc}\p{Cs}]{1,500}$/u, 'must have 1 to 500 whole characters, on one line')

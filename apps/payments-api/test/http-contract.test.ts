@@ -7,6 +7,13 @@ import { answered, order, payment } from './fake-payment-operations.ts'
 import { foreignKey, key, testApp } from './test-app.ts'
 
 const newOrder = { customerId: 'customer-1', amountMinor: 1999, currency: 'EUR' }
+const newSubscription = {
+  ...newOrder,
+  gatewayCustomerId: 'cus_1',
+  paymentMethod: 'pm_1',
+  interval: { unit: 'month', count: 1 },
+  timeZone: 'Europe/Berlin',
+}
 const unknownId = '0192f000-0000-7000-8000-0000000000ff'
 const paymentsPath = `/v1/orders/${order.id}/payments`
 const cancellationPath = `/v1/orders/${order.id}/cancellation`
@@ -350,10 +357,10 @@ describe('the body', () => {
     ['an empty customer', { ...newOrder, customerId: '' }, ['customerId']],
     ['a customer as a number', { ...newOrder, customerId: 7 }, ['customerId']],
     ['a customer with a NUL in it', { ...newOrder, customerId: 'a\u0000' }, ['customerId']],
-    ['half a surrogate pair', '{"customerId":"\\ud800","amountMinor":1,"currency":"EUR"}', ['customerId']],
+    ['half a surrogate pair', '{"customerId":"\\ud800","amountMinor":1999,"currency":"EUR"}', ['customerId']],
     ['an overlong customer', { ...newOrder, customerId: 'c'.repeat(129) }, ['customerId']],
     ['an unknown field', { ...newOrder, amount: 1999 }, ['amount']],
-    ['a prototype', '{"customerId":"c","amountMinor":1,"currency":"EUR","__proto__":{}}', ['__proto__']],
+    ['a prototype', '{"customerId":"c","amountMinor":1999,"currency":"EUR","__proto__":{}}', ['__proto__']],
     ['several mistakes', { customerId: 'c', amountMinor: 0, currency: 'X' }, ['amountMinor', 'currency']],
   ])('%s is no order: it is said where, and no operation is called', async (_what, body, paths) => {
     const { post, calls } = testApp()
@@ -374,12 +381,37 @@ describe('the body', () => {
   })
 
   it.each([
-    ['the smallest amount', 1],
-    ['the largest amount', 99_999_999],
-  ])('%s is taken', async (_what, amountMinor) => {
+    ['the smallest amount', 50, 'EUR'],
+    ['the largest amount', 99_999_999, 'EUR'],
+    ['an amount of nine digits in rupiahs', 999_999_999, 'IDR'],
+    ['whole krónur', 2_000, 'ISK'],
+    ['dinars whose last digit is 0', 5_120, 'KWD'],
+  ])('%s is taken', async (_what, amountMinor, currency) => {
     const { post } = testApp()
-    expect((await post('/v1/orders').send({ ...newOrder, amountMinor })).status).toBe(201)
+    expect((await post('/v1/orders').send({ ...newOrder, amountMinor, currency })).status).toBe(201)
   })
+
+  it.each([
+    [49, 'EUR', 'must be at least 50 (0.50 EUR)'],
+    [100_000_000, 'EUR', 'must be at most 99999999 (999999.99 EUR)'],
+    [1_999, 'ISK', 'must be a multiple of 100 in ISK, such as 1900 (19 ISK) or 2000 (20 ISK)'],
+    [5_124, 'KWD', 'must be a multiple of 10 in KWD, such as 5120 (5.120 KWD) or 5130 (5.130 KWD)'],
+    [1_000_000_000, 'IDR', 'must be at most 999999999 (9999999.99 IDR)'],
+  ])(
+    '%d %s is no amount of an order or subscription, and the answer names one',
+    async (amountMinor, currency, message) => {
+      const { post, calls } = testApp()
+      for (const [path, body] of [
+        ['/v1/orders', newOrder],
+        ['/v1/subscriptions', newSubscription],
+      ] as const) {
+        const answer = await post(path).send({ ...body, amountMinor, currency })
+        expectProblem(answer, 'invalid-request')
+        expect(answer.body.errors).toEqual([{ path: 'amountMinor', message }])
+      }
+      expect(calls).toEqual([])
+    },
+  )
 
   it.each([
     ['no payment method', {}],

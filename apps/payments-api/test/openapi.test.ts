@@ -145,7 +145,7 @@ it('what is sent and what is answered is described strictly', () => {
     type: 'object',
     additionalProperties: false,
     required: ['customerId', 'amountMinor', 'currency'],
-    properties: { amountMinor: { type: 'integer', minimum: 1, maximum: 99_999_999 } },
+    properties: { amountMinor: { type: 'integer', minimum: 1, maximum: 999_999_999 } },
   })
 })
 

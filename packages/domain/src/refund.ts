@@ -1,4 +1,4 @@
-import type { Money } from './money.ts'
+import { type Money, unitProblem } from './money.ts'
 import type { OrderState } from './order.ts'
 import type { Payment } from './payment.ts'
 import type { Refusal } from './refusal.ts'
@@ -61,7 +61,14 @@ export function refundObstacle(failureCode: string): RefundObstacle | null {
 
 type Refundable = Pick<
   Payment,
-  'id' | 'state' | 'capturedMinor' | 'refundedMinor' | 'refundPendingMinor' | 'disputeState' | 'disputedMinor'
+  | 'id'
+  | 'currency'
+  | 'state'
+  | 'capturedMinor'
+  | 'refundedMinor'
+  | 'refundPendingMinor'
+  | 'disputeState'
+  | 'disputedMinor'
 >
 
 /** The amount that can still be refunded. Refunds under way and disputed amounts count as refunded. */
@@ -71,7 +78,7 @@ export function refundableMinor({
   refundedMinor,
   refundPendingMinor,
   disputedMinor,
-}: Refundable): number {
+}: Omit<Refundable, 'id' | 'currency'>): number {
   if (state !== 'succeeded') return 0
   return Math.max(0, capturedMinor - refundedMinor - refundPendingMinor - disputedMinor)
 }
@@ -97,6 +104,13 @@ export function decideToRefund(
   const amountMinor = askedMinor ?? leftMinor
   if (amountMinor > leftMinor || leftMinor === 0)
     return { code: 'refund-exceeds-payment', paymentId, refundableMinor: leftMinor }
+  const { currency } = payment
+  // All that is left can be returned, also of an amount that an earlier version took.
+  const problem = amountMinor === leftMinor ? null : unitProblem({ amountMinor, currency }, leftMinor)
+  if (problem) {
+    const { unitMinor, nearestMinor } = problem
+    return { code: 'refund-between-units', paymentId, currency, unitMinor, nearestMinor }
+  }
   if (refunds >= mostRefunds) return { code: 'too-many-refunds', paymentId, mostRefunds }
   return { code: 'refund', amountMinor }
 }

@@ -1,3 +1,4 @@
+import type { Currency } from './money.ts'
 import type { PaymentState } from './payment.ts'
 import type { RefundState } from './refund.ts'
 
@@ -25,6 +26,14 @@ export type Refusal =
   | { readonly code: 'refund-exceeds-payment'; readonly paymentId: string; readonly refundableMinor: number }
   /** The customer disputes it: the dispute decides about the money, or has returned it. */
   | { readonly code: 'payment-disputed'; readonly paymentId: string; readonly disputeState: 'open' | 'lost' }
+  /** The gateway returns only multiples of the currency's smallest unit. `nearestMinor`: what it would return. */
+  | {
+      readonly code: 'refund-between-units'
+      readonly paymentId: string
+      readonly currency: Currency
+      readonly unitMinor: number
+      readonly nearestMinor: readonly number[]
+    }
   /** Among more than these nobody could tell whether one is there. */
   | { readonly code: 'too-many-refunds'; readonly paymentId: string; readonly mostRefunds: number }
   /** Nothing waits for a person: the payment is settled, or its owner is at work. */

@@ -3,6 +3,7 @@ import {
   decideToCancel,
   decideToEndAuthorization,
   decideToPay,
+  decideToRefund,
   type Order,
   type OrderState,
   orderStateAfter,
@@ -84,4 +85,36 @@ describe('a hold', () => {
       expect(decideToEndAuthorization({ id: 'payment', orderId: 'order', state }).code).toBe(code)
     },
   )
+})
+
+describe('a refund', () => {
+  const payment = {
+    id: 'payment',
+    currency: 'ISK',
+    state: 'succeeded',
+    capturedMinor: 4_250,
+    refundedMinor: 1_000,
+    refundPendingMinor: 1_000,
+    disputeState: null,
+    disputedMinor: 0,
+  } as const
+
+  it.each([
+    [100, 'refund'],
+    [150, 'refund-between-units'],
+    [2_249, 'refund-between-units'],
+    [2_300, 'refund-exceeds-payment'],
+    // All that is left, of an amount that an earlier version took.
+    [2_250, 'refund'],
+    [null, 'refund'],
+  ] as const)('of %s in whole units of a currency without hundredths: %s', (askedMinor, code) => {
+    expect(decideToRefund(payment, askedMinor, 2).code).toBe(code)
+  })
+
+  it('between two units names those that would be returned, and none that is not left', () => {
+    const between = { code: 'refund-between-units', paymentId: 'payment', currency: 'ISK', unitMinor: 100 }
+    expect(decideToRefund(payment, 150, 0)).toEqual({ ...between, nearestMinor: [100, 200] })
+    expect(decideToRefund(payment, 50, 0)).toEqual({ ...between, nearestMinor: [100] })
+    expect(decideToRefund(payment, 2_249, 0)).toEqual({ ...between, nearestMinor: [2_200] })
+  })
 })

@@ -1,4 +1,12 @@
-import { currencies, maxAmountMinor } from '@seatbelt/domain'
+import {
+  type AmountProblem,
+  amountProblem,
+  type Currency,
+  currencies,
+  formatMoney,
+  type Money,
+  maxAmountMinor,
+} from '@seatbelt/domain'
 import { z } from 'zod'
 import { decodeCursor } from './keyset-cursor.ts'
 import { isMailAddress } from './mail-address.ts'
@@ -11,11 +19,15 @@ export const fields = {
     .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'must be an id, in lower case')
     .meta({ format: 'uuid' }),
 
+  /** What is too much or too little depends on the currency: `checkAmount`. The documented maximum is that of all. */
   amountMinor: z
     .int('must be a whole number of minor units')
-    .min(1, 'must be at least 1')
-    .max(maxAmountMinor, `must be at most ${maxAmountMinor}`)
-    .meta({ description: 'In minor units: 1999 is 19.99 EUR, and 1999 JPY', examples: [1999] }),
+    .min(1, { error: 'must be positive', abort: true })
+    .meta({
+      maximum: maxAmountMinor,
+      description: 'In minor units: 1999 is 19.99 EUR, 1999 JPY and 1.999 KWD',
+      examples: [1999],
+    }),
 
   currency: z
     .enum(currencies, 'must be an ISO 4217 code that is charged in, in upper case')
@@ -54,4 +66,26 @@ export const pageFields = {
     .string()
     .refine((cursor) => decodeCursor(cursor) !== null, 'must be the nextCursor of the page before')
     .optional(),
+}
+
+/** Refuses an amount that the gateway would not charge in its currency. For schemas that have both. */
+export function checkAmount(money: Money, context: z.core.$RefinementCtx): void {
+  const problem = amountProblem(money)
+  if (problem === null) return
+  context.addIssue({ code: 'custom', path: ['amountMinor'], message: amountMessage(problem, money.currency) })
+}
+
+/** Says which amounts would be taken. */
+export function amountMessage(problem: AmountProblem, currency: Currency): string {
+  const amount = (amountMinor: number) => `${amountMinor} (${formatMoney({ amountMinor, currency })})`
+  switch (problem.code) {
+    case 'too-small':
+      return `must be at least ${amount(problem.minMinor)}`
+    case 'too-large':
+      return `must be at most ${amount(problem.maxMinor)}`
+    case 'between-units':
+      return `must be a multiple of ${problem.unitMinor} in ${currency}, such as ${problem.nearestMinor.map(amount).join(' or ')}`
+    default:
+      return problem satisfies never
+  }
 }

@@ -87,6 +87,12 @@ export const refusalTable = {
       'While a dispute is open, or after it returned the money to the customer, the payment is not refunded. Answer the dispute at the gateway; the payment shows how it ends.',
     members: ['paymentId', 'disputeState'],
   },
+  'refund-between-units': {
+    status: 400,
+    title: "The refund is not a multiple of the currency's smallest unit",
+    detail: 'Refund a multiple of unitMinor, such as an amount of nearestMinor. Nothing was refunded.',
+    members: ['paymentId', 'currency', 'unitMinor', 'nearestMinor'],
+  },
   'too-many-refunds': {
     status: 409,
     title: 'The payment has as many refunds as it can have',

@@ -47,6 +47,24 @@ describe('a refund', () => {
     expect(brief(await refund(one, paid.paymentId))).toBe('refused refund-exceeds-payment')
   })
 
+  it.each([
+    ['ISK', 150, 100, [100, 200]],
+    ['KWD', 1_234, 10, [1_230, 1_240]],
+  ] as const)(
+    'of a fraction that %s does not have is refused before the gateway is asked',
+    async (currency, asked, unitMinor, nearestMinor) => {
+      const paid = await openPaid(one, 'pm_card_visa', currency)
+      expect(await refund(one, paid.paymentId, asked)).toEqual({
+        kind: 'refused',
+        refusal: { code: 'refund-between-units', paymentId: paid.paymentId, currency, unitMinor, nearestMinor },
+      })
+      expect(await refundsAtGateway(shop, paid.orderId)).toEqual([])
+      expect(brief(await refund(one, paid.paymentId, nearestMinor[1]))).toBe('answered 201')
+      expect(brief(await refund(one, paid.paymentId))).toBe('answered 201')
+      expect(await booksOf(shop, paid)).toMatchObject({ order: 'refunded', refunded: 4_200, pending: 0 })
+    },
+  )
+
   it('stands in the history of its payment, and is read one by one and page by page', async () => {
     const paid = await openPaid(one)
     const ids: string[] = []

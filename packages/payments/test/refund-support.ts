@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Currency } from '@seatbelt/domain'
 import { createPaymentOperations, type NewRefundRequest, type RefundResult, recoverRefund } from '../src/index.ts'
 import { accountId, bodyOf, call, type Replica, type Shop } from './shop.ts'
 
@@ -7,9 +8,13 @@ export interface Paid {
   readonly paymentId: string
 }
 
-/** An order of 42.00 EUR that is paid. The card says what becomes of its refunds. */
-export async function openPaid(replica: Replica, paymentMethod = 'pm_card_visa'): Promise<Paid> {
-  const orderId = await replica.createOrder(4_200)
+/** A paid order of 4,200 minor units. The card decides what becomes of its refunds. */
+export async function openPaid(
+  replica: Replica,
+  paymentMethod = 'pm_card_visa',
+  currency: Currency = 'EUR',
+): Promise<Paid> {
+  const orderId = await replica.createOrder(4_200, currency)
   const { paymentId } = bodyOf<{ paymentId: string }>(await replica.pay(orderId, randomUUID(), paymentMethod))
   return { orderId, paymentId }
 }

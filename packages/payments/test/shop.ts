@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import type { Call, PaymentOutcome, Runtime } from '@seatbelt/domain'
+import type { Call, Currency, PaymentOutcome, Runtime } from '@seatbelt/domain'
 import { type RunningGateway, type SimulatorOptions, start as startGateway } from '@seatbelt/gateway'
 import { createLockMetrics, createRedisLock, redisLockClientOptions } from '@seatbelt/locks'
 import type { Gateway, Guarded } from '@seatbelt/safety'
@@ -61,7 +61,7 @@ export interface Replica {
   readonly deps: PaymentDeps
   readonly database: Database
   readonly faults: unknown[]
-  createOrder(amountMinor?: number): Promise<string>
+  createOrder(amountMinor?: number, currency?: Currency): Promise<string>
   pay(orderId: string, key?: string, paymentMethod?: string): Promise<Result>
   /** Puts the order's amount on hold. */
   authorize(orderId: string, key?: string, paymentMethod?: string): Promise<Result>
@@ -186,8 +186,8 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     deps,
     database,
     faults,
-    createOrder: async (amountMinor = 4_200) => {
-      const order = newOrder({ amountMinor })
+    createOrder: async (amountMinor = 4_200, currency: Currency = 'EUR') => {
+      const order = newOrder({ amountMinor, currency })
       return bodyOf<{ id: string }>(await operations.createOrder(call(randomUUID(), order), order)).id
     },
     pay: (orderId: string, key: string = randomUUID(), paymentMethod = 'pm_card_visa') => {

@@ -6,6 +6,7 @@ import type { CardError } from '../facts.ts'
 import { intentEntry } from '../intent-entry.ts'
 import { intentAfter, type PaymentIntent } from '../payment-intent.ts'
 import { behaviourOf } from '../payment-methods.ts'
+import { refuseFraction } from '../wire/amount-refusal.ts'
 import { errorAnswer, invalidRequest } from '../wire/answer.ts'
 import { answerWithIntent, unexpectedState } from '../wire/answer-with-intent.ts'
 import { amountParameter, expandParameter } from '../wire/parameters.ts'
@@ -36,6 +37,8 @@ export const capturePaymentIntent: ChangingEndpoint<Given> = {
       const message = `You cannot capture more than the amount that is capturable on this PaymentIntent (${intent.amountMinor}).`
       return { facts: [], answer: invalidRequest(message, { code: 'amount_too_large', param: 'amount_to_capture' }) }
     }
+    const fraction = refuseFraction(amountMinor, intent.currency)
+    if (fraction) return { facts: [], answer: invalidRequest(fraction.message, { param: 'amount_to_capture' }) }
     const charge = authorizedCharge(intent, books)
     const behaviour = behaviourOf(books, intent.paymentMethod)
     const isRefused = circumstances.bankRefuses || (behaviour.kind === 'pays' && behaviour.capture === 'refused')

@@ -5,6 +5,7 @@ import { draftEntry } from '../facts.ts'
 import { newId } from '../new-id.ts'
 import { intentAfter } from '../payment-intent.ts'
 import { refusePaymentMethod } from '../payment-methods.ts'
+import { refuseCharge } from '../wire/amount-refusal.ts'
 import { type Answer, noSuch } from '../wire/answer.ts'
 import { answerWithIntent } from '../wire/answer-with-intent.ts'
 import {
@@ -48,6 +49,12 @@ const parameters = z
     payment_method: idParameter.optional(),
     payment_method_types: noLongerSupported,
     return_url: z.string().max(2_000).optional(),
+  })
+  .superRefine((given, context) => {
+    const refusal = refuseCharge(given.amount, given.currency)
+    if (!refusal) return
+    const { message, code } = refusal
+    context.addIssue({ code: 'custom', message, path: ['amount'], params: { stripeCode: code } })
   })
   .superRefine((given, context) => {
     if (given.confirm) return

@@ -7,6 +7,7 @@ import { draftEntry, type EntryDraft } from '../facts.ts'
 import { newId } from '../new-id.ts'
 import { behaviourOf } from '../payment-methods.ts'
 import { refundAfter } from '../refund.ts'
+import { amountInWords, refuseFraction } from '../wire/amount-refusal.ts'
 import { type Answer, invalidRequest, noSuch } from '../wire/answer.ts'
 import { unexpectedState } from '../wire/answer-with-intent.ts'
 import { amountParameter, idParameter, metadataParameter } from '../wire/parameters.ts'
@@ -89,15 +90,15 @@ function refuseAmount(given: Given, charge: Charge): Answer | null {
   if (leftMinor === 0) {
     return invalidRequest(`Charge ${charge.id} has already been refunded.`, { code: 'charge_already_refunded' })
   }
-  if (given.amount === undefined || given.amount <= leftMinor) return null
+  if (given.amount === undefined) return null
+  if (given.amount <= leftMinor) {
+    const refusal = refuseFraction(given.amount, charge.currency)
+    return refusal && invalidRequest(refusal.message, { param: 'amount' })
+  }
+  const inWords = (amountMinor: number) => amountInWords(amountMinor, charge.currency)
   // No code, as it comes from Stripe: whoever wants to know must look at what is left.
-  const message = `Refund amount (${inWords(given.amount, charge)}) is greater than unrefunded amount on charge (${inWords(leftMinor, charge)})`
+  const message = `Refund amount (${inWords(given.amount)}) is greater than unrefunded amount on charge (${inWords(leftMinor)})`
   return invalidRequest(message, { param: 'amount' })
-}
-
-function inWords(amountMinor: number, { currency }: Charge): string {
-  const format = new Intl.NumberFormat('en-US', { style: 'currency', currency })
-  return format.format(amountMinor / 10 ** (format.resolvedOptions().maximumFractionDigits ?? 2))
 }
 
 function refundEntry(given: Given, charge: Charge, books: Books, circumstances: Circumstances): EntryDraft {

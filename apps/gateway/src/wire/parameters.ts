@@ -1,3 +1,4 @@
+import { isCurrency } from '@seatbelt/domain'
 import { z } from 'zod'
 import { type Answer, invalidRequest } from './answer.ts'
 
@@ -39,29 +40,22 @@ function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
   )
 }
 
-/** Eight digits, as Stripe documents. Its minimum (about half a dollar, by currency) is not simulated. */
-const maxAmount = 99_999_999
-
 export const amountParameter = z.string().transform((text, context) => {
   const amount = Number(text)
   const problem = !/^-?\d+$/.test(text)
     ? { message: `Invalid integer: ${text}`, stripeCode: 'parameter_invalid_integer' }
     : amount < 1
       ? { message: 'This value must be greater than or equal to 1.', stripeCode: 'parameter_invalid_integer' }
-      : amount > maxAmount
-        ? { message: 'Amount must be no more than 99999999.', stripeCode: 'amount_too_large' }
-        : null
+      : null
   if (!problem) return amount
   context.addIssue({ code: 'custom', message: problem.message, params: { stripeCode: problem.stripeCode } })
   return z.NEVER
 })
 
-const knownCurrencies = new Set(Intl.supportedValuesOf('currency'))
-
 /** Upper case inside. */
 export const currencyParameter = z.string().transform((text, context) => {
   const currency = text.toUpperCase()
-  if (knownCurrencies.has(currency)) return currency
+  if (isCurrency(currency)) return currency
   context.addIssue({ code: 'custom', message: `Invalid currency: ${text}.` })
   return z.NEVER
 })

@@ -188,7 +188,11 @@ describe('a confirmed booking whose payment was disputed', () => {
   })
 
   it('breaks I6 when our transfers do not have what was withdrawn', () => {
-    const { verdict, examples } = report(transfersAgree, disputed({ shownMinor: owner.amountMinor, isBooked: false }), [])
+    const { verdict, examples } = report(
+      transfersAgree,
+      disputed({ shownMinor: owner.amountMinor, isBooked: false }),
+      [],
+    )
     expect(verdict).toBe('invalid')
     expect(examples[0]?.what).toMatch(/disputed: its payments .*, our transfers nothing, the gateway/)
   })

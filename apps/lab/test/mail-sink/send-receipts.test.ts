@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import { currencies } from '@seatbelt/domain'
+import { currencies, formatMoney } from '@seatbelt/domain'
 import {
   createReceiptSender,
   createRelay,
@@ -95,10 +95,10 @@ describe('a receipt', () => {
 
   it('tells in every currency the amount that the gateway took', async () => {
     for (const currency of currencies)
-      await sender()(receipt({ payload: { orderId: 'o', amountMinor: 1_999, currency } }))
-    const countedWhole = ['CLP', 'JPY', 'KRW', 'VND']
-    const expected = currencies.map((currency) => `${countedWhole.includes(currency) ? '1999' : '19.99'} ${currency}`)
-    const subjects = store.read(0, 100).items.map(({ subject }) => subject)
+      await sender()(receipt({ payload: { orderId: 'o', amountMinor: 17_500, currency } }))
+    const expected = currencies.map((currency) => formatMoney({ amountMinor: 17_500, currency }))
+    expect(expected).toEqual(expect.arrayContaining(['175.00 EUR', '17500 JPY', '17.500 KWD', '175 ISK']))
+    const subjects = store.read(0, 200).items.map(({ subject }) => subject)
     expect(subjects).toEqual(expected.map((amount) => `Receipt for your payment of ${amount}`))
   })
 

@@ -42,9 +42,10 @@ describe('money', () => {
     [4_200, 'EUR', '42.00 EUR'],
     [980, 'JPY', '980 JPY'],
     [-1, 'USD', '-0.01 USD'],
-    [4_200, 'ISK', '42.00 ISK'],
+    [4_200, 'ISK', '42 ISK'],
     [123_450, 'HUF', '1,234.50 HUF'],
-    [4_200, 'KWD', '4200 minor units KWD'],
+    [4_200, 'KWD', '4.200 KWD'],
+    [4_200, 'XAU', '4200 minor units XAU'],
     [4_200, 'no code', '4200 minor units no code'],
     [4_200, '', '4200 minor units'],
   ])('%s of %s is %s', (minor, currency, text) => {

@@ -64,6 +64,7 @@ function refundPayment(operations: Refunds): Operation {
       'order-blocked',
       'refund-exceeds-payment',
       'payment-disputed',
+      'refund-between-units',
       'too-many-refunds',
       'payment-in-progress',
     ],

@@ -1,5 +1,5 @@
 import { domainToASCII } from 'node:url'
-import { minorDigits } from '@seatbelt/domain'
+import { formatMoney } from '@seatbelt/domain'
 import MailComposer from 'nodemailer/lib/mail-composer'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { Receipt, ReceiptTopic } from './enqueue-messages.ts'
@@ -61,7 +61,7 @@ function compose({ id, topic, payload, createdAt }: Message, { from, to }: Envel
 
 function receiptText(topic: string, receipt: Receipt, at: Date): { readonly subject: string; readonly text: string } {
   const { subject, sentence } = words[topic as ReceiptTopic] ?? words['payment.succeeded']
-  const amount = asPrice(receipt)
+  const amount = formatMoney(receipt)
   return {
     subject: subject(amount),
     text: [sentence(amount), '', `Order: ${receipt.orderId}`, `Date: ${asMoment(at)}`, ''].join('\n'),
@@ -91,12 +91,6 @@ const words: Readonly<Record<ReceiptTopic, { readonly [part in 'subject' | 'sent
 /** `2026-11-20 23:30 UTC`: without the zone, a reader in another one takes it for his own. */
 function asMoment(at: Date): string {
   return `${at.toISOString().slice(0, 16).replace('T', ' ')} UTC`
-}
-
-/** `19.99 EUR`, `1999 JPY`. */
-function asPrice({ amountMinor, currency }: Receipt): string {
-  const digits = minorDigits[currency]
-  return `${(amountMinor / 10 ** digits).toFixed(digits)} ${currency}`
 }
 
 type Done = (error: SmtpError | null | undefined) => void
