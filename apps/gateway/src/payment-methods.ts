@@ -23,3 +23,9 @@ export function behaviourOf(books: Books, paymentMethod: string | null): CardBeh
   if (!behaviour) throw new Error(`The unknown payment method ${name} was let through`)
   return behaviour
 }
+
+/** The attached method, or the test method itself, which belongs to no customer and is new each time. */
+export function paymentMethodOf(books: Books, paymentMethod: string, at: string) {
+  const attached = books.paymentMethods.find(paymentMethod)
+  return attached ?? { id: paymentMethod, card: paymentMethod, customerId: null, createdAt: at }
+}

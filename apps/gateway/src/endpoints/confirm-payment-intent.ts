@@ -6,11 +6,12 @@ import type { CardError } from '../facts.ts'
 import { intentEntry } from '../intent-entry.ts'
 import { newId } from '../new-id.ts'
 import { intentAfter, isConfirmable, type PaymentIntent } from '../payment-intent.ts'
-import { behaviourOf, refusePaymentMethod } from '../payment-methods.ts'
+import { behaviourOf, paymentMethodOf, refusePaymentMethod } from '../payment-methods.ts'
 import { authenticationNotHandled, authenticationRequired, genericDecline } from '../test-payment-methods.ts'
 import { type Answer, errorAnswer, noSuchIntent } from '../wire/answer.ts'
 import { answerWithIntent, unexpectedState } from '../wire/answer-with-intent.ts'
 import { booleanParameter, captureMethodParameter, expandParameter, idParameter } from '../wire/parameters.ts'
+import { renderPaymentMethod } from '../wire/render-customer.ts'
 import { renderCardError, renderPaymentIntent } from '../wire/render-payment-intent.ts'
 import { existingIntent } from './existing-intent.ts'
 
@@ -54,17 +55,18 @@ export function confirm(asked: PaymentIntent, wish: Wish, books: Books, circumst
 
   const intent = { ...asked, captureMethod: wish.capture_method ?? asked.captureMethod }
   const paymentMethod = wish.payment_method ?? intent.paymentMethod ?? ''
+  const method = paymentMethodOf(books, paymentMethod, circumstances.at)
   const behaviour = circumstances.bankRefuses ? genericDecline : behaviourOf(books, paymentMethod)
   switch (behaviour.kind) {
     case 'pays':
       return take(intent, paymentMethod, wish, circumstances)
     case 'declines':
-      return decline(intent, paymentMethod, behaviour.error, newId('ch'), circumstances)
+      return decline(intent, method, behaviour.error, newId('ch'), circumstances)
     case 'asks-for-authentication':
-      if (wish.off_session) return decline(intent, paymentMethod, authenticationRequired, newId('ch'), circumstances)
+      if (wish.off_session) return decline(intent, method, authenticationRequired, newId('ch'), circumstances)
       // Nobody asked the bank for money yet, so there is no charge.
       if (wish.error_on_requires_action) {
-        return decline(intent, paymentMethod, authenticationNotHandled, null, circumstances)
+        return decline(intent, method, authenticationNotHandled, null, circumstances)
       }
       return askForAuthentication(intent, paymentMethod, circumstances)
     default:
@@ -101,17 +103,17 @@ function take(intent: PaymentIntent, paymentMethod: string, wish: Wish, circumst
 
 function decline(
   intent: PaymentIntent,
-  paymentMethod: string,
+  method: ReturnType<typeof paymentMethodOf>,
   error: CardError,
   chargeId: string | null,
   circumstances: Circumstances,
 ): Execution {
-  const declined = intentEntry('charge.declined', intent, circumstances, { chargeId, paymentMethod, error })
+  const declined = intentEntry('charge.declined', intent, circumstances, { chargeId, paymentMethod: method.id, error })
   const answer = errorAnswer(402, {
     ...renderCardError(error),
     ...(chargeId !== null && { charge: chargeId }),
     payment_intent: renderPaymentIntent(intentAfter(intent, declined)),
-    payment_method: { id: paymentMethod, object: 'payment_method', type: 'card' },
+    payment_method: renderPaymentMethod(method),
   })
   return { facts: [declined], answer }
 }

@@ -1,4 +1,5 @@
 import type { Charge } from '../charge.ts'
+import { simulatedCard } from './render-customer.ts'
 import { unixSeconds } from './stripe-values.ts'
 
 /** The charge as Stripe writes it. An authorization that was released is a refund to Stripe, although nothing was captured. */
@@ -34,7 +35,7 @@ export function renderCharge(charge: Charge): object {
     paid: !hasFailed,
     payment_intent: charge.intentId,
     payment_method: charge.paymentMethod,
-    payment_method_details: { card: {}, type: 'card' },
+    payment_method_details: { card: simulatedCard, type: 'card' },
     receipt_email: null,
     receipt_number: null,
     receipt_url: null,

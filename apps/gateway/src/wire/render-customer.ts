@@ -27,20 +27,18 @@ export function renderCustomer(customer: Customer): object {
   }
 }
 
-/** The attached payment method as Stripe writes it. The numbers are those of no card. */
-export function renderPaymentMethod(method: AttachedPaymentMethod): object {
+/** Of each card here. The numbers are those of no card. */
+export const simulatedCard = { country: 'US', exp_month: 12, exp_year: 2035, funding: 'credit', last4: '0000' }
+
+/** The payment method as Stripe writes it. `customerId` null: it is attached to no customer. */
+export function renderPaymentMethod(
+  method: Omit<AttachedPaymentMethod, 'customerId'> & { readonly customerId: string | null },
+): object {
   return {
     id: method.id,
     object: 'payment_method',
     billing_details: { address: null, email: null, name: null, phone: null, tax_id: null },
-    card: {
-      brand: brandOf(method.card),
-      country: 'US',
-      exp_month: 12,
-      exp_year: 2035,
-      funding: 'credit',
-      last4: '0000',
-    },
+    card: { brand: brandOf(method.card), ...simulatedCard },
     created: unixSeconds(method.createdAt),
     customer: method.customerId,
     customer_account: null,
