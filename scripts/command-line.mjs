@@ -72,6 +72,11 @@ const COMMANDS = {
     explains: 'runs the operations in every order of their messages, with layers on and off, and judges the claims',
     options: { quick: { type: 'boolean' } },
   },
+  conformance: {
+    usage: 'conformance',
+    explains: "holds our requests and the simulator's answers against stripe-mock and Stripe's own description",
+    options: {},
+  },
   bench: {
     usage: 'bench [--quick] [--only NAME]',
     explains: 'measures Seatbelt beside a floor, a control and peers, and judges the goals; --only: one of them alone',
@@ -92,7 +97,8 @@ const COMMANDS = {
   },
   clean: {
     usage: 'clean [--cache]',
-    explains: 'stops what this checkout runs and removes its state; --cache: also the downloaded or built k6 and Redis',
+    explains:
+      'stops what this checkout runs and removes its state; --cache: also the downloaded or built k6, Redis and stripe-mock',
     options: { cache: { type: 'boolean' } },
   },
 }

@@ -1,6 +1,6 @@
 // The way in: `npm run demo`, `npm start`, `npm run load`, `npm run review`, `npm run reconcile`, `npm test`,
-// `npm run explore`, `npm run clean`. It is written so that any Node can read it, because it must be able to say that
-// this Node is too old; everything else stands in bootstrap.mjs.
+// `npm run explore`, `npm run conformance`, `npm run clean`. It is written so that any Node can read it, because it
+// must be able to say that this Node is too old; everything else stands in bootstrap.mjs.
 
 import process from 'node:process'
 

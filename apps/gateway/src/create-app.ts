@@ -1,31 +1,12 @@
 import type { RequestListener } from 'node:http'
 import express, { type ErrorRequestHandler, type Express, type Request, type Response, Router } from 'express'
 import { authenticate } from './authenticate.ts'
-import { attachPaymentMethod } from './endpoints/attach-payment-method.ts'
-import { cancelPaymentIntent } from './endpoints/cancel-payment-intent.ts'
-import { capturePaymentIntent } from './endpoints/capture-payment-intent.ts'
-import { confirmPaymentIntent } from './endpoints/confirm-payment-intent.ts'
 import { controlEndpoints } from './endpoints/control.ts'
-import { createCustomer } from './endpoints/create-customer.ts'
-import { createPaymentIntent } from './endpoints/create-payment-intent.ts'
-import { createRefund } from './endpoints/create-refund.ts'
 import { ledgerEndpoints } from './endpoints/ledger.ts'
-import { listCharges } from './endpoints/list-charges.ts'
-import { listCustomerPaymentMethods } from './endpoints/list-customer-payment-methods.ts'
-import { listDisputes } from './endpoints/list-disputes.ts'
-import { listEvents } from './endpoints/list-events.ts'
-import { listPaymentIntents } from './endpoints/list-payment-intents.ts'
-import { listRefunds } from './endpoints/list-refunds.ts'
-import { retrieveAccount } from './endpoints/retrieve-account.ts'
-import { retrieveCharge } from './endpoints/retrieve-charge.ts'
-import { retrieveCustomer } from './endpoints/retrieve-customer.ts'
-import { retrieveDispute } from './endpoints/retrieve-dispute.ts'
-import { retrieveEvent } from './endpoints/retrieve-event.ts'
-import { retrievePaymentIntent } from './endpoints/retrieve-payment-intent.ts'
-import { retrieveRefund } from './endpoints/retrieve-refund.ts'
 import { performChange } from './perform-change.ts'
 import { performReading } from './perform-reading.ts'
 import type { Simulator } from './simulator.ts'
+import { visitStripeEndpoints } from './stripe-endpoints.ts'
 import { errorAnswer, somethingWentWrong } from './wire/answer.ts'
 import { headerOf, readForm, type StripeHandler } from './wire/stripe-request.ts'
 import { giveRequestId, transmit } from './wire/transmit.ts'
@@ -68,26 +49,10 @@ function stripeEndpoints(simulator: Simulator): Router {
   })
   v1.use(authenticate(simulator.apiKey), readForm, echoHeaders)
 
-  v1.post('/payment_intents', performChange(simulator, createPaymentIntent))
-  v1.post('/payment_intents/:id/confirm', performChange(simulator, confirmPaymentIntent))
-  v1.post('/payment_intents/:id/capture', performChange(simulator, capturePaymentIntent))
-  v1.post('/payment_intents/:id/cancel', performChange(simulator, cancelPaymentIntent))
-  v1.get('/payment_intents', performReading(simulator, listPaymentIntents))
-  v1.get('/payment_intents/:id', performReading(simulator, retrievePaymentIntent))
-  v1.get('/charges', performReading(simulator, listCharges))
-  v1.get('/charges/:id', performReading(simulator, retrieveCharge))
-  v1.post('/refunds', performChange(simulator, createRefund))
-  v1.get('/refunds', performReading(simulator, listRefunds))
-  v1.get('/refunds/:id', performReading(simulator, retrieveRefund))
-  v1.get('/disputes', performReading(simulator, listDisputes))
-  v1.get('/disputes/:id', performReading(simulator, retrieveDispute))
-  v1.post('/customers', performChange(simulator, createCustomer))
-  v1.get('/customers/:id', performReading(simulator, retrieveCustomer))
-  v1.get('/customers/:id/payment_methods', performReading(simulator, listCustomerPaymentMethods))
-  v1.post('/payment_methods/:id/attach', performChange(simulator, attachPaymentMethod))
-  v1.get('/account', performReading(simulator, retrieveAccount(simulator.accountId)))
-  v1.get('/events', performReading(simulator, listEvents))
-  v1.get('/events/:id', performReading(simulator, retrieveEvent))
+  visitStripeEndpoints(simulator.accountId, {
+    post: (path, endpoint) => v1.post(path, performChange(simulator, endpoint)),
+    get: (path, endpoint) => v1.get(path, performReading(simulator, endpoint)),
+  })
   return v1
 }
 

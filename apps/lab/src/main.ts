@@ -5,6 +5,7 @@ import { reconcile } from './commands/reconcile.ts'
 import { review } from './commands/review.ts'
 import { start } from './commands/start.ts'
 import { test } from './commands/test.ts'
+import { runConformance } from './conformance/run-conformance.ts'
 import { runDemo } from './demo/run-demo.ts'
 import { runExplore } from './explore/run-explore.ts'
 
@@ -18,6 +19,7 @@ export interface Command {
     | 'review'
     | 'test'
     | 'explore'
+    | 'conformance'
     | 'bench:holds'
     | 'bench:locks'
   readonly options: CommandOptions
@@ -83,6 +85,8 @@ export async function main({ command, options, root, signal }: Command): Promise
       return test({ root, signal, say })
     case 'explore':
       return runExplore({ root, signal, say, quick: options.quick === true })
+    case 'conformance':
+      return runConformance({ root, signal, say })
     case 'bench:holds':
       return runBenchHolds({ root, signal, say, quick: options.quick === true })
     case 'bench:locks':

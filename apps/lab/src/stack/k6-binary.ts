@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { withFolderLock } from '../../../../scripts/folder-lock.mjs'
 import { lastLines, runTool, withProgress } from '../../../../scripts/run-tool.mjs'
+import { buildWithGo } from './build-with-go.ts'
 import { findOnPath, isExecutableFile } from './find-on-path.ts'
 import { MissingProgram } from './missing-program.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -42,7 +43,7 @@ export async function findK6(options: K6Options): Promise<string> {
     if (readVersion(target) !== null) return target
     const onPath = findOnPath('k6', environment)
     const problems = onPath === null ? [] : [`k6 on PATH (${onPath}) is older than ${leastVersion.join('.')}.`]
-    for (const get of [download, buildWithGo]) {
+    for (const get of [download, build]) {
       const problem = await get(target, options)
       if (problem === null) return target
       problems.push(problem)
@@ -169,73 +170,26 @@ function install(program: string, target: string): string | null {
 /**
  * Builds a program that is nothing but k6's own command. (`go install` of the module asks for more than modules: whether it is
  * deprecated, at its repository, which not every network can reach.)
- *
- * Its module and build caches go into a scratch folder that is removed once it has succeeded, and kept while it has not, so that an interrupted
- * build goes on where it was.
  */
-async function buildWithGo(target: string, options: K6Options): Promise<string | null> {
-  const { cache, environment, logs, say, signal } = options
-  const go = findOnPath('go', environment)
-  if (go === null) return 'Go, to build it, was not found on PATH.'
-  const scratch = join(cache, 'k6-build')
-  writeProgram(scratch)
-  const log = join(logs, 'k6-build.log')
-  const what = `building version ${version} from source with Go, once (two or three minutes on two cores)`
-  const { outcome } = await withProgress(
-    (text) => say(`k6: ${text}`),
-    what,
-    () =>
-      runTool(go, ['build', '-trimpath', '-ldflags=-s -w', '-o', 'k6', '.'], {
-        folder: scratch,
-        log,
-        environment: goEnvironment(go, scratch, environment),
-        signal,
-      }),
+async function build(target: string, options: K6Options): Promise<string | null> {
+  const scratch = join(options.cache, 'k6-build')
+  const problem = await buildWithGo(
+    {
+      name: 'k6',
+      what: `version ${version} from source with Go, once (two or three minutes on two cores)`,
+      scratch,
+      files: {
+        'go.mod': `module k6\n\ngo ${leastGo}\n\nrequire go.k6.io/k6/v2 v${version}\n`,
+        'main.go': 'package main\n\nimport "go.k6.io/k6/v2/cmd"\n\nfunc main() { cmd.Execute() }\n',
+      },
+      package: '.',
+    },
+    options,
   )
-  if (outcome !== 'exit code 0') return `Building it with ${go} failed (${outcome}): ${lastLines(log, 5)}`
-  const problem = install(join(scratch, 'k6'), target)
-  if (problem === null) rmSync(scratch, { recursive: true, force: true })
-  return problem
-}
-
-function writeProgram(folder: string): void {
-  mkdirSync(join(folder, 'tmp'), { recursive: true })
-  writeFileSync(join(folder, 'go.mod'), `module k6\n\ngo ${leastGo}\n\nrequire go.k6.io/k6/v2 v${version}\n`)
-  writeFileSync(
-    join(folder, 'main.go'),
-    'package main\n\nimport "go.k6.io/k6/v2/cmd"\n\nfunc main() { cmd.Execute() }\n',
-  )
-}
-
-function goEnvironment(go: string, scratch: string, environment: NodeJS.ProcessEnv): Record<string, string> {
-  return {
-    // There is no go.sum: it is written now, and each line is compared with Go's checksum database.
-    GOFLAGS: `${environment.GOFLAGS ?? ''} -mod=mod -modcacherw`.trim(),
-    GOPROXY: chooseProxy(readGoProxy(go, environment)),
-    CGO_ENABLED: '0',
-    GOPATH: join(scratch, 'go'),
-    GOCACHE: join(scratch, 'build-cache'),
-    GOMODCACHE: join(scratch, 'modules'),
-    GOTMPDIR: join(scratch, 'tmp'),
-  }
-}
-
-function readGoProxy(go: string, environment: NodeJS.ProcessEnv): string {
-  try {
-    return execFileSync(go, ['env', 'GOPROXY'], { encoding: 'utf8', env: environment, timeout: 10_000 }).trim()
-  } catch {
-    return ''
-  }
-}
-
-/**
- * A list without `direct` is somebody's decision and stays. Otherwise its first proxy: `direct` would ask the repositories' own
- * hosts, where a network that reaches only the proxy waits for nothing.
- */
-export function chooseProxy(list: string): string {
-  const entries = list.split(/[,|]/).map((entry) => entry.trim())
-  if (!entries.includes('direct')) return list
-  return entries.find((entry) => entry !== 'direct' && entry !== 'off') ?? list
+  if (problem !== null) return problem
+  const refused = install(join(scratch, 'k6'), target)
+  if (refused === null) rmSync(scratch, { recursive: true, force: true })
+  return refused
 }
 
 function reasonOf(error: unknown): string {

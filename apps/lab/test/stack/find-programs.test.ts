@@ -7,8 +7,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { cacheFolder } from '../../../../scripts/cache-folder.mjs'
-import { chooseProxy, findK6 } from '../../src/stack/k6-binary.ts'
+import { chooseProxy } from '../../src/stack/build-with-go.ts'
+import { findK6 } from '../../src/stack/k6-binary.ts'
 import { findRedis } from '../../src/stack/redis-binary.ts'
+import { findStripeMock } from '../../src/stack/stripe-mock.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 /** Nothing listens there, so that a download fails at once. */
@@ -122,6 +124,26 @@ describe('k6', () => {
   })
 })
 
+describe('stripe-mock', () => {
+  it('is built with Go, together with the description in its module, and cached', async () => {
+    const machine = prepareMachine()
+    machine.linkFromSystem('mkdir', 'chmod', 'dirname')
+    machine.fakeGoOfStripeMock()
+    const found = await findStripeMock(machine.surroundings())
+    const folder = join(machine.cache, 'stripe-mock-0.203.0')
+    expect(found).toEqual({ program: join(folder, 'stripe-mock'), description: join(folder, 'spec3.json') })
+    expect(readFileSync(found.description, 'utf8')).toBe('the description')
+    expect(await findStripeMock(machine.surroundings())).toEqual(found)
+    expect(machine.asked()).toEqual(['go build github.com/stripe/stripe-mock'])
+  })
+
+  it('that cannot be built is one message: why, and what to do', async () => {
+    const finding = findStripeMock(prepareMachine().surroundings())
+    await expect(finding).rejects.toMatchObject({ code: 'missing-program', expected: true })
+    await expect(finding).rejects.toThrow(/not found on PATH.*Install Go/s)
+  })
+})
+
 it('a proxy list is cut before `direct`, and left alone where it does not fall back to it', () => {
   expect(chooseProxy('https://proxy.golang.org,direct')).toBe('https://proxy.golang.org')
   expect(chooseProxy('https://a.example|https://b.example|direct')).toBe('https://a.example')
@@ -189,6 +211,22 @@ function prepareMachine() {
             mkdir -p "$3/usr/bin"
             printf '#!/bin/sh\\necho "\${0##*/} runs with $*"\\n' > "$3/usr/bin/redis-check-rdb"
             /bin/chmod 755 "$3/usr/bin/redis-check-rdb";;
+        esac`,
+      )
+    },
+
+    fakeGoOfStripeMock() {
+      program(
+        'go',
+        `case "$1" in
+          build)
+            for name; do :; done
+            echo "go build $name" >> ${note}
+            described="$GOMODCACHE/github.com/stripe/stripe-mock@v0.203.0/embedded/openapi/spec3.json"
+            mkdir -p "$(dirname "$described")"
+            printf 'the description' > "$described"
+            printf '#!/bin/sh\\n' > stripe-mock
+            chmod 755 stripe-mock;;
         esac`,
       )
     },
