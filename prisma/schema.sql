@@ -94,6 +94,8 @@ CREATE TABLE bookings (
 CREATE UNIQUE INDEX bookings_account_id_id_key ON public.bookings USING btree (account_id, id);
 -- A hold is booked once.
 CREATE UNIQUE INDEX bookings_hold_id_key ON public.bookings USING btree (hold_id);
+-- Counts what a customer has bought of an event.
+CREATE INDEX bookings_of_customer ON public.bookings USING btree (event_id, customer_id) WHERE (state <> 'cancelled'::booking_state);
 -- An order pays one booking.
 CREATE UNIQUE INDEX bookings_order_id_key ON public.bookings USING btree (order_id);
 -- A payment pays one booking.
@@ -170,12 +172,16 @@ CREATE TABLE events (
   -- How many seats and places one customer may hold at once. What is booked does not count.
   seats_per_customer integer NOT NULL,
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  -- How many seats and places one customer may have in all: held, and booked without being cancelled. Null: no limit.
+  seats_per_customer_in_all integer,
   CONSTRAINT events_pkey PRIMARY KEY (id),
   CONSTRAINT events_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   -- A currency is written in one way, so that amounts can be compared.
   CONSTRAINT events_currency_is_a_code CHECK ((currency ~ '^[A-Z]{3}$'::text)),
   -- A sale that closes before it opens sells nothing.
   CONSTRAINT events_sale_has_a_length CHECK ((sale_opens_at < sale_closes_at)),
+  -- A limit leaves at least one seat.
+  CONSTRAINT events_somebody_may_buy CHECK (((seats_per_customer_in_all >= 1) AND (seats_per_customer_in_all <= 1000))),
   -- Nobody empties a hall, and somebody can buy.
   CONSTRAINT events_somebody_may_hold CHECK (((seats_per_customer >= 1) AND (seats_per_customer <= 100)))
 );
@@ -241,6 +247,8 @@ CREATE TABLE holds (
   created_at timestamp(3) with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP,
   -- The references of its checkouts' orders come from it. Null: its id.
   gateway_reference text,
+  -- When it was released, or its time was over. Null: it goes on, was booked, or ended under an earlier version.
+  ended_at timestamp(3) with time zone,
   CONSTRAINT holds_pkey PRIMARY KEY (id),
   CONSTRAINT holds_account_id_event_id_fkey FOREIGN KEY (account_id, event_id) REFERENCES events(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
   CONSTRAINT holds_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -249,6 +257,8 @@ CREATE TABLE holds (
   CONSTRAINT holds_amount_is_chargeable CHECK (((amount_minor >= 1) AND (amount_minor <= 999999999))),
   -- Whoever finds a hold that is being checked out finds the payment that will end it.
   CONSTRAINT holds_checked_out_by_an_order CHECK (((state <> ALL (ARRAY['checking_out'::hold_state, 'booked'::hold_state])) OR (order_id IS NOT NULL))),
+  -- Only a hold that was not paid for ends.
+  CONSTRAINT holds_ended_without_payment CHECK (((ended_at IS NULL) OR (state = ANY (ARRAY['released'::hold_state, 'expired'::hold_state])))),
   -- A hold is of seats or of places, never of both.
   CONSTRAINT holds_of_seats_or_places CHECK ((((seat_ids IS NULL) <> (tier_id IS NULL)) AND ((seat_ids IS NULL) OR (cardinality(seat_ids) = quantity)))),
   -- One request locks a bounded number of rows.
@@ -260,6 +270,8 @@ CREATE TABLE holds (
 );
 -- Finds the checkouts that are under way, of which some may be overdue.
 CREATE INDEX holds_being_paid ON public.holds USING btree (order_id) WHERE (state = 'checking_out'::hold_state);
+-- Finds the seats that a customer let go a short time ago.
+CREATE INDEX holds_ended_of_customer ON public.holds USING btree (event_id, customer_id, ended_at) WHERE (ended_at IS NOT NULL);
 -- One use of a creation key makes one hold.
 CREATE UNIQUE INDEX holds_gateway_reference_key ON public.holds USING btree (gateway_reference);
 -- Counts what a customer holds.
@@ -614,6 +626,8 @@ CREATE TABLE payments (
   dispute_state text,
   -- The amount that its disputes withdrew and did not reinstate.
   disputed_minor integer NOT NULL DEFAULT 0,
+  -- The customer of the order, who named the card. Null: a charge without the customer, or one of an earlier version.
+  customer_id text,
   CONSTRAINT payments_pkey PRIMARY KEY (id),
   -- A payment pays an order of its own account.
   CONSTRAINT payments_account_id_order_id_fkey FOREIGN KEY (account_id, order_id) REFERENCES orders(account_id, id) ON UPDATE RESTRICT ON DELETE RESTRICT,
@@ -659,6 +673,10 @@ END))),
 CREATE UNIQUE INDEX payments_account_id_id_key ON public.payments USING btree (account_id, id);
 -- Lists an account's payments in one state, such as the few that wait for a person.
 CREATE INDEX payments_account_id_state_id_idx ON public.payments USING btree (account_id, state, id);
+-- Counts the cards at one account that were declined lately.
+CREATE INDEX payments_declines_of_account ON public.payments USING btree (account_id, settled_at) WHERE ((customer_id IS NOT NULL) AND (state = 'declined'::payment_state) AND (declined_by = 'bank'::text));
+-- Counts the cards of one customer that were declined lately.
+CREATE INDEX payments_declines_of_customer ON public.payments USING btree (account_id, customer_id, settled_at) WHERE ((customer_id IS NOT NULL) AND (state = 'declined'::payment_state) AND (declined_by = 'bank'::text));
 -- One gateway intent belongs to one payment.
 CREATE UNIQUE INDEX payments_gateway_intent_id_key ON public.payments USING btree (gateway_intent_id);
 -- At most one payment of an order can hold, or come to hold, the customer's money.

@@ -19,6 +19,9 @@ export const configSchema = z
     HOLD_SECONDS: integerField({ min: 1, max: 3_600 })
       .default(600)
       .describe('how long a hold keeps its seats, and how long it keeps them anew when it is extended'),
+    HOLD_PAUSE_SECONDS: integerField({ min: 0, max: 86_400 })
+      .default(0)
+      .describe('how long a customer whose hold ended without a payment cannot hold the same seats again; 0: no pause'),
   })
   .superRefine((config, context) => {
     const lease = leaseProblem({ gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS, leaseMs: config.LEASE_MS })

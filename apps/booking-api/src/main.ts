@@ -31,7 +31,7 @@ const { connections, booking, changes, close } = openBooking({
   bookingRenderings,
   log: logger,
 })
-const policy = { holdMs: 1_000 * config.HOLD_SECONDS }
+const policy = { holdMs: 1_000 * config.HOLD_SECONDS, pauseMs: 1_000 * config.HOLD_PAUSE_SECONDS }
 const streams = createEventStreams({ registry: metrics.registry })
 
 await listen({

@@ -139,6 +139,15 @@ export const newEvent = z
       .max(100, 'must be at most 100')
       .default(10)
       .describe('How many seats and places one customer may hold at once'),
+    seatsPerCustomerInAll: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(1_000, 'must be at most 1000')
+      .nullable()
+      .default(null)
+      .describe(
+        'How many seats and places one customer may have in all: held, and booked without being cancelled. Null: no limit',
+      ),
     sections: z
       .array(newSection)
       .max(mostOfEvent.sections, `must be at most ${mostOfEvent.sections}`)
@@ -235,6 +244,7 @@ export const event = z.strictObject({
   saleOpensAt: moment,
   saleClosesAt: moment,
   seatsPerCustomer: z.int(),
+  seatsPerCustomerInAll: z.int().nullable(),
   createdAt: moment,
   sections: z.array(section),
   tiers: z.array(tier),

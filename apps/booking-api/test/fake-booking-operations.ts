@@ -13,6 +13,7 @@ export const event: Event = {
   saleOpensAt: new Date('2026-11-20T10:00:00.000Z'),
   saleClosesAt: new Date('2026-12-20T10:00:00.000Z'),
   seatsPerCustomer: 10,
+  seatsPerCustomerInAll: null,
   createdAt: new Date('2026-11-19T10:00:00.000Z'),
   sections: [{ id: '0192f000-0000-7000-8000-00000000000b', name: 'Stalls', priceMinor: 4_500, seats: 2 }],
   tiers: [{ id: '0192f000-0000-7000-8000-00000000000c', name: 'Standing', priceMinor: 2_000, capacity: 100 }],

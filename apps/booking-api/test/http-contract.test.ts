@@ -44,7 +44,10 @@ describe('events', () => {
     expect(schemas.event.parse(answer.body)).toMatchObject({ id: event.id, sections: [{ seats: 2 }] })
     const saleOpensAt = new Date('2026-11-20T10:00:00Z')
     const saleClosesAt = new Date('2026-12-20T10:00:00Z')
-    const arguments_ = [call, { ...newEvent, seatsPerCustomer: 10, saleOpensAt, saleClosesAt }]
+    const arguments_ = [
+      call,
+      { ...newEvent, seatsPerCustomer: 10, seatsPerCustomerInAll: null, saleOpensAt, saleClosesAt },
+    ]
     expect(calls).toEqual([{ operation: 'createEvent', arguments: arguments_ }])
   })
 

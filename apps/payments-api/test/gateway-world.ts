@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, developmentAccounts, findAccountByKeyHash, seedDevelopment } from '@seatbelt/database'
+import { noDeclineLimits } from '@seatbelt/domain'
 import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, renderings } from '@seatbelt/http'
 import { composePayments, createPaymentOperations, openConnections, type PaymentDeps } from '@seatbelt/payments'
 import { freshDatabase, startTcpProxy } from '@seatbelt/testing'
@@ -43,7 +44,7 @@ export async function openWorld() {
   )
   const open = (by: string) => {
     const metrics = createMetrics({ processMetrics: false })
-    const policy = { gatewayDeadlineMs, leaseMs: 300_000 }
+    const policy = { gatewayDeadlineMs, leaseMs: 300_000, declineLimits: noDeclineLimits }
     const connections = openConnections({
       ...policy,
       databaseUrl: fresh.url,

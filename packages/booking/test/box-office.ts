@@ -35,6 +35,7 @@ export interface BoxOffice extends Shop {
 export interface BoxOfficeParts extends Omit<ReplicaParts, 'checkout'> {
   readonly seatPreCheck?: SeatPreCheckLayer
   readonly holdMs?: number
+  readonly pauseMs?: number
 }
 
 export interface Window {
@@ -56,6 +57,7 @@ export interface CheckoutOptions {
 
 export interface TestEvent {
   readonly seatsPerCustomer: number
+  readonly seatsPerCustomerInAll: number | null
   /** Rows of one section, by the numbers of their seats. */
   readonly rows: readonly (readonly number[])[]
   readonly priceMinor: number
@@ -89,7 +91,7 @@ export async function openBoxOffice(gatewayOptions: Partial<SimulatorOptions> = 
 async function openWindow(
   shop: Shop,
   by: string,
-  { seatPreCheck = passingPreCheck, holdMs = defaultHoldMs, ...parts }: BoxOfficeParts,
+  { seatPreCheck = passingPreCheck, holdMs = defaultHoldMs, pauseMs = 0, ...parts }: BoxOfficeParts,
 ): Promise<Window> {
   const published: SeatChange[] = []
   const publishSeatChange = createSeatChangePublisher((change) => published.push(change), seatPreCheck)
@@ -99,7 +101,7 @@ async function openWindow(
     payments: replica.deps,
     seatPreCheck,
     renderings,
-    policy: { holdMs },
+    policy: { holdMs, pauseMs },
     publishSeatChange,
   }
   return {
@@ -120,14 +122,16 @@ async function openWindow(
 export const passingPreCheck: SeatPreCheckLayer = { preCheck: () => (_, work) => work(), forget: () => undefined }
 
 async function insertEvent(shop: Shop, options: Partial<TestEvent>): Promise<SoldEvent> {
-  const { seatsPerCustomer = 100, rows = [[1, 2, 3, 4]], priceMinor = 5_000, capacity = 10, ...rest } = options
+  const { seatsPerCustomer = 100, seatsPerCustomerInAll = null, priceMinor = 5_000, capacity = 10, ...rest } = options
+  const { rows = [[1, 2, 3, 4]] } = options
   const [eventId, sectionId, tierId] = [newId(), newId(), newId()]
   const owner = rest.accountId ?? accountId
   const seats = rows.flatMap((numbers, row) => numbers.map((number) => ({ id: newId(), row, number })))
   await shop.sql(
-    `INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer)
-     VALUES ($1, $2, 'A night at the opera', 'EUR', now() - interval '1 day', now() + interval '1 day', $3)`,
-    [eventId, owner, seatsPerCustomer],
+    `INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer,
+                         seats_per_customer_in_all)
+     VALUES ($1, $2, 'A night at the opera', 'EUR', now() - interval '1 day', now() + interval '1 day', $3, $4)`,
+    [eventId, owner, seatsPerCustomer, seatsPerCustomerInAll],
   )
   await shop.sql(
     `INSERT INTO event_sections (id, account_id, event_id, position, name, price_minor)

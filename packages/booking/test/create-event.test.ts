@@ -24,6 +24,7 @@ function newEvent(overrides: Partial<NewEvent> = {}): NewEvent {
     saleOpensAt: new Date('2026-11-20T10:00:00.000Z'),
     saleClosesAt: new Date('2026-12-20T10:00:00.000Z'),
     seatsPerCustomer: 10,
+    seatsPerCustomerInAll: null,
     sections: [
       {
         name: 'Stalls',
@@ -50,7 +51,14 @@ it('an event is read as it was made: sections, rows and tiers in their order, se
   const plans = createEventPlans(database)
   const event = await findEvent(plans, accountId, eventId)
   expect(event).toMatchObject({
-    ...{ id: eventId, accountId, name: 'An evening of chamber music', currency: 'EUR', seatsPerCustomer: 10 },
+    ...{
+      id: eventId,
+      accountId,
+      name: 'An evening of chamber music',
+      currency: 'EUR',
+      seatsPerCustomer: 10,
+      seatsPerCustomerInAll: null,
+    },
     saleOpensAt: new Date('2026-11-20T10:00:00.000Z'),
     sections: [
       { name: 'Stalls', priceMinor: 4_500, seats: 5 },

@@ -137,7 +137,7 @@ describe('the choice', () => {
           await takeAll(event, rows)
           const { sectionId } = event
           const [run] = await window.replica.database.query<Run>(
-            chooseRun({ sectionId, quantity, amongBest: 1, random: 0.5 }),
+            chooseRun({ sectionId, quantity, amongBest: 1, random: 0.5, recent: null }),
           )
           expect(run ? await placesOf(run.seatIds) : null).toEqual(bestRun(rows, quantity))
         },

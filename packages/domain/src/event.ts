@@ -11,6 +11,8 @@ export interface Event {
   readonly saleClosesAt: Date
   /** How many seats and places one customer may hold at once. What is booked does not count. */
   readonly seatsPerCustomer: number
+  /** Seats and places that one customer may have in all: held, and booked without being cancelled. Null: no limit. */
+  readonly seatsPerCustomerInAll: number | null
   readonly createdAt: Date
   readonly sections: readonly Section[]
   readonly tiers: readonly Tier[]

@@ -1,5 +1,6 @@
 export * from './booking.ts'
 export * from './call.ts'
+export * from './decline-limits.ts'
 export * from './dispute.ts'
 export * from './event.ts'
 export * from './hold.ts'

@@ -1,3 +1,4 @@
+import type { DeclineScope } from './decline-limits.ts'
 import type { Currency } from './money.ts'
 import type { PaymentState } from './payment.ts'
 import type { RefundState } from './refund.ts'
@@ -18,6 +19,8 @@ export type Refusal =
   | { readonly code: 'order-managed'; readonly orderId: string }
   /** The gateway has a payment or refund of it that our books do not. A person decides what becomes of that. */
   | { readonly code: 'order-blocked'; readonly orderId: string }
+  /** So many cards were declined within the window that no further one is tried for now. */
+  | { readonly code: 'too-many-declines'; readonly scope: DeclineScope; readonly retryAfterSeconds: number }
   | { readonly code: 'refund-not-found'; readonly refundId: string }
   /** Nothing is on hold that could be captured or voided. */
   | { readonly code: 'payment-not-authorized'; readonly paymentId: string; readonly state: PaymentState }
@@ -75,6 +78,21 @@ export type Refusal =
       readonly customerId: string
       readonly heldSeats: number
       readonly mostSeats: number
+    }
+  /** Together with what the customer holds and has bought already. */
+  | {
+      readonly code: 'customer-has-too-many'
+      readonly customerId: string
+      readonly heldSeats: number
+      readonly boughtSeats: number
+      readonly mostSeats: number
+    }
+  /** The customer held them until a short time ago, and did not pay. Others come first for a while. */
+  | {
+      readonly code: 'seats-held-recently'
+      readonly customerId: string
+      readonly seatIds: readonly string[]
+      readonly retryAfterSeconds: number
     }
   /** Somebody has them, or is taking them at this moment. */
   | { readonly code: 'seats-taken'; readonly seatIds: readonly string[] }

@@ -7,6 +7,8 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string>>
   /** The bytes themselves. Nothing serialises them again, so that what was recorded is what is sent. */
   readonly body: string
+  /** Of a problem that was found by this request. A recorded answer has none. */
+  readonly problemCode?: string
 }
 
 export function jsonAnswer(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer {
@@ -22,6 +24,7 @@ export function jsonAnswer(status: number, value: unknown, headers: Readonly<Rec
  */
 export function sendAnswer(response: Response, answer: Answer): void {
   const body = Buffer.from(answer.body)
+  response.locals.problemCode = answer.problemCode
   response.writeHead(answer.status, {
     'Cache-Control': 'no-store',
     ...answer.headers,

@@ -140,6 +140,7 @@ export function eventBody(event: Event) {
     saleOpensAt: event.saleOpensAt.toISOString(),
     saleClosesAt: event.saleClosesAt.toISOString(),
     seatsPerCustomer: event.seatsPerCustomer,
+    seatsPerCustomerInAll: event.seatsPerCustomerInAll,
     createdAt: event.createdAt.toISOString(),
     sections: event.sections.map(({ id, name, priceMinor, seats }) => ({ id, name, priceMinor, seats })),
     tiers: event.tiers.map(({ id, name, priceMinor, capacity }) => ({ id, name, priceMinor, capacity })),

@@ -83,6 +83,18 @@ export function operationFields(defaults: { poolSize: number }) {
     LEASE_MS: integerField({ min: 1_000, max: 600_000 })
       .default(60_000)
       .describe('how long the process that claimed a payment may work on it before another may take it over'),
+    DECLINE_WINDOW_SECONDS: integerField({ min: 60, max: 604_800 })
+      .default(3_600)
+      .describe('how long a declined card counts against the three limits that follow'),
+    DECLINES_PER_ORDER: integerField({ min: 0, max: 1_000 })
+      .default(10)
+      .describe('declines of one order after which no further card is tried for it; 0: no limit'),
+    DECLINES_PER_CUSTOMER: integerField({ min: 0, max: 1_000 })
+      .default(0)
+      .describe('the same for all orders of one customer, payments under way included; 0: no limit'),
+    DECLINES_PER_ACCOUNT: integerField({ min: 0, max: 10_000 })
+      .default(0)
+      .describe('the same for all customers of one account; 0: no limit'),
   }
 }
 
@@ -103,6 +115,12 @@ export function connectionOptions(config: OperationConfig & { readonly INSTANCE:
     installation: config.INSTALLATION ?? developmentInstallation,
     gatewayDeadlineMs: config.GATEWAY_DEADLINE_MS,
     leaseMs: config.LEASE_MS,
+    declineLimits: {
+      windowSeconds: config.DECLINE_WINDOW_SECONDS,
+      perOrder: config.DECLINES_PER_ORDER,
+      perCustomer: config.DECLINES_PER_CUSTOMER,
+      perAccount: config.DECLINES_PER_ACCOUNT,
+    },
     by: config.INSTANCE,
   }
 }

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { RequestHandler } from 'express'
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 export interface Metrics {
   /** Where other packages register what they count. */
@@ -34,6 +34,12 @@ function measureRequests(registry: Registry): RequestHandler {
     help: 'Requests that were received and not answered yet.',
     registers: [registry],
   })
+  const problems = new Counter({
+    name: 'http_problems_total',
+    help: 'Requests that were answered with a problem, by its code. Too-many-declines: somebody may be testing cards.',
+    labelNames: ['code'],
+    registers: [registry],
+  })
   return (request, response, next) => {
     const stop = duration.startTimer()
     inFlight.inc()
@@ -42,6 +48,8 @@ function measureRequests(registry: Registry): RequestHandler {
       // A client that went away before it was answered is told apart: it says nothing about how we answer.
       const status = response.writableFinished ? response.statusCode : 499
       stop({ method: request.method, route: routePattern(request.route), status })
+      const code: unknown = response.locals.problemCode
+      if (typeof code === 'string') problems.inc({ code })
     })
     next()
   }

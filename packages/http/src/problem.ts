@@ -56,6 +56,7 @@ export function problem(code: ProblemCode, detail: string, extras: ProblemExtras
     headers: extras.headers ?? {},
     // Twice: the first gives them their place, the second keeps them from being replaced.
     body: JSON.stringify({ ...standard, ...extras.members, ...standard }),
+    problemCode: code,
   }
 }
 

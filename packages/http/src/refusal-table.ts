@@ -56,6 +56,13 @@ export const refusalTable = {
       'The gateway shows a payment or refund of this order that our records lack. Nothing was asked of the gateway. Contact support, who decide about it.',
     members: ['orderId'],
   },
+  'too-many-declines': {
+    status: 429,
+    title: 'Too many payments were declined',
+    detail:
+      'So many payments of this order, customer or account were declined, or are still being decided, that no further card is tried for now. Nothing was asked of the gateway.',
+    members: ['scope', 'retryAfterSeconds'],
+  },
   'payment-not-authorized': {
     status: 409,
     title: 'The payment is not on hold',
@@ -219,6 +226,20 @@ export const refusalTable = {
     title: 'The customer holds too many seats',
     detail: 'Together with what this customer holds of the event already, these would be too many. Nothing was added.',
     members: ['customerId', 'heldSeats', 'mostSeats'],
+  },
+  'customer-has-too-many': {
+    status: 409,
+    title: 'The customer has as many seats as one may buy',
+    detail:
+      'Together with what this customer holds and has bought of the event, these would be too many. Cancelled bookings do not count. Nothing was added.',
+    members: ['customerId', 'heldSeats', 'boughtSeats', 'mostSeats'],
+  },
+  'seats-held-recently': {
+    status: 409,
+    title: 'The customer held these seats a short time ago',
+    detail:
+      'A hold of these seats by this customer ended without a payment. Others can hold them for a while; choose other seats, or wait. Nothing is held.',
+    members: ['customerId', 'seatIds', 'retryAfterSeconds'],
   },
   'seats-taken': {
     status: 409,

@@ -12,6 +12,7 @@ const event: Event = {
   saleOpensAt: new Date(0),
   saleClosesAt: new Date(1),
   seatsPerCustomer: 4,
+  seatsPerCustomerInAll: null,
   createdAt: new Date(2),
   sections: [{ id: id('03'), name: 'Stalls', priceMinor: 1, seats: 2 }],
   tiers: [{ id: id('04'), name: 'Standing', priceMinor: 1, capacity: 2 }],
@@ -56,7 +57,7 @@ const booking: Booking = {
 
 it('the bodies are the contract, field by field, and tell of no account', () => {
   expect(Object.keys(eventBody(event)).join()).toBe(
-    'id,name,currency,saleOpensAt,saleClosesAt,seatsPerCustomer,createdAt,sections,tiers',
+    'id,name,currency,saleOpensAt,saleClosesAt,seatsPerCustomer,seatsPerCustomerInAll,createdAt,sections,tiers',
   )
   expect(Object.keys(holdBody(hold)).join()).toBe(
     'id,eventId,customerId,state,seatIds,tierId,quantity,amountMinor,currency,expiresAt,extended,checkouts,orderId,bookingId,bookingState,createdAt',

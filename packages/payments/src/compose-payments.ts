@@ -63,7 +63,7 @@ export interface CompositionOptions extends PaymentPolicy {
 /** The parts of the operations of payments, from connections that are open. */
 export function composePayments(
   connections: Connections,
-  { by, renderings, checkoutPurpose, reportFault, gatewayDeadlineMs, leaseMs }: CompositionOptions,
+  { by, renderings, checkoutPurpose, reportFault, gatewayDeadlineMs, leaseMs, declineLimits }: CompositionOptions,
 ): PaymentDeps {
   const { database } = connections
   return {
@@ -71,7 +71,7 @@ export function composePayments(
     layers: connections.effects.watch(composeLayers({ ...connections, by, runtime: processRuntime, reportFault })),
     renderings,
     purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: checkoutPurpose },
-    policy: { gatewayDeadlineMs, leaseMs },
+    policy: { gatewayDeadlineMs, leaseMs, declineLimits },
     gatewayAccount: connections.gatewayAccount,
     runtime: processRuntime,
     by,

@@ -1,3 +1,4 @@
+import { noDeclineLimits } from '@seatbelt/domain'
 import { eventually, freshDatabase, type RedisServer, startRedisServer } from '@seatbelt/testing'
 import { Redis } from 'ioredis'
 import { Registry } from 'prom-client'
@@ -17,7 +18,7 @@ afterEach(async () => {
 })
 
 async function open(redisLock: ConnectionOptions['redisLock']) {
-  const policy = { gatewayDeadlineMs: 1_000, leaseMs: 60_000 }
+  const policy = { gatewayDeadlineMs: 1_000, leaseMs: 60_000, declineLimits: noDeclineLimits }
   const connections = openConnections({
     ...policy,
     databaseUrl: fresh.url,

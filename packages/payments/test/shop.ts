@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import type { Call, Currency, PaymentOutcome, Runtime } from '@seatbelt/domain'
+import {
+  type Call,
+  type Currency,
+  type DeclineLimits,
+  noDeclineLimits,
+  type PaymentOutcome,
+  type Runtime,
+} from '@seatbelt/domain'
 import { type RunningGateway, type SimulatorOptions, start as startGateway } from '@seatbelt/gateway'
 import { createLockMetrics, createRedisLock, redisLockClientOptions } from '@seatbelt/locks'
 import type { Gateway, Guarded } from '@seatbelt/safety'
@@ -55,6 +62,7 @@ export interface ReplicaParts {
   readonly checkout?: Purpose
   readonly runtime?: Runtime
   readonly leaseMs?: number
+  readonly declineLimits?: DeclineLimits
 }
 
 export interface Replica {
@@ -176,7 +184,11 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     layers: { ...real, ...parts.layers?.(real) },
     renderings,
     purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: parts.checkout ?? noCheckouts },
-    policy: { gatewayDeadlineMs, leaseMs: parts.leaseMs ?? 60_000 },
+    policy: {
+      gatewayDeadlineMs,
+      leaseMs: parts.leaseMs ?? 60_000,
+      declineLimits: parts.declineLimits ?? noDeclineLimits,
+    },
     gatewayAccount,
     runtime,
     by,

@@ -35,7 +35,7 @@ function holdSeats(operations: Holds): Operation {
     tag: 'Holds',
     summary: 'Hold seats, or places of a tier, for a while',
     description:
-      'All of what is asked for, or nothing: the seats that are named; so many places of a tier; or so many seats side by side in a section, the best there are. The price is that of this moment.',
+      'All of what is asked for, or nothing: the seats that are named; so many places of a tier; or so many seats side by side in a section, the best there are. The price is that of this moment. Where a pause is configured, a customer whose hold of some seats ended without a payment holds other seats, or the same ones after Retry-After.',
     params: eventPath,
     unknownId: eventNotFound,
     body: newHold,
@@ -52,6 +52,8 @@ function holdSeats(operations: Holds): Operation {
       'quantity-not-positive',
       'quantity-over-capacity',
       'customer-holds-too-many',
+      'customer-has-too-many',
+      'seats-held-recently',
       'seats-taken',
       'sold-out',
       'no-adjacent-seats',
@@ -164,6 +166,7 @@ function checkOut(operations: Holds): Operation {
       'order-blocked',
       'checkout-voided',
       'paid-without-seats',
+      'too-many-declines',
     ],
     handle: async ({ call, params: { holdId }, body: { customerId, paymentMethod, receiptEmail = null } }) =>
       checkoutAnswer(await operations.checkOut(call, { holdId, customerId, paymentMethod, receiptEmail })),

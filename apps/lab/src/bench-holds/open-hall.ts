@@ -55,7 +55,13 @@ async function createEvent({ operations, accountId }: Shop, eventSeats: number):
     rows: Array.from({ length: rowsPerBlock }, (__, row) => rowOf(row)),
   }))
   const event: NewEvent = {
-    ...{ name: `${eventSeats} seats`, currency: 'EUR', seatsPerCustomer: 10, sections: blocks },
+    ...{
+      name: `${eventSeats} seats`,
+      currency: 'EUR',
+      seatsPerCustomer: 10,
+      seatsPerCustomerInAll: null,
+      sections: blocks,
+    },
     saleOpensAt: new Date(Date.now() - 60_000),
     saleClosesAt: new Date(Date.now() + 86_400_000),
     tiers: [{ name: 'Standing', priceMinor: 2_900, capacity: eventSeats }],

@@ -1,5 +1,6 @@
 import { createBookingOperations, openBooking } from '@seatbelt/booking'
 import { developmentAccounts, migrate, seedDevelopment } from '@seatbelt/database'
+import { noDeclineLimits } from '@seatbelt/domain'
 import { bookingRenderings, createMetrics, renderings } from '@seatbelt/http'
 import pg from 'pg'
 import type { Verdict } from '../auditor/invariant.ts'
@@ -118,6 +119,7 @@ async function openShop(stack: Stack, name: string, plan: BenchPlan): Promise<Sh
     ...{
       ...noGateway,
       leaseMs: 60_000,
+      declineLimits: noDeclineLimits,
       by: 'bench-holds',
       registry: createMetrics({ processMetrics: false }).registry,
     },
@@ -127,7 +129,7 @@ async function openShop(stack: Stack, name: string, plan: BenchPlan): Promise<Sh
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 1, application_name: 'bench-holds-set-up' })
   const [{ id: accountId }] = developmentAccounts
   return {
-    ...{ pool, accountId, operations: createBookingOperations({ ...opened.booking, policy: { holdMs } }) },
+    ...{ pool, accountId, operations: createBookingOperations({ ...opened.booking, policy: { holdMs, pauseMs: 0 } }) },
     close: async () => {
       await pool.end()
       await opened.close()

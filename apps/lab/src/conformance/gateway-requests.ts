@@ -49,11 +49,14 @@ const requests: Readonly<Record<string, Ask>> = {
   'retrieve a refund': (gateway) => gateway.retrieveRefund('re_1'),
   'list the refunds of an intent': (gateway) => gateway.listRefundsOf('pi_1'),
   'create a customer': (gateway) => gateway.createCustomer({ accountId: 'a', customerId: 'c' }, randomUUID()),
-  'retrieve a customer': (gateway) => gateway.retrieveCustomer('cus_1'),
+  'retrieve a customer': (gateway) => gateway.retrieveCustomer('cus_1', metadata.accountId),
   'list charges': (gateway) => gateway.listCharges({ ...week, after: null }),
   'list charges after a page': (gateway) => gateway.listCharges({ ...week, after: 'ch_1' }),
   'list refunds': (gateway) => gateway.listRefunds({ ...week, after: null }),
   'list refunds after a page': (gateway) => gateway.listRefunds({ ...week, after: 're_1' }),
+  'list disputes': (gateway) => gateway.listDisputes({ ...week, after: null }),
+  'list disputes after a page': (gateway) => gateway.listDisputes({ ...week, after: 'du_1' }),
+  'retrieve a dispute': (gateway) => gateway.retrieveDispute('du_1'),
   'retrieve the account': (gateway) => gateway.retrieveAccount(),
 }
 

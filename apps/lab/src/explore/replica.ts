@@ -1,5 +1,6 @@
 import { type BookingDeps, createCheckoutPurpose, createSeatChangePublisher } from '@seatbelt/booking'
 import { createDatabase } from '@seatbelt/database'
+import { noDeclineLimits } from '@seatbelt/domain'
 import type { ActorClock, Urls } from '@seatbelt/explore'
 import { bookingRenderings, renderings } from '@seatbelt/http'
 import { createLockMetrics, createRedisLock, type Lock, redisLockClientOptions } from '@seatbelt/locks'
@@ -29,7 +30,7 @@ export const apiKey = 'sk_test_dev_only'
 
 /** Longer than any schedule, so that only the scheduler ends a wait. */
 const foreverMs = 60_000
-const policy = { gatewayDeadlineMs: foreverMs, leaseMs: 10 * foreverMs }
+const policy = { gatewayDeadlineMs: foreverMs, leaseMs: 10 * foreverMs, declineLimits: noDeclineLimits }
 
 export interface ReplicaOptions {
   readonly name: string
@@ -103,7 +104,7 @@ export async function openReplica({ name, urls, clock, off, reportFault }: Repli
     payments,
     seatPreCheck: noPreCheck,
     renderings: bookingRenderings,
-    policy: { holdMs: 10 * foreverMs },
+    policy: { holdMs: 10 * foreverMs, pauseMs: 0 },
     publishSeatChange,
   }
   return {

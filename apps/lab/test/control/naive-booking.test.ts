@@ -137,7 +137,7 @@ async function openSale(options: Parameters<typeof fakeGateway>[0] = {}) {
     holdMs: 60_000,
   })
   await operations.createEvent(call, {
-    ...{ name: 'A night at the opera', currency: 'EUR', seatsPerCustomer: 10 },
+    ...{ name: 'A night at the opera', currency: 'EUR', seatsPerCustomer: 10, seatsPerCustomerInAll: null },
     ...{ saleOpensAt: new Date(Date.now() - 60_000), saleClosesAt: new Date(Date.now() + 60_000) },
     sections: [
       { name: 'Stalls', priceMinor: 5_000, rows: [{ name: 'A', from: 1, to: 4, missing: [], accessible: [] }] },

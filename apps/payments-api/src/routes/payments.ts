@@ -75,7 +75,7 @@ function payOrder(operations: Payments): Operation {
       201: { description: 'The payment, succeeded, or authorized where only a hold was asked for', schema: payment },
       202: { description: 'The payment, not settled yet', schema: payment },
     },
-    problems: ['order-not-found', ...problemsOfPaying],
+    problems: ['order-not-found', 'too-many-declines', ...problemsOfPaying],
     handle: async ({ call, params: { orderId }, body }) =>
       resultAnswer(await operations.payOrder(call, { orderId, ...body })),
   })

@@ -1,5 +1,5 @@
 import { sql, type Tx } from '@seatbelt/database'
-import { type Call, decideToUse } from '@seatbelt/domain'
+import { type Call, decideOnDeclines, decideToUse } from '@seatbelt/domain'
 import {
   askGateway,
   claimPayment,
@@ -11,6 +11,7 @@ import {
   type OwnedPayment,
   orderLockName,
   type PaymentDeps,
+  readDeclines,
   readNamesOfNewOrder,
   resumePayment,
   settlePayment,
@@ -64,14 +65,17 @@ async function claim(
   request: NewCheckout,
 ): Promise<Claimed<OwnedPayment> | Refused> {
   const { holdId, customerId, paymentMethod } = request
-  const [hold, isOrphaned] = await Promise.all([
+  const [hold, isOrphaned, declines] = await Promise.all([
     lockHold(tx, holdOfAccount(accountId, holdId)),
     hasOrphans(tx, accountId),
+    readDeclines(tx, payments.policy.declineLimits, { accountId, customerId }),
   ])
   if (!hold) return refuse({ code: 'hold-not-found', holdId })
   const decision = decideToUse(hold, customerId)
   if (decision.code !== 'use') return refuse(decision)
   if (!hold.isWhole) return refuse({ code: 'hold-expired', holdId })
+  const mayTry = decideOnDeclines(declines)
+  if (mayTry.code !== 'pay') return refuse(mayTry)
 
   const reference = nextReference(payments, hold)
   const named = isOrphaned
@@ -107,7 +111,8 @@ function begin(
       state = 'checking_out', checkouts = checkouts + 1, order_id = ${order.id}::uuid, left_ms = ${hold.leftMs}`,
     claims: sql`pinned = true`,
   })
-  return { order, live: null, now, ...named }
+  // The caller has decided upon declines.
+  return { order, live: null, now, declines: [], ...named }
 }
 
 function nextReference({ layers }: PaymentDeps, { name, checkouts }: LockedHold): string {

@@ -73,9 +73,11 @@ function seatsOfRow({ name: rowName, accessible, ...row }: NewRow, rowPosition: 
 /** JSON, and not parameters for each row: one text for every number of rows, which is prepared once. */
 function insertEvent(tx: Tx, { id, accountId, sections, tiers, ...event }: Event): void {
   tx.write(sql`
-    INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer, created_at)
+    INSERT INTO events (id, account_id, name, currency, sale_opens_at, sale_closes_at, seats_per_customer,
+                        seats_per_customer_in_all, created_at)
     VALUES (${id}::uuid, ${accountId}::uuid, ${event.name}, ${event.currency}, ${event.saleOpensAt}::timestamptz,
-            ${event.saleClosesAt}::timestamptz, ${event.seatsPerCustomer}, ${event.createdAt}::timestamptz)`)
+            ${event.saleClosesAt}::timestamptz, ${event.seatsPerCustomer}, ${event.seatsPerCustomerInAll},
+            ${event.createdAt}::timestamptz)`)
   tx.write(sql`
     INSERT INTO event_sections (id, account_id, event_id, position, name, price_minor)
     SELECT (section->>'id')::uuid, ${accountId}::uuid, ${id}::uuid, place - 1, section->>'name',

@@ -46,7 +46,8 @@ export async function listEvents(
 async function readEvent(database: Database, eventId: string): Promise<Event | null> {
   const [row] = await database.query<Omit<Event, 'currency'> & { currency: string }>(sql`
     SELECT id, account_id AS "accountId", name, currency, sale_opens_at AS "saleOpensAt",
-           sale_closes_at AS "saleClosesAt", seats_per_customer AS "seatsPerCustomer", created_at AS "createdAt",
+           sale_closes_at AS "saleClosesAt", seats_per_customer AS "seatsPerCustomer",
+           seats_per_customer_in_all AS "seatsPerCustomerInAll", created_at AS "createdAt",
            ARRAY(SELECT json_build_object(
                           'id', id, 'name', name, 'priceMinor', price_minor,
                           'seats', (SELECT count(*) FROM seats WHERE section_id = section.id))

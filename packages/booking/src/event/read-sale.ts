@@ -25,6 +25,9 @@ export interface Sale {
   /** By this customer, at this moment. */
   readonly heldSeats: number
   readonly seatsPerCustomer: number
+  /** Booked by this customer, and not cancelled. Read only where the event has a limit. */
+  readonly boughtSeats: number | null
+  readonly seatsPerCustomerInAll: number | null
   /** The database's time. */
   readonly now: Date
 }
@@ -50,7 +53,12 @@ export async function readSale(tx: Tx, { accountId, eventId, customerId }: Custo
            seats_per_customer AS "seatsPerCustomer", clock_timestamp() AS now,
            (SELECT coalesce(sum(quantity), 0)::int FROM holds
              WHERE event_id = events.id AND customer_id = ${customerId} AND state IN ('active', 'checking_out')
-               AND (state = 'checking_out' OR expires_at > clock_timestamp())) AS "heldSeats"
+               AND (state = 'checking_out' OR expires_at > clock_timestamp())) AS "heldSeats",
+           seats_per_customer_in_all AS "seatsPerCustomerInAll",
+           CASE WHEN seats_per_customer_in_all IS NOT NULL THEN
+             (SELECT coalesce(sum(quantity), 0)::int FROM bookings JOIN holds ON holds.id = bookings.hold_id
+               WHERE bookings.event_id = events.id AND bookings.customer_id = ${customerId}
+                 AND bookings.state <> 'cancelled') END AS "boughtSeats"
       FROM events WHERE id = ${eventId}::uuid AND account_id = ${accountId}::uuid`)
   if (!event) return refuse({ code: 'event-not-found', eventId })
   const decision = decideOnSale(event, event.now)
@@ -76,9 +84,12 @@ interface EventRow extends Omit<Sale, 'kind' | 'currency'> {
 
 /** Refuses what would be too much for one customer. */
 export function overLimit(
-  { heldSeats, seatsPerCustomer: mostSeats }: Sale,
+  { heldSeats, seatsPerCustomer, boughtSeats, seatsPerCustomerInAll }: Sale,
   { customerId, quantity }: { readonly customerId: string; readonly quantity: number },
 ): Refusal | null {
-  if (heldSeats + quantity <= mostSeats) return null
-  return { code: 'customer-holds-too-many', customerId, heldSeats, mostSeats }
+  if (heldSeats + quantity > seatsPerCustomer)
+    return { code: 'customer-holds-too-many', customerId, heldSeats, mostSeats: seatsPerCustomer }
+  if (boughtSeats === null || seatsPerCustomerInAll === null) return null
+  if (boughtSeats + heldSeats + quantity <= seatsPerCustomerInAll) return null
+  return { code: 'customer-has-too-many', customerId, heldSeats, boughtSeats, mostSeats: seatsPerCustomerInAll }
 }

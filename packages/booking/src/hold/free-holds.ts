@@ -23,7 +23,9 @@ export function freeHolds(
   const ids = holds.map(({ id }) => id)
   tx.write(sql`
     WITH changed AS (
-      UPDATE holds SET state = ${state}::hold_state, left_ms = NULL
+      UPDATE holds
+         SET state = ${state}::hold_state, left_ms = NULL,
+             ended_at = CASE WHEN state = 'active' THEN LEAST(expires_at, clock_timestamp()) ELSE clock_timestamp() END
        WHERE id = ANY (${ids}::uuid[]) AND state IN ('active', 'checking_out')
       RETURNING id)
     SELECT ${changedAll(ids.length, 'hold-state')}`)

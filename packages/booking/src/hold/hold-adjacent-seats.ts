@@ -1,5 +1,5 @@
-import { type Sql, sql } from '@seatbelt/database'
-import type { Call } from '@seatbelt/domain'
+import { empty, type Sql, sql, type Tx } from '@seatbelt/database'
+import type { Call, Refusal } from '@seatbelt/domain'
 import { readCreationReference } from '@seatbelt/payments'
 import { type Guarded, guardTransaction } from '@seatbelt/safety'
 import { customerLock, overLimit, readSale } from '../event/read-sale.ts'
@@ -7,6 +7,7 @@ import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { Wanted } from '../shared/operations.ts'
 import { refuse } from '../shared/refuse.ts'
 import { claimSeats, createHold } from './create-hold.ts'
+import { recentSeats, refuseRecent, type WaitingSeat, waitSeconds } from './recent-seats.ts'
 
 type AdjacentSeats = Wanted<'adjacent'>
 
@@ -47,8 +48,10 @@ function tryOnce(deps: BookingDeps, call: Call, wanted: AdjacentSeats, amongBest
       const tooMany = overLimit(sale, wanted)
       if (tooMany) return refuse(tooMany)
       const random = deps.payments.runtime.random()
-      const [run] = await tx.read<Run>(chooseRun({ sectionId, quantity, amongBest, random }))
-      if (!run) return refuse({ code: 'no-adjacent-seats', sectionId, quantity })
+      const { pauseMs } = deps.policy
+      const recent = pauseMs > 0 ? recentSeats(wanted, pauseMs) : null
+      const [run] = await tx.read<Run>(chooseRun({ sectionId, quantity, amongBest, random, recent }))
+      if (!run) return refuse(await whyNone(tx, wanted, recent, pauseMs))
       const amountMinor = quantity * section.priceMinor
       const hold = createHold(deps, tx, sale, { ...customer, seatIds: run.seatIds, amountMinor, gatewayReference })
       await claimSeats(tx, rollBack, hold, run)
@@ -57,12 +60,31 @@ function tryOnce(deps: BookingDeps, call: Call, wanted: AdjacentSeats, amongBest
   })
 }
 
+/** No run is free; or one is, of seats that this customer let go a short time ago. */
+async function whyNone(
+  tx: Tx,
+  { customerId, sectionId, quantity }: AdjacentSeats,
+  recent: Sql | null,
+  pauseMs: number,
+): Promise<Refusal> {
+  const none = { code: 'no-adjacent-seats', sectionId, quantity } as const
+  if (recent === null) return none
+  const [run] = await tx.read<Run>(chooseRun({ sectionId, quantity, amongBest: 1, random: 0, recent: null }))
+  if (!run) return none
+  const seats = await tx.read<WaitingSeat>(sql`
+    WITH recent AS MATERIALIZED (${recent})
+    SELECT id, ${waitSeconds(sql`id`, pauseMs)} AS "waitSeconds" FROM unnest(${run.seatIds}::uuid[]) AS seat (id)`)
+  return refuseRecent(customerId, seats) ?? none
+}
+
 export interface RunWanted {
   readonly sectionId: string
   readonly quantity: number
   /** One of so many, which `random` chooses: at least 0 and less than 1. */
   readonly amongBest: number
   readonly random: number
+  /** Seats that this customer cannot hold now. Null: none. */
+  readonly recent: Sql | null
 }
 
 export interface Run {
@@ -77,9 +99,9 @@ export interface Run {
  * It is a proposal: the claims decide whether the seats are free. So it reads the statement's time and not the clock's,
  * which would be read for every seat.
  */
-export function chooseRun({ sectionId, quantity, amongBest, random }: RunWanted): Sql {
+export function chooseRun({ sectionId, quantity, amongBest, random, recent }: RunWanted): Sql {
   return sql`
-    WITH claim AS MATERIALIZED (
+    WITH ${recent === null ? empty : sql`recent AS MATERIALIZED (${recent}),`} claim AS MATERIALIZED (
       SELECT seat_id, pinned OR expires_at > statement_timestamp() AS live
         FROM seat_claims WHERE section_id = ${sectionId}::uuid),
     free AS (
@@ -87,7 +109,8 @@ export function chooseRun({ sectionId, quantity, amongBest, random }: RunWanted)
              lead(number, ${quantity - 1}) OVER (PARTITION BY row_position ORDER BY number) AS last
         FROM seats
        WHERE section_id = ${sectionId}::uuid AND NOT accessible
-         AND NOT EXISTS (SELECT FROM claim WHERE claim.seat_id = seats.id AND live)),
+         AND NOT EXISTS (SELECT FROM claim WHERE claim.seat_id = seats.id AND live)
+         ${recent === null ? empty : sql`AND NOT EXISTS (SELECT FROM recent WHERE recent.seat_id = seats.id)`}),
     middles AS (
       SELECT row_position, min(number) + max(number) AS twice_middle FROM seats
        WHERE section_id = ${sectionId}::uuid GROUP BY row_position),

@@ -1,12 +1,13 @@
-import { sql, type Tx } from '@seatbelt/database'
+import { empty, sql, type Tx } from '@seatbelt/database'
 import type { Call, Refusal } from '@seatbelt/domain'
 import { readCreationReference } from '@seatbelt/payments'
 import { type Guarded, guardTransaction } from '@seatbelt/safety'
-import { customerLock, overLimit, readSale, type Sale } from '../event/read-sale.ts'
+import { type Customer, customerLock, overLimit, readSale, type Sale } from '../event/read-sale.ts'
 import type { BookingDeps } from '../shared/booking-deps.ts'
 import type { Wanted } from '../shared/operations.ts'
 import { refuse } from '../shared/refuse.ts'
 import { claimSeats, createHold } from './create-hold.ts'
+import { recentSeats, refuseRecent, type WaitingSeat, waitSeconds } from './recent-seats.ts'
 
 type ChosenSeats = Wanted<'seats'>
 
@@ -20,7 +21,7 @@ export function holdChosenSeats(deps: BookingDeps, call: Call, chosen: ChosenSea
     work: async (tx, rollBack) => {
       const [sale, seats, gatewayReference] = await Promise.all([
         readSale(tx, customer),
-        readSeats(tx, call.accountId, seatIds),
+        readSeats(tx, customer, deps.policy.pauseMs),
         readCreationReference(deps.payments, tx, call, 'hold'),
       ])
       if (sale.kind === 'refused') return sale
@@ -34,19 +35,25 @@ export function holdChosenSeats(deps: BookingDeps, call: Call, chosen: ChosenSea
   })
 }
 
-interface WantedSeat {
-  readonly id: string
+interface WantedSeat extends WaitingSeat {
   readonly eventId: string
   readonly priceMinor: number
   readonly claim: 'live' | 'lapsed' | null
 }
 
 /** Of this account only: another account's seats are as unknown as seats that never were. */
-function readSeats(tx: Tx, accountId: string, seatIds: readonly string[]): Promise<WantedSeat[]> {
+function readSeats(
+  tx: Tx,
+  { accountId, eventId, customerId, seatIds }: ChosenSeats & Customer,
+  pauseMs: number,
+): Promise<WantedSeat[]> {
+  const isPausing = pauseMs > 0
   return tx.read(sql`
+    ${isPausing ? sql`WITH recent AS MATERIALIZED (${recentSeats({ eventId, customerId }, pauseMs)})` : empty}
     SELECT seats.id, seats.event_id AS "eventId", price_minor AS "priceMinor",
            CASE WHEN claim.pinned OR claim.expires_at > clock_timestamp() THEN 'live'
-                WHEN claim.seat_id IS NOT NULL THEN 'lapsed' END AS claim
+                WHEN claim.seat_id IS NOT NULL THEN 'lapsed' END AS claim,
+           ${isPausing ? waitSeconds(sql`seats.id`, pauseMs) : sql`NULL::int`} AS "waitSeconds"
       FROM seats
       JOIN event_sections AS section ON section.id = seats.section_id
       LEFT JOIN seat_claims AS claim ON claim.seat_id = seats.id
@@ -66,5 +73,6 @@ function judge(
   const tooMany = overLimit(sale, { customerId, quantity: seatIds.length })
   if (tooMany) return tooMany
   const taken = seatIds.filter((id) => seats.get(id)?.claim === 'live')
-  return taken.length > 0 ? { code: 'seats-taken', seatIds: taken } : null
+  if (taken.length > 0) return { code: 'seats-taken', seatIds: taken }
+  return refuseRecent(customerId, found)
 }

@@ -17,4 +17,6 @@ export interface BookingDeps {
 export interface BookingPolicy {
   /** How long a hold keeps its seats, and how long it keeps them anew when it is extended. */
   readonly holdMs: number
+  /** How long a customer whose hold ended without a payment cannot hold the same seats. 0: no pause. */
+  readonly pauseMs: number
 }

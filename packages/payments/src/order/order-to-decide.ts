@@ -1,6 +1,14 @@
 import { type Order as OrderRow, sql, type Tx } from '@seatbelt/database'
-import type { LivePayment, Order, OrderState } from '@seatbelt/domain'
+import {
+  type DeclineLimits,
+  type DeclinesSeen,
+  type LivePayment,
+  noDeclineLimits,
+  type Order,
+  type OrderState,
+} from '@seatbelt/domain'
 import { changedOne } from '@seatbelt/safety'
+import { countDeclines } from '../shared/declines.ts'
 import { isBlockedBy, type OrphanOfOrder, orphansOfOrder, usedNames } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
 import { toOrder } from '../shared/rows.ts'
@@ -16,6 +24,8 @@ export interface OrderToDecide {
   readonly usedNames: readonly (string | null)[]
   /** The names of orphans that nothing may meet: their money was returned, is being returned, or is dismissed. */
   readonly closedNames: readonly (string | null)[]
+  /** Of each scope that has a limit. */
+  readonly declines: readonly DeclinesSeen[]
   /** The gateway has a payment of this order that our books do not, and the next payment would not meet it. */
   readonly isBlocked: boolean
 }
@@ -30,6 +40,8 @@ export interface NamesAtGateway {
   readonly payment: string
 }
 
+const ofOrder = { account: sql`orders.account_id`, customer: sql`orders.customer_id`, order: sql`orders.id` }
+
 /**
  * Null: the account has no order with this id. An order has at most one live payment: `payments_one_live_per_order`.
  */
@@ -38,20 +50,22 @@ export async function readOrderToDecide(
   tx: Tx,
   accountId: string,
   orderId: string,
+  limits: DeclineLimits = noDeclineLimits,
 ): Promise<OrderToDecide | null> {
   const [row] = await tx.read<RowToDecide>(sql`
     SELECT orders.*, live.id AS live_id, live.state::text AS live_state, clock_timestamp() AS now,
            ARRAY(SELECT gateway_key FROM payments WHERE order_id = orders.id) AS payment_names,
-           ${orphansOfOrder('payment')}
+           ${countDeclines(limits, ofOrder)} AS declines, ${orphansOfOrder('payment')}
       FROM orders
       LEFT JOIN payments AS live
         ON live.order_id = orders.id
        AND live.state IN ('processing', 'authorized', 'capturing', 'voiding', 'succeeded', 'needs_review')
      WHERE orders.account_id = ${accountId}::uuid AND orders.id = ${orderId}::uuid`)
   if (!row) return null
-  const { liveId, liveState, now, paymentNames, orphans } = row
+  const { liveId, liveState, now, paymentNames, declines, orphans } = row
   const live = liveId === null ? null : { id: liveId, state: liveState }
-  return { order: toOrder(row), live, now, ...readNames(deps, row.gatewayReference ?? row.id, paymentNames, orphans) }
+  const named = readNames(deps, row.gatewayReference ?? row.id, paymentNames, orphans)
+  return { order: toOrder(row), live, now, declines, ...named }
 }
 
 /**
@@ -88,6 +102,7 @@ interface RowToDecide extends OrderRow {
   readonly liveState: LivePayment['state']
   readonly now: Date
   readonly paymentNames: readonly (string | null)[]
+  readonly declines: readonly DeclinesSeen[]
   readonly orphans: readonly OrphanOfOrder[]
 }
 

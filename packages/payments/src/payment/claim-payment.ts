@@ -30,7 +30,10 @@ export function claimPayment(
   const attempt: PaymentAttempt = { ...firstAttempt(deps, id, order, names, how), lease }
   const payment = newPayment(order, attempt, now)
   moveOrder(tx, order, 'processing')
-  insertPayment(deps, tx, payment, attempt, wantedForMs)
+  insertPayment(deps, tx, payment, attempt, {
+    wantedForMs,
+    customerId: order.purpose === 'invoice' ? null : order.customerId,
+  })
   return { payment, purpose: order.purpose, attempt, attempts: 0, isOverdue: false }
 }
 
@@ -39,19 +42,19 @@ function insertPayment(
   tx: Tx,
   payment: Payment,
   { owner, goal, gatewayKey, intentParameters }: PaymentAttempt,
-  wantedForMs: number,
+  { wantedForMs, customerId }: { readonly wantedForMs: number; readonly customerId: string | null },
 ): void {
   tx.write(sql`
     WITH inserted AS (
       INSERT INTO payments (id, account_id, order_id, amount_minor, currency, payment_method, intent_parameters, goal,
                             gateway_key, gateway_account, owner, leased_until, next_attempt_at, abandon_after, created_at,
-                            step_started_at)
+                            step_started_at, customer_id)
       VALUES (${payment.id}::uuid, ${payment.accountId}::uuid, ${payment.orderId}::uuid, ${payment.amountMinor},
               ${payment.currency}, ${payment.paymentMethod}, ${JSON.stringify(intentParameters)}::jsonb, ${goal},
               ${gatewayKey}, ${gatewayAccount.id}, ${owner}::uuid,
               clock_timestamp() + make_interval(secs => ${policy.leaseMs / 1000}::float8),
               clock_timestamp(), clock_timestamp() + make_interval(secs => ${wantedForMs / 1000}::float8),
-              ${payment.createdAt}::timestamptz, clock_timestamp())
+              ${payment.createdAt}::timestamptz, clock_timestamp(), ${customerId})
       RETURNING account_id, id, generation)
     INSERT INTO payment_events (account_id, payment_id, event, by, generation)
     SELECT account_id, id, 'claimed', ${by}, generation FROM inserted`)

@@ -1,6 +1,8 @@
-import { type Call, decideToPay, orderStateAfter } from '@seatbelt/domain'
+import { sql } from '@seatbelt/database'
+import { type Call, decideOnDeclines, decideToPay, orderStateAfter } from '@seatbelt/domain'
 import { guardEffect } from '@seatbelt/safety'
 import { readOrderToDecide } from '../order/order-to-decide.ts'
+import { lockDeclines } from '../shared/declines.ts'
 import { leasedPayments, wasClaimed } from '../shared/leased-work.ts'
 import type { NewPaymentRequest, Result } from '../shared/operations.ts'
 import { orderLock } from '../shared/order-lock.ts'
@@ -22,11 +24,16 @@ export function payOrder(deps: PaymentDeps, call: Call, request: NewPaymentReque
     lockOn: orderLock({ accountId: call.accountId, orderId }),
     begins: 'pay',
     claim: async (tx) => {
-      const found = await readOrderToDecide(deps, tx, call.accountId, orderId)
+      const { declineLimits } = deps.policy
+      const order = sql`FROM orders WHERE id = ${orderId}::uuid AND account_id = ${call.accountId}::uuid`
+      lockDeclines(tx, declineLimits, { accountId: call.accountId, customer: sql`customer_id`, from: order })
+      const found = await readOrderToDecide(deps, tx, call.accountId, orderId, declineLimits)
       if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
       const decision = decideToPay(found.order, found.live)
       if (decision.code !== 'pay') return { kind: 'refused', refusal: decision }
       if (found.isBlocked) return { kind: 'refused', refusal: { code: 'order-blocked', orderId } }
+      const mayTry = decideOnDeclines(found.declines)
+      if (mayTry.code !== 'pay') return { kind: 'refused', refusal: mayTry }
       const how = { paymentMethod, ...(capture === 'manual' && { captureMethod: capture }) }
       const attempt = claimPayment(deps, tx, { ...found, how })
       return { kind: 'claimed', attempt, target: { step: 'pay', paymentId: attempt.payment.id } }

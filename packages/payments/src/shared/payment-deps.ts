@@ -1,5 +1,6 @@
 import type { Database, Tx } from '@seatbelt/database'
 import type {
+  DeclineLimits,
   OrderPurpose,
   OrderState,
   Payment,
@@ -113,6 +114,8 @@ export interface PaymentPolicy {
   readonly gatewayDeadlineMs: number
   /** How long an owner may ask the gateway for one payment, or refund, before another may take it over. */
   readonly leaseMs: number
+  /** Of payments that a client asks for. */
+  readonly declineLimits: DeclineLimits
 }
 
 /** A connection from the pool (2 s), the advisory lock (2 s), and a handful of statements. */
@@ -129,7 +132,10 @@ function shortestLeaseMs(gatewayDeadlineMs: number): number {
 }
 
 /** Why these times cannot work together, or null. */
-export function leaseProblem({ gatewayDeadlineMs, leaseMs }: PaymentPolicy): string | null {
+export function leaseProblem({
+  gatewayDeadlineMs,
+  leaseMs,
+}: Pick<PaymentPolicy, 'gatewayDeadlineMs' | 'leaseMs'>): string | null {
   const shortestMs = shortestLeaseMs(gatewayDeadlineMs)
   if (leaseMs >= shortestMs) return null
   return `${leaseMs} ms is too short: with ${gatewayDeadlineMs} ms for a request to the gateway, all requests and the writing down of what came of them can take ${shortestMs} ms`
