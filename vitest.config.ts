@@ -7,9 +7,9 @@ export default defineConfig({
     // Processes, because tests start servers and read their own environment; two, because two cores are what is promised.
     pool: 'forks',
     maxWorkers: 2,
-    // Tests wait for real servers on a machine that may be busy; none is meant to need a tenth of it.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    expect: { poll: { timeout: 20_000 } },
+    // Tests wait for real servers on a machine that may be busy twenty times over; none needs a tenth of it otherwise.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
   },
 })

@@ -44,15 +44,8 @@ export interface World extends Shop {
 export async function openWorld(): Promise<World> {
   const shop = await openShop()
   const closers: (() => Promise<unknown>)[] = []
-  // The shop has one connection to look through, and here many look at once.
-  let looked: Promise<unknown> = Promise.resolve()
   return {
     ...shop,
-    sql: <T extends object>(text: string, parameters?: unknown[]) => {
-      const rows = looked.then(() => shop.sql<T>(text, parameters))
-      looked = rows.catch(() => undefined)
-      return rows
-    },
     api: async (replica, { now, bodyMs } = {}) => {
       const metrics = createMetrics({ processMetrics: false })
       const app = createApp({

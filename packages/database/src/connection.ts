@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import pg from 'pg'
 import { isPlanOutdated, isStatementError, readDatabaseError } from './database-error.ts'
@@ -18,12 +19,16 @@ export interface PoolOptions {
   readonly prepared?: boolean
   /** Called with each new connection, which may be one to another server than before. */
   readonly onConnection?: () => void
+  /** How long to wait for a connection; 2 s by default. */
+  readonly connectTimeoutMs?: number
   /** How long the server may be silent while a connection is in use; 8 s by default. */
   readonly silenceTimeoutMs?: number
+  /** Other bounds for the server to keep, in milliseconds by the names of its settings. */
+  readonly serverBounds?: Partial<typeof serverBoundsMs>
 }
 
 /** Waiting for a connection. Longer than any burst needs, shorter than a client's patience. */
-const connectTimeoutMs = 2_000
+const defaultConnectTimeoutMs = 2_000
 /** Waiting for a row, an index entry or an advisory lock. Holders need milliseconds; a longer wait is for a fault. */
 export const lockTimeoutMs = 2_000
 /** One statement. Ours touch a handful of rows. */
@@ -41,7 +46,8 @@ export const serverBoundsMs = {
 }
 
 export function createPool(options: PoolOptions): pg.Pool {
-  const { url, poolSize, applicationName, prepared = true, silenceTimeoutMs = defaultSilenceTimeoutMs } = options
+  const { url, poolSize, applicationName, prepared = true, serverBounds = {} } = options
+  const { connectTimeoutMs = defaultConnectTimeoutMs, silenceTimeoutMs = defaultSilenceTimeoutMs } = options
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -51,11 +57,15 @@ export function createPool(options: PoolOptions): pg.Pool {
     pipeline: true,
     // Idle connections are kept: a burst must not begin with a queue of handshakes.
     idleTimeoutMillis: 60_000,
-    ...(prepared ? serverBoundsMs : {}),
+    ...(prepared ? { ...serverBoundsMs, ...serverBounds } : {}),
   })
   // The pool drops a connection that breaks while it is idle. Without a listener the event would end the process.
   pool.on('error', ignore)
   pool.on('connect', watch)
+  const open = new Set<pg.PoolClient>()
+  openConnections.set(pool, open)
+  pool.on('connect', (connection) => open.add(connection))
+  pool.on('remove', (connection) => open.delete(connection))
   if (options.onConnection) pool.on('connect', options.onConnection)
   // One timer for each use of a connection. The driver's `query_timeout` has one for each statement, which costs more.
   pool.on('acquire', (connection) => socketOf(connection).setTimeout(silenceTimeoutMs))
@@ -64,6 +74,25 @@ export function createPool(options: PoolOptions): pg.Pool {
     if (connection.getTransactionStatus() !== 'I' || unfit.has(connection)) drop(connection)
   })
   return pool
+}
+
+/** The connections of each pool whose sockets are not closed. */
+const openConnections = new WeakMap<pg.Pool, Set<pg.PoolClient>>()
+/** A healthy server closes within milliseconds of our goodbye. A process that ends does not wait longer for another. */
+const closeTimeoutMs = 2_000
+
+/**
+ * Ends a pool of `createPool`, and resolves when its connections are closed.
+ *
+ * The driver's `end()` resolves earlier. If the database were dropped then, the server would end them with an error.
+ */
+export async function closePool(pool: pg.Pool): Promise<void> {
+  await pool.end()
+  const open = openConnections.get(pool) ?? new Set()
+  const destroy = () => open.forEach((connection) => void socketOf(connection).destroy())
+  const timer = setTimeout(destroy, closeTimeoutMs)
+  while (open.size > 0) await once(pool, 'remove')
+  clearTimeout(timer)
 }
 
 function watch(connection: pg.PoolClient): void {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Runtime } from '@seatbelt/domain'
 import type pg from 'pg'
-import { createPool, onConnection, type PoolOptions, sendAlone } from './connection.ts'
+import { closePool, createPool, onConnection, type PoolOptions, sendAlone } from './connection.ts'
 import { readDatabaseError, TransactionConflict } from './database-error.ts'
 import { PrismaClient } from './generated/client.ts'
 import { createReadiness } from './readiness.ts'
@@ -33,6 +33,7 @@ export interface Database {
   transaction<T, R = never>(work: (tx: Tx, rollBack: RollBack<R>) => Promise<T>): Promise<T | R>
   /** See `createReadiness`. */
   isReady(): Promise<boolean>
+  /** Resolves when every connection is closed. A server that hangs delays that by two seconds. */
   close(): Promise<void>
 }
 
@@ -71,7 +72,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     close: async () => {
       await readiness.close()
       await prisma?.$disconnect()
-      await pool.end()
+      await closePool(pool)
     },
   }
 }

@@ -5,6 +5,7 @@ import {
   type PgBouncer,
   startPgBouncer,
   startTcpProxy,
+  unhurried,
 } from '@seatbelt/testing'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -81,7 +82,9 @@ describe.skipIf(binary === '')('behind PgBouncer 1.18 in transaction mode', () =
 
   it('names make transactions fail, which is the hazard', async () => {
     const url = await startBouncer(ignored)
-    const clients = [1, 2].map((n) => createDatabase({ url, poolSize: 1, applicationName: `client-${n}`, ...on }))
+    const clients = [1, 2].map((n) =>
+      createDatabase({ url, poolSize: 1, applicationName: `client-${n}`, ...on, ...unhurried }),
+    )
     const outcomes = await Promise.allSettled(clients.map((client) => client.query(sql`SELECT ${1}::int AS n`)))
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     for (const client of clients) await client.close()
@@ -123,7 +126,7 @@ describe.skipIf(binary === '')('behind PgBouncer 1.18 in transaction mode', () =
   it('names are refused also while other clients take turns with its connections', async () => {
     await setBounds(...bounds)
     const url = await startBouncer({ ...ignored, default_pool_size: 4 })
-    const others = createDatabase({ url, poolSize: 8, applicationName: 'others', ...off })
+    const others = createDatabase({ url, poolSize: 8, applicationName: 'others', ...off, ...unhurried })
     let isOver = false
     const load = Array.from({ length: 8 }, async () => {
       while (!isOver) await others.query(sql`SELECT pg_sleep(0.001)`)
@@ -154,7 +157,7 @@ describe.skipIf(binary === '')('behind PgBouncer 1.18 in transaction mode', () =
     await setBounds(...bounds)
     const url = await startBouncer({ default_pool_size: 4 })
     const clients = Array.from({ length: 20 }, (_, client) =>
-      createDatabase({ url, poolSize: 2, applicationName: `client-${client}`, ...off }),
+      createDatabase({ url, poolSize: 2, applicationName: `client-${client}`, ...off, ...unhurried }),
     )
     const work = async (client: number) => {
       for (let nth = 0; nth < 20; nth++) {

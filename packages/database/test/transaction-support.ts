@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { eventually, freshDatabase, startTcpProxy, type TcpProxy } from '@seatbelt/testing'
+import { eventually, freshDatabase, patienceMs, startTcpProxy, type TcpProxy } from '@seatbelt/testing'
 import pg from 'pg'
 import { createDatabase, type Database, type DatabaseOptions, type Sql, sql, type Tx } from '../src/index.ts'
 
@@ -34,7 +34,13 @@ export async function startBench(): Promise<Bench> {
     proxy,
     witness,
     open(options = {}) {
-      const database = createDatabase({ url: proxy.through(fresh.url), poolSize: 1, applicationName, ...options })
+      const database = createDatabase({
+        url: proxy.through(fresh.url),
+        poolSize: 1,
+        applicationName,
+        connectTimeoutMs: patienceMs,
+        ...options,
+      })
       opened.push(database)
       return database
     },

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { createLatch, eventually } from '@seatbelt/testing'
+import { createLatch, eventually, patienceMs } from '@seatbelt/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase, type Database, sql, type Tx } from '../src/index.ts'
 import { type Bench, guard, insertAccount, startBench } from './transaction-support.ts'
@@ -226,12 +226,17 @@ describe('a bound', () => {
   })
 
   it('ends the wait for a connection, and nothing happened', async () => {
-    const release = createLatch('connections are released', { boundMs: 10_000 })
-    const holders = Array.from({ length: 4 }, () => database.transaction(() => release.wait()))
-    await expect(database.transaction(async () => 'never')).rejects.toMatchObject({ code: 'database-unavailable' })
-    await expect(database.query(insertAccount('never'))).rejects.toMatchObject({ code: 'database-unavailable' })
+    const full = bench.open({ poolSize: 1, connectTimeoutMs: 2_000 })
+    const [hasBegun, release] = [createLatch('the connection is taken'), createLatch('the connection is released')]
+    const holder = full.transaction(() => {
+      hasBegun.open()
+      return release.wait()
+    })
+    await hasBegun.wait()
+    await expect(full.transaction(async () => 'never')).rejects.toMatchObject({ code: 'database-unavailable' })
+    await expect(full.query(insertAccount('never'))).rejects.toMatchObject({ code: 'database-unavailable' })
     release.open()
-    await Promise.all(holders)
+    await holder
     expect(await bench.names()).not.toContain('never')
   })
 
@@ -251,4 +256,35 @@ it('a migration under a running process costs no statement: its prepared form is
   await bench.witness.query('ALTER TABLE migrated ALTER COLUMN a TYPE text, ADD COLUMN b int')
   expect(await pool.query(read)).toEqual([{ a: '1', b: null }])
   expect(await pool.transaction((tx) => tx.read(read))).toEqual([{ a: '1', b: null }])
+})
+
+describe('close', () => {
+  const openOne = async () => {
+    const url = bench.proxy.through(bench.url)
+    const one = createDatabase({ url, poolSize: 1, applicationName: 'closing', connectTimeoutMs: patienceMs })
+    await one.query(sql`SELECT 1 AS one`)
+    return one
+  }
+
+  it('resolves when its connections are closed, so that their database can be dropped', async () => {
+    const before = bench.proxy.connections
+    const closing = await openOne()
+    const goodbye = bench.proxy.intercept({ matches: ({ kind }) => kind === 'terminate', at: 'request' })
+    let isClosed = false
+    const closed = closing.close().then(() => {
+      isClosed = true
+    })
+    await goodbye.reached()
+    expect(isClosed).toBe(false)
+    goodbye.pass()
+    await closed
+    expect(bench.proxy.connections).toBe(before)
+  })
+
+  it('does not wait for a server that hangs', async () => {
+    const closing = await openOne()
+    bench.proxy.hold('to-server')
+    await closing.close()
+    bench.proxy.flow('to-server')
+  })
 })

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase, type Database, developmentAccounts, seedDevelopment } from '@seatbelt/database'
-import { type FreshDatabase, freshDatabase } from '@seatbelt/testing'
-import pg from 'pg'
+import { type FreshDatabase, freshDatabase, openInspector, unhurried } from '@seatbelt/testing'
 import {
   type Channel,
   createRelay,
@@ -56,12 +55,10 @@ export function secretOf(account: string): string {
 
 export async function openOutbox(): Promise<Outbox> {
   const fresh = await freshDatabase()
-  const database = createDatabase({ url: fresh.url, poolSize: 10, applicationName: 'outbox-test' })
+  const database = createDatabase({ url: fresh.url, poolSize: 10, applicationName: 'outbox-test', ...unhurried })
   await seedDevelopment(database)
-  const inspector = new pg.Client({ connectionString: fresh.url })
-  await inspector.connect()
-  const sql = async <T extends object>(text: string, parameters: unknown[] = []) =>
-    (await inspector.query<T>(text, parameters)).rows
+  const inspector = await openInspector(fresh.url)
+  const { sql } = inspector
   return {
     fresh,
     database,
@@ -111,7 +108,7 @@ export async function openOutbox(): Promise<Outbox> {
            FROM outbox ORDER BY created_at, channel`,
       ),
     close: async () => {
-      await inspector.end()
+      await inspector.close()
       await database.close()
       await fresh.close()
     },

@@ -13,10 +13,9 @@ import {
 } from '@seatbelt/domain'
 import { type RunningGateway, type SimulatorOptions, start as startGateway } from '@seatbelt/gateway'
 import { createLockMetrics, createRedisLock, redisLockClientOptions } from '@seatbelt/locks'
-import type { Gateway, Guarded } from '@seatbelt/safety'
-import { freshDatabase } from '@seatbelt/testing'
+import { createAdvisoryLockLayer, type Gateway, type Guarded } from '@seatbelt/safety'
+import { freshDatabase, openInspector, unhurried } from '@seatbelt/testing'
 import { Redis } from 'ioredis'
-import pg from 'pg'
 import { Registry } from 'prom-client'
 import {
   composeLayers,
@@ -63,6 +62,8 @@ export interface ReplicaParts {
   readonly runtime?: Runtime
   readonly leaseMs?: number
   readonly declineLimits?: DeclineLimits
+  /** Longer than in production, where many copies wait for one lock on a busy machine. */
+  readonly lockWaitMs?: number
 }
 
 export interface Replica {
@@ -87,8 +88,7 @@ export async function openShop(gatewayOptions: Partial<SimulatorOptions> = {}): 
   const fresh = await freshDatabase()
   const folder = await mkdtemp(join(tmpdir(), 'seatbelt-shop-'))
   const gateway = await startGateway({ ledgerPath: join(folder, 'ledger.jsonl'), latencyMs: 2, ...gatewayOptions })
-  const inspector = new pg.Client({ connectionString: fresh.url })
-  await inspector.connect()
+  const inspector = await openInspector(fresh.url)
   let open: { readonly by: string; readonly close: () => Promise<void> }[] = []
   const closeReplicas = async (prefix: string) => {
     const closing = open.filter(({ by }) => by.startsWith(prefix))
@@ -107,8 +107,7 @@ export async function openShop(gatewayOptions: Partial<SimulatorOptions> = {}): 
       return replica
     },
     closeReplicas,
-    sql: async <T extends object>(text: string, parameters: unknown[] = []) =>
-      (await inspector.query<T>(text, parameters)).rows,
+    sql: inspector.sql,
     charges: async (orderId) => {
       const response = await fetch(`${gateway.url}/_ledger/orders/${orderId}`)
       const { captured } = (await response.json()) as { captured: { amountMinor: number }[] }
@@ -124,7 +123,7 @@ export async function openShop(gatewayOptions: Partial<SimulatorOptions> = {}): 
     },
     close: async () => {
       await closeReplicas('')
-      await inspector.end()
+      await inspector.close()
       await gateway.close()
       await fresh.close()
       await rm(folder, { recursive: true })
@@ -146,6 +145,7 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     poolSize: 20,
     applicationName: by,
     prepared: parts.prepared ?? true,
+    ...unhurried,
   })
   await seedDevelopment(realDatabase)
   const database = parts.database?.(realDatabase) ?? realDatabase
@@ -165,6 +165,7 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
   const gatewayAccount = knownAccount(await stripe.retrieveAccount())
   const faults: unknown[] = []
   const runtime = parts.runtime ?? processRuntime
+  const lockMetrics = createLockMetrics(new Registry())
   const real = composeLayers({
     database,
     runtime,
@@ -175,13 +176,13 @@ async function openReplica({ by, parts, fresh, gateway, keyPrefix }: ReplicaOpti
     gatewayGate: { forRequests: (_, work) => work(), forRecovery: (_, work) => work() },
     lock: createRedisLock({ client: redis, commandBudgetMs: 500, keyPrefix }),
     lockTtlMs: 10_000,
-    lockMetrics: createLockMetrics(new Registry()),
+    lockMetrics,
     by,
     reportFault: (fault) => faults.push(fault),
   })
   const deps: PaymentDeps = {
     database,
-    layers: { ...real, ...parts.layers?.(real) },
+    layers: { ...real, advisoryLock: createAdvisoryLockLayer(lockMetrics, parts.lockWaitMs), ...parts.layers?.(real) },
     renderings,
     purposes: { merchant: merchantPurpose, invoice: invoicePurpose, checkout: parts.checkout ?? noCheckouts },
     policy: {

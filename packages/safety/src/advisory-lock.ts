@@ -13,11 +13,11 @@ import { type LockMetrics, lockInTransaction } from '@seatbelt/locks'
  */
 export type AdvisoryLockLayer = <T>(tx: Tx, resource: string, work: () => Promise<T>) => Promise<T>
 
-export function createAdvisoryLockLayer(metrics: LockMetrics): AdvisoryLockLayer {
+export function createAdvisoryLockLayer(metrics: LockMetrics, waitMs: number = lockTimeoutMs): AdvisoryLockLayer {
   return (tx, resource, work) => {
     const query = (text: string, values: string[]) => tx.read({ text, values })
     // Not awaited: what `work` reads travels with it, and fails with it.
-    lockInTransaction(query, resource, { lockTimeoutMs, metrics }).catch(() => undefined)
+    lockInTransaction(query, resource, { lockTimeoutMs: waitMs, metrics }).catch(() => undefined)
     return work()
   }
 }

@@ -2,6 +2,22 @@
 const pollEveryMs = 10
 
 /**
+ * Longer than anything takes on a machine that is busy twenty times over, shorter than a test's own time-out, so that it
+ * is this bound that says what did not come.
+ */
+export const patienceMs = 30_000
+
+/**
+ * For `createDatabase`: no test that is about something else runs into a bound of a connection. Locks keep their bound,
+ * because a lock that is not granted is an outcome and not a fault.
+ */
+export const unhurried = {
+  connectTimeoutMs: patienceMs,
+  silenceTimeoutMs: 2 * patienceMs,
+  serverBounds: { statement_timeout: patienceMs, idle_in_transaction_session_timeout: patienceMs },
+} as const
+
+/**
  * Resolves with the first value of `look` that is neither `undefined`, `null` nor `false`; rejects after `boundMs`.
  *
  * For what can only be watched from outside (another process, a server's table). Where the thing can be held instead,
@@ -10,7 +26,7 @@ const pollEveryMs = 10
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | null | false> | T | undefined | null | false,
-  { boundMs = 4_000 }: { boundMs?: number } = {},
+  { boundMs = patienceMs }: { boundMs?: number } = {},
 ): Promise<T> {
   const deadline = performance.now() + boundMs
   for (;;) {

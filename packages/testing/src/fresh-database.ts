@@ -16,15 +16,22 @@ export interface FreshDatabaseOptions {
   readonly template?: string
   /** Any other database of the server to use: a template that has connections cannot be cloned. */
   readonly maintenanceUrl?: string | undefined
+  /** How long `close` waits for connections that are just closing. */
+  readonly leakGraceMs?: number
 }
 
-/** A backend needs a moment to notice that its client has gone; one that is still there after this was not closed. */
-const leakGraceMs = 2_000
+/**
+ * A backend needs a moment to notice that its client has gone, and seconds on a machine that is busy with other tests.
+ * One that is still there after this was not closed. A shorter grace would end closing pools with an error that nothing
+ * handles, because the driver's `pool.end()` resolves before its connections are closed.
+ */
+const defaultLeakGraceMs = 20_000
 
 /** A new database with the whole schema in it, in some 30 ms: a clone of the template that the set-up migrated. */
 export async function freshDatabase({
   template = 'seatbelt_template',
   maintenanceUrl = process.env.TEST_DATABASE_URL,
+  leakGraceMs = defaultLeakGraceMs,
 }: FreshDatabaseOptions = {}): Promise<FreshDatabase> {
   if (maintenanceUrl === undefined) {
     throw new Error('TEST_DATABASE_URL is not set: run the tests with `npm test`, which starts a PostgreSQL for them')
@@ -36,19 +43,19 @@ export async function freshDatabase({
   return {
     name,
     url: withDatabase(maintenanceUrl, name),
-    close: () => onMaintenance(maintenanceUrl, (client) => dropAndTell(client, name)),
+    close: () => onMaintenance(maintenanceUrl, (client) => dropAndTell(client, name, leakGraceMs)),
   }
 }
 
-async function dropAndTell(client: Client, name: string): Promise<void> {
-  const leaked = await connectionsAfterGrace(client, name)
+async function dropAndTell(client: Client, name: string, leakGraceMs: number): Promise<void> {
+  const leaked = await connectionsAfterGrace(client, name, leakGraceMs)
   const prepared = await client.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = $1', [name])
   await client.query(`DROP DATABASE IF EXISTS ${quoted(name)} WITH (FORCE)`)
   const leaks = [...leaked, ...prepared.rows.map(({ gid }) => `prepared transaction ${gid}`)]
   if (leaks.length > 0) throw new Error(`left open on ${name}:\n  ${leaks.join('\n  ')}`)
 }
 
-async function connectionsAfterGrace(client: Client, name: string): Promise<string[]> {
+async function connectionsAfterGrace(client: Client, name: string, leakGraceMs: number): Promise<string[]> {
   const deadline = performance.now() + leakGraceMs
   for (;;) {
     const open = await connectionsTo(client, name)

@@ -1,3 +1,5 @@
+import { patienceMs } from './eventually.ts'
+
 export interface Latch {
   readonly isOpen: boolean
   /** Lets everybody through who waits now or will wait. Opening twice is the same as once. */
@@ -10,11 +12,8 @@ export interface Latch {
   wait(): Promise<void>
 }
 
-/** Longer than anything on a busy machine takes, shorter than a test's own time-out, so that the latch names itself. */
-const defaultBoundMs = 4_000
-
 /** A gate that a test opens when what it waits for has happened. It replaces every sleep. */
-export function createLatch(name: string, { boundMs = defaultBoundMs }: { boundMs?: number } = {}): Latch {
+export function createLatch(name: string, { boundMs = patienceMs }: { boundMs?: number } = {}): Latch {
   const waiting = new Set<() => void>()
   let isOpen = false
 

@@ -8,16 +8,17 @@ export interface LeakCheck {
    * Throws with the list of them, after a grace in which closing ones may finish. Ends the check. Call it last in a
    * file (`afterAll`), when everything is closed.
    */
-  assertNoLeaks(): Promise<void>
+  assertNoLeaks(grace?: { readonly graceMs: number }): Promise<void>
   /** Ends the check without looking. */
   stop(): void
 }
 
 /**
  * Sockets need a turn or two of the event loop to close, and ioredis keeps a timer of 2 s when it disconnects from a
- * server that has gone already. A handle that is still there after this was forgotten.
+ * server that has gone already. A handle that is still there after this was forgotten. The grace is as long as a busy
+ * machine needs.
  */
-const graceMs = 3_000
+const defaultGraceMs = 15_000
 
 /** Timers (also those that keep no process alive), sockets, servers, pipes and child processes. */
 const watched = new Set(['Timeout', 'TCPWRAP', 'TCPSERVERWRAP', 'PIPEWRAP', 'PIPESERVERWRAP', 'PROCESSWRAP'])
@@ -43,7 +44,7 @@ export function startLeakCheck(): LeakCheck {
   const open = () => [...live.values()]
   return {
     open,
-    async assertNoLeaks() {
+    async assertNoLeaks({ graceMs } = { graceMs: defaultGraceMs }) {
       // The grace polls with timers of its own, which must not be counted.
       const before = new Set(live.keys())
       const leaks = () => [...live].filter(([id]) => before.has(id)).map(([, line]) => line)

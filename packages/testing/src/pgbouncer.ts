@@ -1,5 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import {
   accessSync,
   constants,
@@ -15,8 +14,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cacheFolder } from '../../../scripts/cache-folder.mjs'
-import { eventually } from './eventually.ts'
-import { freePort } from './free-port.ts'
+import { endServer, startOnFreePort } from './server-process.ts'
 
 /** A real PgBouncer in front of one database. */
 export interface PgBouncer {
@@ -35,23 +33,26 @@ export async function startPgBouncer(
   settings: Readonly<Record<string, string | number>> = {},
 ): Promise<PgBouncer> {
   const folder = mkdtempSync(join(tmpdir(), 'seatbelt-pgbouncer-'))
-  const port = await freePort()
-  const configuration = join(folder, 'pgbouncer.ini')
-  writeFileSync(configuration, configurationOf(databaseUrl, { ...defaultSettings, listen_port: port, ...settings }))
   const libraries = ['usr/lib', 'lib'].flatMap((below) => librariesBelow(join(binary, '../../..', below)))
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', binary, configuration], {
-    stdio: 'ignore',
-    env: { ...process.env, LD_LIBRARY_PATH: libraries.join(':') },
+  const { port, child } = await startOnFreePort((candidate) => {
+    const configuration = join(folder, `${candidate}.ini`)
+    const all = { ...defaultSettings, listen_port: candidate, ...settings }
+    writeFileSync(configuration, configurationOf(databaseUrl, all))
+    return {
+      name: 'PgBouncer',
+      command: binary,
+      args: [configuration],
+      environment: { ...process.env, LD_LIBRARY_PATH: libraries.join(':') },
+      remedy: 'set PGBOUNCER_BIN',
+      answers: isListening,
+    }
   })
-  await eventually('PgBouncer listens', () => isListening(port))
   const url = new URL(databaseUrl)
   url.host = `127.0.0.1:${port}`
   return {
     url: url.href,
     async close() {
-      const ended = once(child, 'exit')
-      child.kill('SIGKILL')
-      await ended
+      await endServer(child)
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
+import { patienceMs } from './eventually.ts'
 import type { Direction } from './flow.ts'
 import { type Interception, type InterceptionRule, PendingRule } from './interception.ts'
 import { type ConnectionRules, ProxiedConnection, reset } from './proxied-connection.ts'
@@ -48,8 +49,6 @@ export interface TcpProxy {
 
 export type Replacement = (message: FramedMessage) => Buffer | null
 
-const defaultBoundMs = 4_000
-
 export interface TcpProxyOptions {
   readonly target: { readonly host: string; readonly port: number }
   readonly protocol: Protocol
@@ -85,7 +84,7 @@ class RunningProxy implements TcpProxy, ConnectionRules {
   #roundTrips = 0
   #isRefusing = false
 
-  constructor({ target, protocol, boundMs = defaultBoundMs }: TcpProxyOptions, server: Server) {
+  constructor({ target, protocol, boundMs = patienceMs }: TcpProxyOptions, server: Server) {
     this.target = target
     this.protocol = protocol
     this.#boundMs = boundMs

@@ -16,7 +16,7 @@ describe('a fresh database', () => {
   })
 
   it('reports a connection that was left open, with what it did, and is gone all the same', async () => {
-    const database = await freshDatabase({ template })
+    const database = await freshDatabase({ template, leakGraceMs: 100 })
     const leaked = new Client({ connectionString: database.url, application_name: 'the-one-who-forgot' })
     leaked.on('error', () => {})
     await leaked.connect()

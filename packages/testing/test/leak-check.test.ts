@@ -7,7 +7,7 @@ describe('the leak check', () => {
   it('finds a forgotten timer, also one that keeps no process alive, and says whose it is', async () => {
     const check = startLeakCheck()
     const timer = setTimeout(() => {}, 60_000).unref()
-    const failure = await failureOf(check.assertNoLeaks())
+    const failure = await failureOf(check.assertNoLeaks({ graceMs: 100 }))
     clearTimeout(timer)
     expect(failure.message).toMatch(/Timeout at .*leak-check\.test\.ts/)
   })

@@ -26,6 +26,8 @@ export class Judge {
     const options = '-c search_path=one_account,public'
     const settings = { connectionString: databaseUrl, max: 1, options, pipeline: true }
     this.#books = new pg.Pool({ ...settings, Client: PreparingClient })
+    // A connection that breaks while idle is replaced by the next query. The event alone would end the process.
+    this.#books.on('error', () => undefined)
     this.#ledger = followLedger(gatewayUrl)
   }
 
