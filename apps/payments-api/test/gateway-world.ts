@@ -8,14 +8,15 @@ import { createDatabase, developmentAccounts, findAccountByKeyHash, seedDevelopm
 import { noDeclineLimits } from '@seatbelt/domain'
 import { createAuthenticate, createLogger, createMetrics, createTokenBuckets, renderings } from '@seatbelt/http'
 import { composePayments, createPaymentOperations, openConnections, type PaymentDeps } from '@seatbelt/payments'
-import { freshDatabase, startTcpProxy } from '@seatbelt/testing'
+import { freshDatabase, startTcpProxy, unhurried } from '@seatbelt/testing'
 import { afterEach } from 'vitest'
 import { noCheckouts } from '../../../packages/payments/test/shop.ts'
 import { start as startGateway } from '../../gateway/src/index.ts'
 import { createApp } from '../src/index.ts'
 
 /** Nothing here runs into it: what hangs is let go by the test, so that a busy machine changes nothing. */
-const gatewayDeadlineMs = 30_000
+const gatewayDeadlineMs = 120_000
+const leaseMs = 1_200_000
 const unlimited = { perSecond: 1_000_000, burst: 1_000_000 }
 
 /** Closed after each test, the last one first. */
@@ -44,12 +45,13 @@ export async function openWorld() {
   )
   const open = (by: string) => {
     const metrics = createMetrics({ processMetrics: false })
-    const policy = { gatewayDeadlineMs, leaseMs: 300_000, declineLimits: noDeclineLimits }
+    const policy = { gatewayDeadlineMs, leaseMs, declineLimits: noDeclineLimits }
     const connections = openConnections({
       ...policy,
       databaseUrl: fresh.url,
       databasePoolSize: 10,
       databasePrepared: true,
+      databaseBounds: unhurried,
       redisLock: 'single',
       redisUrls: [process.env.TEST_REDIS_URL ?? ''],
       gatewayUrl: proxy.through(gateway.url),
@@ -66,7 +68,7 @@ export async function openWorld() {
     return { payments, metrics }
   }
   // A connection of the test's own: what it looks at must not wait behind what it looks at.
-  const inspector = createDatabase({ url: fresh.url, poolSize: 1, applicationName: 'inspector' })
+  const inspector = createDatabase({ url: fresh.url, poolSize: 1, applicationName: 'inspector', ...unhurried })
   closers.push(inspector.close)
   const charges = async (orderId: string) => {
     const response = await fetch(`${gateway.url}/_ledger/orders/${orderId}`)

@@ -1,4 +1,4 @@
-import { createDatabase, type Database } from '@seatbelt/database'
+import { createDatabase, type Database, type DatabaseOptions } from '@seatbelt/database'
 import {
   createLockMetrics,
   createRedisLock,
@@ -24,6 +24,8 @@ export interface ConnectionOptions extends PaymentPolicy {
   readonly databasePoolSize: number
   /** False behind a pooler that gives each transaction another connection. */
   readonly databasePrepared: boolean
+  /** Other bounds than those of a service whose customers wait, for tests on a busy machine. */
+  readonly databaseBounds?: Pick<DatabaseOptions, 'connectTimeoutMs' | 'silenceTimeoutMs' | 'serverBounds'>
   /** `single`: the lock is on the first node alone. `quorum`: Redlock over all of them, an odd number from three. */
   readonly redisLock: 'single' | 'quorum'
   readonly redisUrls: readonly [string, ...string[]]
@@ -101,6 +103,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     poolSize: options.databasePoolSize,
     prepared: options.databasePrepared,
     applicationName: options.by,
+    ...options.databaseBounds,
   })
   if (options.reportsDurability ?? true) durability.start(database)
   const redis = openRedisLock(options)
