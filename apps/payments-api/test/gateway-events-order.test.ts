@@ -226,7 +226,7 @@ describe('an event about a refund', () => {
 })
 
 describe('a storm of hints', () => {
-  it('waits neither for the lock of the order nor for the row of the payment, so no settle waits behind it', async () => {
+  it('waits neither for the lock of the order nor for the row of the payment, so it delays no settle', async () => {
     const [charged, goOn] = [createLatch('the gateway has charged'), createLatch('the answer arrives')]
     const owner = await world.replica('owner', {
       gateway: (real) => ({

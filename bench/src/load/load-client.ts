@@ -35,10 +35,14 @@ function ask(child: ChildProcess, slice: Slice): Promise<SliceResult> {
     }
     const onExit = (code: number | null) => {
       child.off('message', onMessage)
+      child.off('exit', onExit)
       reject(new Error(`the load client ended (exit code ${code})`))
     }
     child.once('message', onMessage)
     child.once('exit', onExit)
-    child.send(slice)
+    // Without this function, a client that has just died would be an event that nothing handles.
+    child.send(slice, (error) => {
+      if (error) onExit(child.exitCode)
+    })
   })
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type DeclineLimits, noDeclineLimits } from '@seatbelt/domain'
-import { createLatch, eventually } from '@seatbelt/testing'
+import { createLatch, eventually, startTcpProxy } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createPaymentOperations } from '../src/index.ts'
 import { hookedTransaction, isOrderRead } from './hooked-transaction.ts'
@@ -186,4 +186,23 @@ describe.each([
     const results = await raceOf(limits, [firstOrder, secondOrder], unlocked)
     expect(results.map(brief)).toEqual(['answered 402', 'answered 402'])
   })
+})
+
+it('no limit costs a payment another round trip to PostgreSQL', async () => {
+  const { hostname: host, port } = new URL(shop.databaseUrl)
+  const proxy = await startTcpProxy({ target: { host, port: Number(port) }, protocol: 'postgres' })
+  const roundTrips: number[] = []
+  for (const limits of [{}, { perOrder: 5, perCustomer: 5, perAccount: 5 }]) {
+    const api = await open(limits, { databaseUrl: proxy.through(shop.databaseUrl) })
+    // The first payment opens its connection.
+    expect(brief(await api.pay(await orderOf(api)))).toBe('answered 201')
+    const orderId = await orderOf(api)
+    const before = proxy.roundTrips
+    expect(brief(await api.pay(orderId))).toBe('answered 201')
+    roundTrips.push(proxy.roundTrips - before)
+    await shop.closeReplicas(api.deps.by)
+  }
+  await proxy.close()
+  expect(roundTrips[1]).toBe(roundTrips[0])
+  expect(roundTrips[0]).toBeGreaterThan(0)
 })

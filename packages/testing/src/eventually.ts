@@ -2,8 +2,8 @@
 const pollEveryMs = 10
 
 /**
- * Longer than anything takes on a machine that is busy twenty times over, shorter than a test's own time-out, so that it
- * is this bound that says what did not come.
+ * Longer than anything takes on a machine that is busy twenty times over, shorter than a test's own time-out, so that
+ * this bound says what did not come.
  */
 export const patienceMs = 30_000
 

@@ -127,8 +127,8 @@ async function openShop(stack: Stack, name: string, plan: BenchPlan): Promise<Sh
   })
   await seedDevelopment(opened.connections.database)
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 1, application_name: 'bench-holds-set-up' })
-  // Its connection may still be closing when the database is dropped: `pool.end()` resolves before. The event alone would
-  // end the process.
+  // Its connection may still be closing when the database is dropped, because `pool.end()` resolves before. The event
+  // alone would end the process.
   pool.on('error', () => undefined)
   const [{ id: accountId }] = developmentAccounts
   return {

@@ -122,10 +122,14 @@ function ask(child: ChildProcess, request: TaskRequest): Promise<TaskAnswer> {
     }
     const onExit = (code: number | null, signal: string | null) => {
       child.off('message', onMessage)
+      child.off('exit', onExit)
       resolve({ failure: `its process ended (${signal ?? `exit code ${code}`})` })
     }
     child.once('message', onMessage)
     child.once('exit', onExit)
-    child.send(request)
+    // Without this function, a worker that has just died would be an event that nothing handles.
+    child.send(request, (error) => {
+      if (error) onExit(child.exitCode, child.signalCode)
+    })
   })
 }
