@@ -32,12 +32,17 @@ export interface DeclinesSeen {
 /** The outcome of a payment that is under way is known after about this time. */
 const outcomeKnownInSeconds = 1
 
-/** May one more payment be tried? Payments that are under way count as declines, so that no race passes a limit. */
+/**
+ * May one more payment be tried? Payments that are under way count as declines, so that no race passes a limit. Of
+ * several limits, the refusal names the one that is reached for longest.
+ */
 export function decideOnDeclines(seen: readonly DeclinesSeen[]): Refusal | { readonly code: 'pay' } {
-  for (const { scope, limit, declines, oldestLeavesInSeconds, underWay } of seen) {
-    if (declines + underWay < limit) continue
-    const waitSeconds = declines < limit ? outcomeKnownInSeconds : Math.max(1, oldestLeavesInSeconds)
-    return { code: 'too-many-declines', scope, retryAfterSeconds: waitSeconds }
-  }
-  return { code: 'pay' }
+  const refusals = seen
+    .filter(({ declines, underWay, limit }) => declines + underWay >= limit)
+    .map(({ scope, declines, limit, oldestLeavesInSeconds }) => {
+      const waitSeconds = declines < limit ? outcomeKnownInSeconds : Math.max(1, oldestLeavesInSeconds)
+      return { code: 'too-many-declines', scope, retryAfterSeconds: waitSeconds } as const
+    })
+  const [longest] = refusals.toSorted((one, other) => other.retryAfterSeconds - one.retryAfterSeconds)
+  return longest ?? { code: 'pay' }
 }
