@@ -7,7 +7,7 @@ import { judgeReport } from '../../src/bench-locks/locks-report.ts'
 
 const root = resolve(import.meta.dirname, '../../../..')
 
-it('a quick run measures every kind of hold at every size, and judges nothing', { timeout: 120_000 }, async () => {
+it('a quick run measures every kind of hold at every size, and judges nothing', { timeout: 600_000 }, async () => {
   const said: string[] = []
   const signal = new AbortController().signal
   const exitCode = await runBenchHolds({ root, quick: true, say: (text) => said.push(text), signal })
