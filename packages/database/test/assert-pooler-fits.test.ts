@@ -37,8 +37,8 @@ afterAll(async () => {
 })
 
 /**
- * As ALTER ROLE would, but for this database alone: other tests use the same role. So long that no statement runs into a
- * bound on a busy machine.
+ * As ALTER ROLE would, but for this database alone: other tests use the same role. So long that no statement runs into
+ * a bound on a busy machine.
  */
 async function setBounds(...names: string[]): Promise<void> {
   for (const name of names) await psql.query(`ALTER ROLE "${role}" IN DATABASE "${fresh.name}" SET ${name} = '60s'`)
