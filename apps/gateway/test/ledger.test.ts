@@ -36,6 +36,9 @@ describe('the witness', () => {
           refundStatus: null,
           failureReason: null,
           outlook: null,
+          disputeId: null,
+          disputeStatus: null,
+          disputeReason: null,
           actor: null,
         },
         expect.objectContaining({

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { accountId, call, newPayment } from '../../../packages/payments/test/shop.ts'
 import { closers, openWorld, startApi } from './gateway-world.ts'
 
-it('a process that stops leaves no lease: recovery takes what waits for the gateway at once, and charges once', async () => {
+it('a process that stops leaves no lease: recovery takes its payments at once, and charges once', async () => {
   const world = await openWorld()
   const api = await startApi(world)
   const { answer: order } = await api.createOrder()

@@ -23,6 +23,8 @@ const defaultPatienceMs = 700
 const freshMs = 500
 /** As long as the longest statement may take. A database that is silent for longer is away and not busy. */
 const longestSilenceMs = 5_000
+/** Then a server that hangs is left without a goodbye. */
+const closeTimeoutMs = 2_000
 
 /**
  * Tells "the database is away" from "the database or this process is busy": a crowd must not take a replica out of the
@@ -70,7 +72,13 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       asked ??= ask()
       return within(patienceMs, asked, () => wasAnswered && now() - answeredAtMs < longestSilenceMs)
     },
-    close: async () => drop(),
+    close: async () => {
+      const last = connection
+      connection = null
+      if (last === null) return
+      const timer = setTimeout(() => last.connection.stream.destroy(), closeTimeoutMs)
+      await last.end().finally(() => clearTimeout(timer))
+    },
   }
 }
 

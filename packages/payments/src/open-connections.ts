@@ -123,7 +123,7 @@ export function openConnections(options: ConnectionOptions): Connections {
     effects,
     onGatewayBack: gateway.onBack,
     close: async () => {
-      // First, because whoever closes has little time. Without the database the leases run out.
+      // First, because a process that stops has little time. Without the database the leases run out.
       await effects
         .giveUp(database)
         .catch((err: unknown) => options.log.warn({ err }, 'payments wait for their leases'))

@@ -242,7 +242,7 @@ describe('layer 6 of refunds, for all answers of the gateway', () => {
       expect(seen.some(({ status }) => stands[state].includes(status))).toBe(true)
     }))
 
-  it('calls a refund that is not shown failed only if it was refused, and absent from two lists with a pause between', () =>
+  it('calls a refund that is not shown failed only if it was refused, and then absent from two lists', () =>
     always((_, { evidence, requests, pausedAfter }) => {
       if (evidence.kind !== 'outcome' || evidence.outcome.gatewayRefundId !== null) return false
       expect(evidence.outcome.state).toBe('failed')

@@ -34,8 +34,8 @@ export function appendHistory(deps: Clock, tx: Tx, owner: HistoryOwner, entries:
 /**
  * Adds the lines of a look that brought no outcome, if one of them is new since `stepStart`.
  *
- * What an earlier look of the step saw already is counted alone, in the `attempts` of the row. Recovery looks thousands
- * of times a day at what a silent gateway leaves open, and no line of a history is ever deleted.
+ * A look that sees only what an earlier look of the step saw is counted, in the `attempts` of the row. Recovery looks
+ * thousands of times a day at a payment that a silent gateway leaves open, and no line of a history is ever deleted.
  */
 export function appendLook(
   deps: Clock,
@@ -55,7 +55,7 @@ export function appendLook(
   append(deps, tx, owner, entries, isNew)
 }
 
-/** An operator's command looked. What a person does is always a line. */
+/** Whether an operator's command looked. Its look always leaves its lines. */
 export function isByOperator({ requestLog }: { readonly requestLog: readonly HistoryEntry[] }): boolean {
   return requestLog.some(({ event }) => event === 'operator')
 }

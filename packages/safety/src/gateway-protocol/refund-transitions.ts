@@ -18,9 +18,9 @@ const keyReused = 'orphan: the gateway has another refund under this key'
  * - unclear: there was no answer, or the answer proves nothing. The request keeps its key.
  *
  * A request can be
- * - refused: an earlier request may have had its effect, so that nothing is left to refund. A proxy can also refuse what
- *   it forwarded, or a list lag behind: then the second look, after a pause, shows the refund. A refusal that was
- *   believed wrongly would be refunded once more;
+ * - refused: an earlier request may have had its effect, so that nothing is left to refund. Or a proxy refused what it
+ *   had forwarded, or the list lags: then the second look, after a pause, shows the refund. Without it, a refusal that
+ *   was believed wrongly would be refunded once more;
  * - failed: a 5xx, which a proxy can send while the gateway still works on the request;
  * - reused: the gateway has another refund under its key, which our books do not have;
  * - repeated: a 5xx that the gateway sends again for this key, which proves that the request has ended.
