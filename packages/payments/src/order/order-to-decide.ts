@@ -30,7 +30,7 @@ export interface OrderToDecide {
   readonly isBlocked: boolean
 }
 
-/** What the names of an order's payments and orphans decide. */
+/** The names of an order's payments and orphans, and whether they block it. */
 export type NamesOfOrder = Pick<OrderToDecide, 'names' | 'usedNames' | 'closedNames' | 'isBlocked'>
 
 /** Gateway references. */

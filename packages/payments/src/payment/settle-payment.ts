@@ -39,8 +39,8 @@ type EnterOrder = () => Promise<OrderToDecide | null>
  * payment stays open, and recovery looks again later. An owner whose row or later step was lost with its commit enters
  * what it knows anew, or leaves an orphan. The additions of the order's purpose stand in `purposes`.
  *
- * `call`: the request that claimed the payment, whose key may be lost as well. `enterOrder`: for a claim that also wrote
- * the order.
+ * `call`: the request that claimed the payment, whose key may be lost as well. `enterOrder`: for a claim that also
+ * wrote the order.
  */
 export async function settlePayment(
   deps: PaymentDeps,
@@ -322,7 +322,8 @@ function endOf({ state }: FinalOutcome): 'capture' | 'void' {
 /**
  * Settles a payment whose row was lost with its commit.
  *
- * It enters this owner's evidence anew, if the order still waits for it, or can be written anew. A payment that was claimed since meets the same intent, and recovery looks at it. Otherwise money is an orphan.
+ * It enters this owner's evidence anew, if the order still waits for it or can be written anew. A payment that was
+ * claimed since meets the same intent, and recovery looks at it. Otherwise money is an orphan.
  */
 async function settleLostPayment(
   deps: PaymentDeps,

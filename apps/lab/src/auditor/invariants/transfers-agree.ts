@@ -164,8 +164,8 @@ function total(amounts: readonly Amount[] = []): string {
 }
 
 /**
- * A charge, and what takes back a refund or a dispute, make the gateway owe us what we owe the merchant. An operator who
- * has returned money outside of the gateway stands in its place.
+ * A charge, and what takes back a refund or a dispute, make the gateway owe us what we owe the merchant. An operator
+ * who has returned money outside of the gateway stands in its place.
  */
 function runsRight(
   { kind, debitAccount, creditAccount, refundId }: FiledTransfer,
