@@ -75,6 +75,8 @@ const valid: Readonly<Record<string, (client: SimulatorClient) => Promise<Asked>
   'POST /refunds': async (client) => ({ form: { payment_intent: await paid(client), amount: '1200' } }),
   'GET /refunds': async () => ({ form: { limit: '100' } }),
   'GET /refunds/:id': async (client) => ({ id: await newestId(client, '/refunds') }),
+  'GET /disputes': async () => ({ form: { limit: '100' } }),
+  'GET /disputes/:id': async (client) => ({ id: await newestId(client, '/disputes') }),
   'POST /customers': async () => ({ form: { name: 'Ada', email: 'ada@example.com', 'metadata[accountId]': 'a' } }),
   'GET /customers/:id': async (client) => ({ id: await made(client, post('/customers'), {}) }),
   'GET /customers/:id/payment_methods': async (client) => ({ id: await customerWithCard(client) }),
@@ -103,7 +105,7 @@ async function customerWithCard(client: SimulatorClient): Promise<string> {
   return customer
 }
 
-/** Brings intents, charges and refunds into each of their states, and reads them there. */
+/** Brings intents, charges, refunds and disputes into each of their states, and reads them there. */
 async function visitStates(client: SimulatorClient): Promise<void> {
   for (const card of ['pm_card_visa_chargeDeclined', 'pm_card_chargeDeclinedExpiredCard']) {
     const declined = await intent(client, order)
@@ -130,6 +132,21 @@ async function visitStates(client: SimulatorClient): Promise<void> {
   const failing = await made(client, refund, { form: { payment_intent: await paid(client) } })
   await client.control(`/refunds/${failing}/fail`, { failureReason: 'lost_or_stolen_card' })
   await client.ask(get('/refunds/:id'), { id: failing })
+
+  for (const steps of [[], ['review'], ['win'], ['lose']]) await dispute(client, {}, steps)
+  for (const steps of [[], ['close'], ['escalate', 'lose']]) await dispute(client, { inquiry: true }, steps)
+}
+
+/** Opens a dispute, takes it through these steps, and reads it and its charge after each. */
+async function dispute(client: SimulatorClient, how: object, steps: readonly string[]): Promise<void> {
+  const paymentIntent = await paid(client)
+  await client.control('/disputes', { paymentIntent, ...how })
+  const id = await newestId(client, '/disputes')
+  for (const step of ['', ...steps]) {
+    if (step !== '') await client.control(`/disputes/${id}/${step}`)
+    await client.ask(get('/disputes/:id'), { id })
+    await client.ask(get('/payment_intents/:id'), { id: paymentIntent, form: withCharge })
+  }
 }
 
 /** Asks the endpoint once as it should be, and in every way that it refuses. */
