@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { patienceMs } from './eventually.ts'
 import { freePort } from './free-port.ts'
 
@@ -76,4 +77,15 @@ function diesWithUs(command: string, args: readonly string[]): [string, ...strin
   const setpriv = '/usr/bin/setpriv'
   if (process.platform !== 'linux' || !existsSync(setpriv)) return [command, ...args]
   return [setpriv, '--pdeathsig', 'KILL', command, ...args]
+}
+
+/** Whether something takes connections at this port of this machine. */
+export function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }
