@@ -622,21 +622,21 @@ describe('an orphan that a person has resolved', () => {
   })
 
   it('is not entered by an owner that lives and settles late', async () => {
+    let orderId = ''
     const lose = async (log: CommitLog) => {
-      const [payment] = await shop.sql<{ key: string }>(
-        'SELECT gateway_key AS key FROM payments WHERE settled_at IS NULL',
-      )
+      const [payment] = await shop.sql<{ key: string }>('SELECT gateway_key AS key FROM payments WHERE order_id = $1', [
+        orderId,
+      ])
       await log.keep(1)
       await shop.sql(
         `INSERT INTO orphans (id, kind, order_id, gateway_key, seen, why, found_by, resolved_at, resolution, resolved_by,
                               resolution_reason)
-         SELECT $1, 'payment', id, $2, 'succeeded', 'x', 'x', now(), 'refunded', 'ada', 'x'
-           FROM orders WHERE state = 'pending' ORDER BY created_at DESC LIMIT 1`,
-        [randomUUID(), payment?.key],
+         VALUES ($1, 'payment', $2, $3, 'succeeded', 'x', 'x', now(), 'refunded', 'ada', 'x')`,
+        [randomUUID(), orderId, payment?.key],
       )
     }
     const lost = await losing('confirmIntent', lose, false)
-    const orderId = await orderOf(randomUUID(), lost.owner)
+    orderId = await orderOf(randomUUID(), lost.owner)
     expect(brief(await lost.owner.pay(orderId))).toBe('unsettled')
     expect(await booksOf(orderId)).toEqual({ state: 'pending', transfers: 0 })
   })
