@@ -4,7 +4,7 @@ import { moveOrder, readOrderToDecide } from '../order/order-to-decide.ts'
 import type { Result } from '../shared/operations.ts'
 import { orderLock } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { finishWithdrawal, lockAbandonedPayment, withdrawPayment } from './withdraw-payment.ts'
+import { finishWithdrawal, lockPaymentWithoutRequest, withdrawPayment } from './withdraw-payment.ts'
 
 /**
  * Cancels an order, once per key. It races with `payOrder` under the same lock: the first to decide wins, and the other
@@ -23,7 +23,7 @@ export function cancelOrder(deps: PaymentDeps, call: Call, orderId: string): Pro
       if (!found) return { kind: 'refused', refusal: { code: 'order-not-found', orderId } }
       const decision = decideToCancel(found.order, found.live)
       if (decision.code === 'payment-in-progress' || decision.code === 'payment-in-review') {
-        const abandoned = await lockAbandonedPayment(tx, orderId)
+        const abandoned = await lockPaymentWithoutRequest(tx, orderId)
         return abandoned ? withdrawPayment(deps, tx, abandoned) : { kind: 'refused', refusal: decision }
       }
       if (decision.code !== 'cancel') return { kind: 'refused', refusal: decision }

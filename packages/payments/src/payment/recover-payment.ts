@@ -2,7 +2,7 @@ import { type Payment as PaymentRow, type Sql, sql, type Tx } from '@seatbelt/da
 import type { OrderPurpose, Payment } from '@seatbelt/domain'
 import { finishAttempt, guardSettle, mayPass } from '@seatbelt/safety'
 import { LastEffect, unrecorded } from '../shared/last-effect.ts'
-import { isAbandoned, leasedPayments, startLease, takeOver } from '../shared/leased-work.ts'
+import { isDue, leasedPayments, startLease, takeOver } from '../shared/leased-work.ts'
 import type { Result } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
@@ -30,7 +30,7 @@ export function recoverPayment(
   paymentId?: string,
   ask: typeof askGateway = askGateway,
 ): Promise<Recovered | null> {
-  return recover(deps, paymentId === undefined ? abandoned : theOne(paymentId), ask)
+  return recover(deps, paymentId === undefined ? due : theOne(paymentId), ask)
 }
 
 /**
@@ -42,9 +42,9 @@ export function recoverExpiredAuthorization(deps: PaymentDeps): Promise<Recovere
 }
 
 const isExpired = sql`state = 'authorized' AND void_at <= now()`
-const abandoned = sql`${isAbandoned(leasedPayments)} ORDER BY next_attempt_at`
+const due = sql`${isDue(leasedPayments)} ORDER BY next_attempt_at`
 const expired = sql`${isExpired} ORDER BY void_at`
-const theOne = (paymentId: string) => sql`id = ${paymentId}::uuid AND (${isAbandoned(leasedPayments)} OR ${isExpired})`
+const theOne = (paymentId: string) => sql`id = ${paymentId}::uuid AND (${isDue(leasedPayments)} OR ${isExpired})`
 
 async function recover(deps: PaymentDeps, which: Sql, ask: typeof askGateway): Promise<Recovered | null> {
   const recovered = await deps.layers.gatewayGate.forRecovery(null, async () => {

@@ -56,7 +56,7 @@ export async function settlePayment(
   const row = await reading
   if (row === null) return settleLostPayment(deps, tx, owned, found, call, enterOrder)
   const purpose = await settling
-  if (!row.isOwned) return resolveLostRace(deps, tx, row, purpose, owned, found, call)
+  if (!row.isOwned) return settleAsFormerOwner(deps, tx, row, purpose, owned, found, call)
   const { evidence } = found
   if (evidence.kind === 'unknown') return leavePaymentOpen(deps, tx, owned, evidence)
   if (evidence.outcome.state === 'authorized') return authorize(deps, tx, row, purpose, owned, found)
@@ -250,7 +250,7 @@ export async function leavePaymentOpen(
  *
  * Whether a later step is this owner's own stands in the row: the settling commit left its owner there.
  */
-async function resolveLostRace(
+async function settleAsFormerOwner(
   deps: PaymentDeps,
   tx: Tx,
   row: RowToSettle,

@@ -12,9 +12,9 @@ export type OpenPayment = Pick<PaymentRow, 'id' | 'generation' | 'paymentMethod'
  * The open payment of an order that is not paid for by a live request: its owner gave up or died, or recovery is at
  * work on it. An authorized payment, and the steps after it, are the merchant's to end.
  */
-export async function lockAbandonedPayment(tx: Tx, orderId: string): Promise<OpenPayment | null> {
-  const isAbandoned = sql`generation > 1 OR leased_until IS NULL OR leased_until < now()`
-  const [payment] = await lockOpenPayment(tx, sql`order_id = ${orderId}::uuid AND (${isAbandoned})`)
+export async function lockPaymentWithoutRequest(tx: Tx, orderId: string): Promise<OpenPayment | null> {
+  const hasNoLiveOwner = sql`generation > 1 OR leased_until IS NULL OR leased_until < now()`
+  const [payment] = await lockOpenPayment(tx, sql`order_id = ${orderId}::uuid AND (${hasNoLiveOwner})`)
   return payment ?? null
 }
 
@@ -27,8 +27,8 @@ export function lockOpenPayment(tx: Tx, which: Sql): Promise<OpenPayment[]> {
 }
 
 /**
- * Withdraws a payment that was not asked for, or whose outcome is not known yet: deposes its owner, and leaves it to
- * the next owner to cancel its intent. The caller's key is answered by the commit that settles the payment.
+ * Withdraws a payment for which the gateway was not asked yet, or whose outcome is not known yet: deposes its owner, and
+ * leaves it to the next owner to cancel its intent. The caller's key is answered by the commit that settles the payment.
  *
  * The deposed owner may still have a confirm on its way. The gateway then refuses either the confirm or the cancel, and
  * so tells which of the two came first.

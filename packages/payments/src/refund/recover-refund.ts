@@ -2,7 +2,7 @@ import { type Refund as RefundRow, type Sql, sql, type Tx } from '@seatbelt/data
 import type { OrderPurpose, Refund } from '@seatbelt/domain'
 import { finishAttempt, type GatewayRefundLayer, guardSettle, mayPass, type RefundEvidence } from '@seatbelt/safety'
 import { LastEffect, unrecorded } from '../shared/last-effect.ts'
-import { isAbandoned, leasedRefunds, startLease, takeOver } from '../shared/leased-work.ts'
+import { isDue, leasedRefunds, startLease, takeOver } from '../shared/leased-work.ts'
 import type { RefundResult } from '../shared/operations.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
@@ -63,14 +63,14 @@ type DueRow = RefundRow & {
   readonly orderName: string
 }
 
-const isDue = isAbandoned(leasedRefunds)
+const due = isDue(leasedRefunds)
 
 /**
  * The age of the key is judged by the database's clock, here, where the lease begins: no attempt lasts longer than it.
  */
 async function takeOverRefund(deps: PaymentDeps, refundId?: string): Promise<OwnedRefund | null> {
   const attempt = { owner: deps.runtime.newId(), lease: startLease(deps) }
-  const which: Sql = refundId === undefined ? isDue : sql`${isDue} AND id = ${refundId}::uuid`
+  const which: Sql = refundId === undefined ? due : sql`${due} AND id = ${refundId}::uuid`
   const row = await takeOver<DueRow>(deps, leasedRefunds, sql`${which} ORDER BY next_attempt_at`, attempt.owner)
   if (!row) return null
   const refund = toRefund(row)

@@ -49,7 +49,7 @@ export async function settleRefund(
 ): Promise<RefundResult> {
   const row = await readToSettle(tx, owned)
   if (row === null) return settleLostRefund(deps, tx, owned, evidence, call, claimBesides)
-  if (!row.isOwned) return resolveLostRace(deps, tx, row, owned, evidence)
+  if (!row.isOwned) return settleAsFormerOwner(deps, tx, row, owned, evidence)
   if (evidence.kind === 'unknown') return leaveRefundOpen(deps, tx, owned, evidence)
   const { outcome } = evidence
   if (outcome.state === 'pending') return keepPending(deps, tx, owned, evidence, outcome)
@@ -254,7 +254,7 @@ function waitsFor(state: Refund['state']): 'gateway' | 'bank' | 'person' {
 }
 
 /** The refund is no longer as it was claimed. What was learned is never thrown away; what is recorded is the answer. */
-async function resolveLostRace(
+async function settleAsFormerOwner(
   deps: PaymentDeps,
   tx: Tx,
   row: RowToSettle,

@@ -70,7 +70,7 @@ export const leasedRefunds: LeasedTable = {
 }
 
 /** Of an open row: its owner is gone and its time has come. */
-export function isAbandoned({ isOpen }: LeasedTable): Sql {
+export function isDue({ isOpen }: LeasedTable): Sql {
   return sql`${isOpen} AND next_attempt_at <= now() AND (leased_until IS NULL OR leased_until < now())`
 }
 

@@ -92,7 +92,7 @@ export interface RefundEnd {
 /** The purpose in one settle that takes effect. Its methods write, and `payment` is as it stands after the settle. */
 export interface SettlingPurpose {
   /** The step of the payment that the idempotency key of a request stands for, if the goal was this one. */
-  readonly keyStep: (goal: 'pay' | 'capture' | 'void') => PaymentStep | 'checkout'
+  readonly keyStep: (step: 'pay' | 'capture' | 'void') => PaymentStep | 'checkout'
   /** The money is reserved. `await`: the merchant decides. The other two are claimed in the same commit. */
   authorized(payment: Payment): Promise<'await' | 'capture' | 'void'>
   /** `isWithdrawn`: the order's owner no longer wanted the payment. */
