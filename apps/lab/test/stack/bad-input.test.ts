@@ -159,11 +159,24 @@ describe('payments-api, worker and migrate end with one line and exit code 1', {
     }
   })
 
+  const production = {
+    NODE_ENV: 'production',
+    SMTP_URL: 'smtp://127.0.0.1:25',
+    MAIL_FROM: 'receipts@seatbelt.example',
+    INSTALLATION: 'shop',
+    GATEWAY_API_KEY: 'sk_test_of_our_own',
+  }
+
   it("where the gateway's key is the published one, in production", async () => {
-    const mail = { SMTP_URL: 'smtp://127.0.0.1:25', MAIL_FROM: 'receipts@seatbelt.example' }
-    const environment = { ...goodEnvironment(), ...mail, NODE_ENV: 'production', GATEWAY_API_KEY: 'sk_test_dev_only' }
+    const environment = { ...goodEnvironment(), ...production, GATEWAY_API_KEY: 'sk_test_dev_only' }
     const line = /^GATEWAY_API_KEY is wrong \(it is the simulator's published key.*SEATBELT_DEMO_KEYS=accept\)/
     expect(await runAll([api, worker], environment)).toEqual(refusedWith(line)([api, worker]))
+  })
+
+  it('where the installation has no name of its own, in production', async () => {
+    const { INSTALLATION: _, ...unnamed } = production
+    const ended = await runAll([api, worker], { ...goodEnvironment(), ...unnamed })
+    expect(ended).toEqual(refusedWith(/^INSTALLATION is missing/)([api, worker]))
   })
 })
 

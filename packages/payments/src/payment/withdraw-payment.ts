@@ -27,8 +27,9 @@ export function lockOpenPayment(tx: Tx, which: Sql): Promise<OpenPayment[]> {
 }
 
 /**
- * Withdraws a payment for which the gateway was not asked yet, or whose outcome is not known yet: deposes its owner, and
- * leaves it to the next owner to cancel its intent. The caller's key is answered by the commit that settles the payment.
+ * Withdraws a payment for which the gateway was not asked yet, or whose outcome is not known yet: deposes its owner,
+ * and leaves it to the next owner to cancel its intent. The caller's key is answered by the commit that settles the
+ * payment.
  *
  * The deposed owner may still have a confirm on its way. The gateway then refuses either the confirm or the cancel, and
  * so tells which of the two came first.
