@@ -33,7 +33,7 @@ export function renderDispute(dispute: Dispute): object {
     created: unixSeconds(dispute.createdAt),
     currency: dispute.currency.toLowerCase(),
     enhanced_eligibility_types: [],
-    evidence: {},
+    evidence: { enhanced_evidence: {} },
     evidence_details: {
       due_by: unixSeconds(dueBy),
       enhanced_eligibility: {},

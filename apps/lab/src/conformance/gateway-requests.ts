@@ -78,6 +78,6 @@ export async function sendGatewayRequests(gateway: StripeGateway): Promise<reado
 
 function readOutcome(request: string, answer: Awaited<ReturnType<Ask>>): RequestOutcome {
   if (typeof answer === 'string') return { request, isAccepted: true, answer: 'account' }
-  const isAccepted = answer !== null && ['intent', 'refund', 'customer', 'list'].includes(answer.kind)
+  const isAccepted = answer !== null && ['intent', 'refund', 'customer', 'dispute', 'list'].includes(answer.kind)
   return { request, isAccepted, answer: isAccepted ? answer.kind : JSON.stringify(answer) }
 }
