@@ -90,7 +90,7 @@ const races: readonly Race[] = [
   },
   {
     guard: 'hold-state, when a hold is released',
-    statement: 'UPDATE holds SET state',
+    statement: 'UPDATE holds',
     prepare: twoSeats,
     operate: (_, holdId) => slow.counter.release(holdId),
     change: `UPDATE holds SET state = 'expired' WHERE id = $1`,

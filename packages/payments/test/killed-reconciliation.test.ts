@@ -59,7 +59,7 @@ async function sentBack() {
   return paid.orderId
 }
 
-/** Begin, four pages of which each is read and written down: what every run does before it acts. */
+/** Begin, five pages of which each is read and written down: what every run does before it acts. */
 const reading = [
   ...[
     'commit 1',
@@ -71,11 +71,12 @@ const reading = [
     'statement 3',
     'commit 3',
   ],
-  ...['statement 4', 'statement 5', 'commit 4', 'statement 6', 'statement 7', 'commit 5'],
+  ...['statement 4', 'listDisputes 1', 'statement 5', 'commit 4'],
+  ...['statement 6', 'statement 7', 'commit 5', 'statement 8', 'statement 9', 'commit 6'],
 ]
 
 /** Which difference is next, how our books stand with its repair, and the charge as it is now. */
-const looking = ['statement 8', 'statement 9', 'retrieveIntent 1', 'listRefundsOf 1', 'statement 10']
+const looking = ['statement 10', 'statement 11', 'retrieveIntent 1', 'listRefundsOf 1', 'statement 12']
 
 /** Nothing is left to do; the run is ended, and what it saw is forgotten. */
 const ending = (first: number) => [0, 1, 2, 3].map((place) => `statement ${first + place}`)
@@ -85,27 +86,27 @@ const repairs = [
     of: 'a second charge',
     prepare: chargedTwice,
     acts: [
-      ...[...looking, 'statement 11', 'retrieveIntent 2', 'listRefundsOf 2'],
-      ...['commit 6', 'createRefund 1', 'commit 7', 'statement 12', 'commit 8', ...ending(13)],
+      ...[...looking, 'statement 13', 'retrieveIntent 2', 'listRefundsOf 2'],
+      ...['commit 7', 'createRefund 1', 'commit 8', 'statement 14', 'commit 9', ...ending(15)],
     ],
     given: { repairs: [{ state: 'succeeded', amount: 4_200 }], refunds: 1 },
   },
   {
     of: 'an unpaid order',
     prepare: chargedUnpaid,
-    acts: [...looking, 'commit 6', 'commit 7', ...ending(11)],
+    acts: [...looking, 'commit 7', 'commit 8', ...ending(13)],
     given: { repairs: [], refunds: 0 },
   },
   {
     of: 'a hold',
     prepare: onHold,
-    acts: [...looking, 'commit 6', 'cancelIntent 1', 'commit 7', ...ending(11)],
+    acts: [...looking, 'commit 7', 'cancelIntent 1', 'commit 8', ...ending(13)],
     given: { repairs: [], refunds: 0 },
   },
   {
     of: 'a refund that the bank sent back',
     prepare: sentBack,
-    acts: ['statement 8', 'retrieveRefund 1', 'statement 9', 'commit 6', 'commit 7', ...ending(10)],
+    acts: ['statement 10', 'retrieveRefund 1', 'statement 11', 'commit 7', 'commit 8', ...ending(12)],
     given: { repairs: [], refunds: 1 },
   },
 ]

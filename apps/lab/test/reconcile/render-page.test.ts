@@ -20,7 +20,9 @@ describe('the page', () => {
   it('says of each difference what it means in money, what was done, and what is to do', () => {
     const page = renderPage(sampleReport())
     expect(page).toContain('Charged twice <span class="amount">42.00 EUR</span>')
-    expect(page).toContain('npm run reconcile -- --act would take the refund back in our books.')
+    expect(page).toContain(
+      'npm run reconcile -- --act --as NAME --reason TEXT would take the refund back in our books.',
+    )
     expect(page).toContain('12,345.50 EUR')
     expect(page).toContain('980 JPY')
     expect(page).toContain('Given back to the customer.')
