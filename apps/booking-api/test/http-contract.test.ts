@@ -366,6 +366,7 @@ describe('checkouts', () => {
     { code: 'hold-released', holdId: hold.id },
     { code: 'hold-booked', holdId: hold.id, bookingId: booking.id },
     { code: 'hold-checking-out', holdId: hold.id, retryAfterSeconds: 1 },
+    { code: 'hold-in-review', holdId: hold.id },
   ])('a hold that cannot be used is its own problem: $code', async (refusal) => {
     const { post, fake } = testApp()
     fake.next = refused(refusal)

@@ -306,6 +306,29 @@ describe('seats that are gone', () => {
     expect(await booksOf(holdId)).toMatchObject({ hold: 'booked', booking: 'confirmed', charges: 1, seats: 2 })
   })
 
+  it('of a checkout whose payment waits for an operator: nothing says to ask again soon', async () => {
+    const { holdId } = await held()
+    await office.faults(
+      { on: 'confirm', kind: 'error-before', rate: 1 },
+      { on: 'retrieve', kind: 'error-before', rate: 1 },
+    )
+    expect((await api.checkOut(holdId, { key: randomUUID() })).kind).toBe('unsettled')
+    expect(brief(await api.checkOut(holdId, { key: randomUUID() }))).toBe('refused hold-checking-out')
+    await office.sql(
+      `UPDATE payments SET state = 'needs_review' WHERE order_id = (SELECT order_id FROM holds WHERE id = $1)`,
+      [holdId],
+    )
+    expect(await api.checkOut(holdId, { key: randomUUID() })).toEqual({
+      kind: 'refused',
+      refusal: { code: 'hold-in-review', holdId },
+    })
+    await office.sql(`UPDATE payments SET state = 'processing' WHERE state = 'needs_review'`)
+    await letTimePass(office, '11 minutes')
+    expect(await endOverdueCheckout(worker.deps)).toBe(true)
+    await office.faults()
+    await recoverAll()
+  })
+
   it('of a checkout whose process died: recovery cancels it, and its key returns the outcome', async () => {
     const { holdId } = await held()
     await office.faults(

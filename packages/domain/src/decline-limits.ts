@@ -25,7 +25,7 @@ export interface DeclinesSeen {
   readonly declines: number
   /** When the oldest of them leaves the window. 0 where there is none. */
   readonly oldestLeavesInSeconds: number
-  /** Payments whose outcome is not known yet. Each of them may become a decline. */
+  /** Payments of the last minute whose outcome is not known yet. Each of them may become a decline. */
   readonly underWay: number
 }
 

@@ -35,7 +35,11 @@ export const mostCheckouts = 3
 export type HoldToDecide = Pick<
   Hold,
   'id' | 'customerId' | 'state' | 'extended' | 'orderId' | 'bookingId' | 'expiresAt'
-> & { readonly lapsed: boolean }
+> & {
+  readonly lapsed: boolean
+  /** The payment of its checkout waits for an operator. */
+  readonly isInReview: boolean
+}
 
 /** May this customer do something with the hold that needs it to be theirs and alive? */
 export function decideToUse(hold: HoldToDecide, customerId: string): Refusal | { readonly code: 'use' } {
@@ -45,6 +49,7 @@ export function decideToUse(hold: HoldToDecide, customerId: string): Refusal | {
     case 'active':
       return hold.lapsed ? { code: 'hold-expired', holdId } : { code: 'use' }
     case 'checking_out':
+      if (hold.isInReview) return { code: 'hold-in-review', holdId }
       return { code: 'hold-checking-out', holdId, retryAfterSeconds: inProgressRetryAfterSeconds }
     case 'booked':
       return { code: 'hold-booked', holdId, bookingId }

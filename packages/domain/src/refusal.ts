@@ -109,6 +109,8 @@ export type Refusal =
   | { readonly code: 'hold-extended-before'; readonly holdId: string }
   /** Its payment is under way, or somebody is deciding about it right now. */
   | { readonly code: 'hold-checking-out'; readonly holdId: string; readonly retryAfterSeconds: number }
+  /** As above, and an operator is at work on its payment. */
+  | { readonly code: 'hold-in-review'; readonly holdId: string }
   | { readonly code: 'booking-not-found'; readonly bookingId: string }
   | { readonly code: 'booking-cancelled'; readonly bookingId: string }
   /** Its payment, or a refund of it, waits for an operator. */

@@ -10,7 +10,7 @@ import {
 
 const hold = (state: HoldState, overrides: Partial<HoldToDecide> = {}): HoldToDecide => ({
   ...{ id: 'hold', customerId: 'customer', state, extended: false, orderId: null, bookingId: null },
-  ...{ expiresAt: new Date(0), lapsed: false, ...overrides },
+  ...{ expiresAt: new Date(0), lapsed: false, isInReview: false, ...overrides },
 })
 
 const states = ['active', 'checking_out', 'booked', 'released', 'expired'] as const satisfies readonly HoldState[]
@@ -52,6 +52,10 @@ describe('a hold', () => {
 
   it('that is being paid for says when to ask again', () => {
     expect(decideToUse(hold('checking_out'), 'customer')).toMatchObject({ retryAfterSeconds: 1 })
+    expect(decideToUse(hold('checking_out', { isInReview: true }), 'customer')).toEqual({
+      code: 'hold-in-review',
+      holdId: 'hold',
+    })
   })
 
   it('is extended once, and used as often as one likes', () => {

@@ -94,7 +94,7 @@ export function operationFields(defaults: { poolSize: number }) {
       .describe('the same for all orders of one customer, payments under way included; 0: no limit'),
     DECLINES_PER_ACCOUNT: integerField({ min: 0, max: 10_000 })
       .default(0)
-      .describe('the same for all customers of one account; 0: no limit'),
+      .describe('the same for all customers of one account, payments under way included; 0: no limit'),
   }
 }
 

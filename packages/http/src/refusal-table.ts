@@ -308,6 +308,12 @@ export const refusalTable = {
     detail: 'Another request is paying for it or deciding about it right now. Look at it again shortly.',
     members: ['holdId', 'retryAfterSeconds'],
   },
+  'hold-in-review': {
+    status: 409,
+    title: "The hold's checkout waits for an operator",
+    detail: 'It is not known what became of its payment, and an operator looks at it. Contact support to speed it up.',
+    members: ['holdId'],
+  },
   'booking-not-found': {
     status: 404,
     title: 'There is no such booking',

@@ -105,6 +105,7 @@ const unusable = [
   'hold-released',
   'hold-booked',
   'hold-checking-out',
+  'hold-in-review',
 ] as const satisfies readonly ProblemCode[]
 
 function extendHold(operations: Holds): Operation {

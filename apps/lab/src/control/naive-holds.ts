@@ -162,7 +162,7 @@ export async function releaseNaively(
 
 /** Was its time over by this process's clock when it was read? */
 export function withLapsed(hold: Hold) {
-  return { ...hold, lapsed: hold.state === 'expired' || hold.expiresAt <= new Date() }
+  return { ...hold, isInReview: false, lapsed: hold.state === 'expired' || hold.expiresAt <= new Date() }
 }
 
 export async function findNaiveHold({ client }: Database, accountId: string, id: string): Promise<Hold | null> {

@@ -25,6 +25,8 @@ export interface LockedHold extends Hold {
   readonly claimedIds: readonly string[]
   /** The source of the gateway references of its checkouts' orders. */
   readonly name: string
+  /** The payment of its checkout waits for an operator. */
+  readonly isInReview: boolean
   /** All that it is of is still its own. False: a lapsed claim was taken over, or a row was changed by hand. */
   readonly isWhole: boolean
 }
@@ -49,6 +51,8 @@ export async function lockHold(tx: Tx, which: Sql): Promise<LockedHold | null> {
     tx.read<LockedRow>(sql`
       SELECT ${holdColumns}, hold.left_ms AS "leftMs", clock_timestamp() AS now,
              COALESCE(hold.gateway_reference, hold.id::text) AS name,
+             EXISTS (SELECT FROM payments WHERE payments.order_id = hold.order_id AND payments.state = 'needs_review')
+               AS "isInReview",
              (SELECT held FROM tiers WHERE tiers.id = hold.tier_id) AS "tierHeld"
         FROM (SELECT * FROM holds WHERE ${which} FOR UPDATE) AS hold`),
     lockClaims(tx, sql`SELECT id FROM holds WHERE ${which}`),
@@ -72,6 +76,7 @@ export async function lockHold(tx: Tx, which: Sql): Promise<LockedHold | null> {
 
 interface LockedRow extends HoldRow {
   readonly name: string
+  readonly isInReview: boolean
   readonly leftMs: number | null
   readonly now: Date
   /** Of the hold's tier, if it is of places. */

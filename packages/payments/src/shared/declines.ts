@@ -9,6 +9,9 @@ export interface DeclinesOf {
   readonly order: Sql | SqlValue
 }
 
+/** A payment that the gateway has not answered by then waits for recovery: other payments need not wait with it. */
+const underWayFor = sql`interval '1 minute'`
+
 /**
  * A column with what the books show of each scope that has a limit, for `decideOnDeclines`.
  *
@@ -32,7 +35,9 @@ export function countDeclines(limits: DeclineLimits, { account, customer, order 
                   'oldestLeavesInSeconds',
                     COALESCE(ceil(extract(epoch FROM min(settled_at) + ${window} - statement_timestamp())), 0),
                   'underWay', (SELECT count(*) FROM (
-                                 SELECT FROM payments WHERE ${which} AND customer_id IS NOT NULL AND state = 'processing'
+                                 SELECT FROM payments
+                                  WHERE ${which} AND customer_id IS NOT NULL AND state = 'processing'
+                                    AND created_at > statement_timestamp() - ${underWayFor}
                                   LIMIT ${limit}) AS open))
            FROM (SELECT settled_at FROM payments
                   WHERE ${which} AND customer_id IS NOT NULL AND state = 'declined' AND declined_by = 'bank'
