@@ -1,4 +1,4 @@
-import type { Database, Tx } from '@seatbelt/database'
+import { CommitUnknown, type Database, type Tx } from '@seatbelt/database'
 
 /** Where a test stands between an operation and PostgreSQL. Each receives the text of the statement. */
 export interface StatementHooks {
@@ -27,6 +27,20 @@ export function hookedTransaction(
       }
       return work(hooked, rollBack)
     })
+}
+
+/** The first transaction is committed, and the answer to its COMMIT does not arrive. */
+export function losesFirstAnswer(real: Database): Database {
+  let isLost = false
+  return {
+    ...real,
+    transaction: async (work) => {
+      const result = await real.transaction(work)
+      if (isLost) return result
+      isLost = true
+      throw new CommitUnknown('the answer to COMMIT was lost', { result })
+    },
+  }
 }
 
 /** The read with which a settle begins, and that of a claim of a payment. */

@@ -3,6 +3,7 @@ import { raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { recordRefundOutside } from '../src/index.ts'
 import { atConsole, deliverEvent, intentOf } from './gateway-console.ts'
+import { losesFirstAnswer } from './hooked-transaction.ts'
 import { openReconciler, openStranger, type Stranger } from './reconcile-support.ts'
 import { booksOf, openPaid, openWebhookEndpoint, refund, refundsAtGateway, toldAbout } from './refund-support.ts'
 import { brief, openShop, type Replica, type Shop } from './shop.ts'
@@ -63,6 +64,25 @@ describe('money that an operator returned outside of the gateway', () => {
     expect(results.filter(({ kind }) => kind === 'recorded')).toHaveLength(1)
     expect(results).toContainEqual({ kind: 'not-recorded', why: '1200 minor units of it are left to refund' })
     expect(await booksOf(shop, paid)).toMatchObject({ refunded: 3_000 })
+  })
+
+  it.each([
+    ['in part', 1_200],
+    ['in full', null],
+  ])('%s is recorded once, though its COMMIT was not answered', async (name, amountMinor) => {
+    const paid = await openPaid(api)
+    const deaf = await shop.replica(`deaf ${name}`, { database: losesFirstAnswer })
+    const recorded = await recordRefundOutside(deaf.deps, { paymentId: paid.paymentId, amountMinor }, ada)
+    expect(deaf.faults).toMatchObject([{ code: 'commit-unknown' }])
+    const booked = amountMinor ?? 4_200
+    expect(await booksOf(shop, paid)).toMatchObject({
+      refunded: booked,
+      refunds: [{ amountMinor: booked }],
+      transfers: [{ amount: booked }],
+    })
+    const [line] = await shop.sql<{ id: string }>('SELECT id FROM refunds WHERE payment_id = $1', [paid.paymentId])
+    expect(recorded).toMatchObject({ kind: 'recorded', refund: { id: line?.id, amountMinor: booked } })
+    expect(await toldAbout(shop, line?.id ?? '')).toEqual(['refund.succeeded'])
   })
 
   it('is not recorded while the gateway may still refund the same money', async () => {

@@ -1,4 +1,4 @@
-import { type Payment as PaymentRow, sql, type Tx } from '@seatbelt/database'
+import { type Payment as PaymentRow, type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
 import { decideToRefund, type Refund } from '@seatbelt/domain'
 import { guardSettle } from '@seatbelt/safety'
 import { tellRefund } from '../messages/enqueue-messages.ts'
@@ -7,7 +7,7 @@ import { readRefundState } from '../refund/refundable.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import { isOpenOrphan } from '../shared/orphan.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toPayment } from '../shared/rows.ts'
+import { toPayment, toRefund } from '../shared/rows.ts'
 import type { Operator } from './operator-action.ts'
 
 /** `amountMinor` null: all that is left. */
@@ -28,7 +28,8 @@ export type RecordedOutside =
  *
  * Guarantees: the refund, what the payment and its order become, the transfer, the messages, and the operator's name
  * and reason are one commit. All refunds of a payment together never exceed it. Nothing is recorded while the gateway
- * may still refund the same money.
+ * may still refund the same money. All tries share the refund's id, by which the next one recognizes a try whose COMMIT
+ * was not answered.
  */
 export async function recordRefundOutside(
   deps: PaymentDeps,
@@ -38,16 +39,18 @@ export async function recordRefundOutside(
   const [known] = await deps.database.query<{ accountId: string; orderId: string }>(sql`
     SELECT account_id, order_id FROM payments WHERE id = ${asked.paymentId}::uuid`)
   if (!known) return { kind: 'not-found' }
-  return guardSettle(deps.layers, orderLockName(known), (tx) => record(deps, tx, asked, operator))
+  const refundId = deps.runtime.newId()
+  return guardSettle(deps.layers, orderLockName(known), (tx) => record(deps, tx, { ...asked, refundId }, operator))
 }
 
 async function record(
   deps: PaymentDeps,
   tx: Tx,
-  { paymentId, amountMinor: askedMinor }: RefundOutside,
+  { paymentId, amountMinor: askedMinor, refundId }: RefundOutside & { readonly refundId: string },
   operator: Operator,
 ): Promise<RecordedOutside> {
-  const [[row], { isOutcomeUnknown }] = await Promise.all([
+  const [[recorded], [row], { isOutcomeUnknown }] = await Promise.all([
+    tx.read<RefundRow>(sql`SELECT * FROM refunds WHERE id = ${refundId}::uuid`),
     tx.read<PaidRow>(sql`
       SELECT payments.*, COALESCE(captured_minor, payments.amount_minor) AS paid_minor, clock_timestamp() AS now,
              orders.version AS order_version, orders.state::text AS order_state,
@@ -57,6 +60,7 @@ async function record(
         FROM payments JOIN orders ON orders.id = payments.order_id WHERE payments.id = ${paymentId}::uuid`),
     readRefundState(tx, paymentId),
   ])
+  if (recorded) return { kind: 'recorded', refund: toRefund(recorded) }
   if (!row) return { kind: 'not-found' }
   if (isOutcomeUnknown) return notRecorded('the outcome of another refund is not known yet')
   if (row.hasOrphan) return notRecorded('the gateway has a refund that our books do not: npm run review -- orphans')
@@ -67,7 +71,7 @@ async function record(
     return notRecorded(`${decision.refundableMinor} minor units of it are left to refund`)
   if (decision.code !== 'refund') return notRecorded(`it is ${payment.state}`)
   const refund: Refund = {
-    id: deps.runtime.newId(),
+    id: refundId,
     accountId: payment.accountId,
     orderId: payment.orderId,
     paymentId,
