@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { differenceKinds } from '@seatbelt/domain'
 import { processRuntime, recordAction, sendReceiptsAgain } from '@seatbelt/payments'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { atConsole, intentOf } from '../../../packages/payments/test/gateway-console.ts'
 import { booksOf, openPaid } from '../../../packages/payments/test/refund-support.ts'
 import {
   accountId,
@@ -104,6 +105,18 @@ describe('npm run review', () => {
     expect(() => run(paymentId, '--cancel', '--enter-refund', 're_1', ...byAda)).toThrow('Usage')
     expect(await run(paymentId, '--enter-refund', 're_1', ...byAda)).toMatchObject({ exitCode: 2 })
     expect((await actions()).at(-1)).toMatchObject({ action: 'review --enter-refund re_1', subjectId: paymentId })
+  })
+
+  it('says of a refund that is in our books that nothing is left to do', async () => {
+    const paid = await openPaid(replica)
+    const { id } = await atConsole(shop, await intentOf(shop, paid.paymentId), 'refund', 1_200)
+    const enter = () => run(paid.paymentId, '--enter-refund', id, ...byAda)
+    expect(await enter()).toMatchObject({ exitCode: 0, text: expect.stringMatching(/^Done: /) })
+    expect(await enter()).toEqual({
+      exitCode: 0,
+      text: `Nothing is left to do: ${id} is in our books, and is succeeded.\n`,
+    })
+    expect(await booksOf(shop, paid)).toMatchObject({ refunded: 1_200 })
   })
 
   it('records a look at a payment with what came of it', async () => {

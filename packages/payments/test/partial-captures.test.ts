@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { applyGatewayEvent, enterRefundAsOperator } from '../src/index.ts'
 import { atConsole, deliverEvent, eventAbout, intentOf } from './gateway-console.ts'
+import { losesFirstAnswer } from './hooked-transaction.ts'
 import { openReconciler, openStranger, type Stranger } from './reconcile-support.ts'
 import { booksOf, openWebhookEndpoint, refund } from './refund-support.ts'
 import { bodyOf, brief, openShop, paymentIdOf, type Replica, type Shop } from './shop.ts'
@@ -120,7 +121,19 @@ describe("an authorization of which a part is captured at the gateway's console"
     expect(await enterRefundAsOperator(parts, paymentId, 're_unknown')).toMatchObject({ kind: 'left' })
     expect(await enterRefundAsOperator(parts, orderId, id)).toEqual({ kind: 'not-found' })
     expect(await enterRefundAsOperator(parts, paymentId, id)).toEqual({ kind: 'entered' })
-    expect(await enterRefundAsOperator(parts, paymentId, id)).toMatchObject({ kind: 'left' })
+    expect(await enterRefundAsOperator(parts, paymentId, id)).toEqual({ kind: 'in-our-books', state: 'succeeded' })
+    expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'partially_refunded', refunded: 1_200 })
+  })
+
+  it('is refunded once by what an operator enters, who learns it though the COMMIT was not answered', async () => {
+    const { orderId, paymentId, intentId } = await authorized()
+    await atConsole(shop, intentId, 'capture', 3_000)
+    await deliverEvent(shop, api, 'payment_intent.succeeded', intentId)
+    const { id } = await atConsole(shop, intentId, 'refund', 1_200)
+    const deaf = await shop.replica('deaf', { database: losesFirstAnswer })
+    const entered = await enterRefundAsOperator({ payments: deaf.deps, gateway: stranger.gateway }, paymentId, id)
+    expect(deaf.faults).toMatchObject([{ code: 'commit-unknown' }])
+    expect(entered).toEqual({ kind: 'in-our-books', state: 'succeeded' })
     expect(await booksOf(shop, { orderId, paymentId })).toMatchObject({ order: 'partially_refunded', refunded: 1_200 })
   })
 })

@@ -81,6 +81,8 @@ export function describeEntered(id: string, refundId: string, entered: RefundEnt
       return { text: `Nothing was done about ${refundId}: ${entered.why}.\n`, exitCode: 1 }
     case 'entered':
       return { text: `Done: ${refundId} is entered as a refund of payment ${id}.\n`, exitCode: 0 }
+    case 'in-our-books':
+      return { text: `Nothing is left to do: ${refundId} is in our books, and is ${entered.state}.\n`, exitCode: 0 }
     default:
       return entered satisfies never
   }
