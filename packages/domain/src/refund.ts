@@ -89,12 +89,27 @@ export function refundableMinor({
  */
 export const mostRefunds = 100
 
-/** May so much be given back, beside so many refunds that there are? `askedMinor` null: all that is left. */
+export type RefundRefusal = Extract<
+  Refusal,
+  {
+    readonly code:
+      | 'payment-not-refundable'
+      | 'payment-disputed'
+      | 'refund-exceeds-payment'
+      | 'refund-between-units'
+      | 'too-many-refunds'
+  }
+>
+
+/**
+ * May so much be refunded, beside so many refunds that there are? `askedMinor` null: all that is left. `refunds` null:
+ * the money is returned outside of the gateway, whose limits do not hold there.
+ */
 export function decideToRefund(
   payment: Refundable,
   askedMinor: number | null,
-  refunds: number,
-): Refusal | { readonly code: 'refund'; readonly amountMinor: number } {
+  refunds: number | null,
+): RefundRefusal | { readonly code: 'refund'; readonly amountMinor: number } {
   const paymentId = payment.id
   if (payment.state !== 'succeeded') return { code: 'payment-not-refundable', paymentId, state: payment.state }
   const { disputeState } = payment
@@ -104,6 +119,7 @@ export function decideToRefund(
   const amountMinor = askedMinor ?? leftMinor
   if (amountMinor > leftMinor || leftMinor === 0)
     return { code: 'refund-exceeds-payment', paymentId, refundableMinor: leftMinor }
+  if (refunds === null) return { code: 'refund', amountMinor }
   const { currency } = payment
   // All that is left can be returned, also of an amount that an earlier version took.
   const problem = amountMinor === leftMinor ? null : unitProblem({ amountMinor, currency }, leftMinor)

@@ -117,4 +117,9 @@ describe('a refund', () => {
     expect(decideToRefund(payment, 50, 0)).toEqual({ ...between, nearestMinor: [100] })
     expect(decideToRefund(payment, 2_249, 0)).toEqual({ ...between, nearestMinor: [2_200] })
   })
+
+  it('outside of the gateway is of any amount up to what is left', () => {
+    expect(decideToRefund(payment, 150, null)).toEqual({ code: 'refund', amountMinor: 150 })
+    expect(decideToRefund(payment, 2_251, null)).toMatchObject({ code: 'refund-exceeds-payment' })
+  })
 })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { raceCopies, valuesOf } from '@seatbelt/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { recordRefundOutside } from '../src/index.ts'
+import { dispute } from './dispute-support.ts'
 import { atConsole, deliverEvent, intentOf } from './gateway-console.ts'
 import { losesFirstAnswer } from './hooked-transaction.ts'
 import { openReconciler, openStranger, type Stranger } from './reconcile-support.ts'
@@ -115,6 +116,31 @@ describe('money that an operator returned outside of the gateway', () => {
     const [declined] = await shop.sql<{ id: string }>('SELECT id FROM payments WHERE order_id = $1', [orderId])
     expect(await record(declined?.id ?? '')).toEqual({ kind: 'not-recorded', why: 'it is declined' })
     expect(await record(randomUUID())).toEqual({ kind: 'not-found' })
+  })
+
+  it('is not recorded of a payment with an open dispute, or of which a lost one left nothing', async () => {
+    const paid = await openPaid(api)
+    const opened = await dispute(shop, paid)
+    await opened.deliver(api, 'funds_withdrawn')
+    expect(await record(paid.paymentId)).toEqual({
+      kind: 'not-recorded',
+      why: 'its dispute is open and decides about the money: repeat the command if the dispute is won',
+    })
+    await opened.step('lose')
+    await opened.deliver(api, 'closed')
+    expect(await record(paid.paymentId)).toEqual({
+      kind: 'not-recorded',
+      why: 'its dispute was lost, which returned all that was left of it',
+    })
+    expect(await booksOf(shop, paid)).toMatchObject({ refunded: 0 })
+  })
+
+  it('may be an amount that the gateway cannot return in this currency', async () => {
+    const paid = await openPaid(api, 'pm_card_visa', 'ISK')
+    expect(await record(paid.paymentId, 150)).toMatchObject({ kind: 'recorded', refund: { amountMinor: 150 } })
+    expect(await booksOf(shop, paid)).toMatchObject({ order: 'partially_refunded', refunded: 150 })
+    expect(await record(paid.paymentId)).toMatchObject({ kind: 'recorded', refund: { amountMinor: 4_050 } })
+    expect(await booksOf(shop, paid)).toMatchObject({ order: 'refunded', refunded: 4_200 })
   })
 
   it('is no difference for reconciliation; refunded at the console as well, it is reported', async () => {

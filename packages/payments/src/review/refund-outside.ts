@@ -1,5 +1,5 @@
 import { type Payment as PaymentRow, type Refund as RefundRow, sql, type Tx } from '@seatbelt/database'
-import { decideToRefund, type Refund } from '@seatbelt/domain'
+import { decideToRefund, type Refund, type RefundRefusal } from '@seatbelt/domain'
 import { guardSettle } from '@seatbelt/safety'
 import { tellRefund } from '../messages/enqueue-messages.ts'
 import { bookRefundsFromElsewhere, type PaidOrder } from '../refund/book-refund.ts'
@@ -65,11 +65,8 @@ async function record(
   if (isOutcomeUnknown) return notRecorded('the outcome of another refund is not known yet')
   if (row.hasOrphan) return notRecorded('the gateway has a refund that our books do not: npm run review -- orphans')
   const payment = toPayment(row)
-  // The limit of refunds is about what the gateway lists.
-  const decision = decideToRefund(payment, askedMinor, 0)
-  if (decision.code === 'refund-exceeds-payment')
-    return notRecorded(`${decision.refundableMinor} minor units of it are left to refund`)
-  if (decision.code !== 'refund') return notRecorded(`it is ${payment.state}`)
+  const decision = decideToRefund(payment, askedMinor, null)
+  if (decision.code !== 'refund') return notRecorded(inWords(decision))
   const refund: Refund = {
     id: refundId,
     accountId: payment.accountId,
@@ -98,6 +95,24 @@ interface PaidRow extends PaymentRow, Omit<PaidOrder, 'refundedMinor'> {
 
 function notRecorded(why: string): RecordedOutside {
   return { kind: 'not-recorded', why }
+}
+
+function inWords(refusal: RefundRefusal): string {
+  switch (refusal.code) {
+    case 'payment-not-refundable':
+      return `it is ${refusal.state}`
+    case 'refund-exceeds-payment':
+      return `${refusal.refundableMinor} minor units of it are left to refund`
+    case 'payment-disputed':
+      return refusal.disputeState === 'open'
+        ? 'its dispute is open and decides about the money: repeat the command if the dispute is won'
+        : 'its dispute was lost, which returned all that was left of it'
+    case 'refund-between-units':
+    case 'too-many-refunds':
+      throw new Error(`${refusal.code} is a limit of the gateway alone`)
+    default:
+      return refusal satisfies never
+  }
 }
 
 function insert({ by }: PaymentDeps, tx: Tx, row: PaidRow, refund: Refund, { name, reason }: Operator): void {
