@@ -453,11 +453,11 @@ async function tell(replica: Replica, orderId: string, changed: Partial<GatewayI
   const event = { id: `evt_${randomUUID()}`, type: 'payment_intent.succeeded', requestId: null, subject }
   return applyGatewayEvent(replica.deps, event)
 }
-async function lose(commits: number) {
+async function lose(commits: number, step: 'pay' | 'authorize' = 'pay') {
   const lost = await losing('confirmIntent', (log) => log.keep(commits), true)
   const creationKey = randomUUID()
   const orderId = await orderOf(creationKey, lost.owner)
-  await lost.owner.pay(orderId).catch(() => undefined)
+  await lost.owner[step](orderId).catch(() => undefined)
   return { ...lost, creationKey, orderId }
 }
 
@@ -530,8 +530,8 @@ describe('an event about a payment that our books do not have', () => {
   )
 
   describe('and whose claim remains, older than the gateway remembers a key', () => {
-    async function forget() {
-      const lost = await lose(2)
+    async function forget(step: 'pay' | 'authorize' = 'pay') {
+      const lost = await lose(2, step)
       await letTimePass(shop, '23 hours 30 minutes')
       await shop.sql("UPDATE payments SET step_started_at = step_started_at - interval '1 hour' WHERE order_id = $1", [
         lost.orderId,
@@ -570,6 +570,67 @@ describe('an event about a payment that our books do not have', () => {
       expect(await resolveBy(other, decisionOf(orphan, 'adopt'))).toMatchObject({ kind: 'resolved' })
       expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
       expect(await shop.charges(orderId)).toHaveLength(1)
+    })
+
+    /** The operator's look makes an orphan of its charge. */
+    async function found(step: 'pay' | 'authorize' = 'pay') {
+      const lost = await forget(step)
+      expect(await lost.cancel()).toMatchObject({ kind: 'not-looked' })
+      const [orphan] = await orphansOf(lost.other, lost.orderId)
+      return { ...lost, orphan, intentId: orphan?.gatewayIntentId ?? '' }
+    }
+
+    it.each(['refund', 'dismiss'] as const)(
+      'is cancelled with its orphan once all was refunded at the console: %s',
+      async (resolution) => {
+        const { other, orderId, orphan, intentId } = await found()
+        await atConsole(shop, intentId, 'refund')
+        const adopted = await resolveBy(other, decisionOf(orphan, 'adopt'))
+        expect(adopted).toMatchObject({ kind: 'left', why: expect.stringContaining('--refund') })
+        expect(await resolveBy(other, decisionOf(orphan, resolution))).toMatchObject({ kind: 'resolved' })
+        expect(await paymentsOf(orderId)).toMatchObject([{ state: 'cancelled' }])
+        expect(await openOrphans(orderId)).toEqual([])
+        expect(await refundsAtGateway(shop, orderId)).toHaveLength(1)
+        expect(brief(await other.pay(orderId))).toBe('answered 201')
+        expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+      },
+    )
+
+    it('is paid with the part that was captured at the console, once a person adopts it', async () => {
+      const { other, orderId, orphan, intentId } = await found('authorize')
+      await atConsole(shop, intentId, 'capture', 3_000)
+      expect(await resolveBy(other, decisionOf(orphan, 'adopt'))).toMatchObject({ kind: 'resolved' })
+      const rows = await shop.sql('SELECT state, captured_minor AS captured FROM payments WHERE order_id = $1', [
+        orderId,
+      ])
+      expect(rows).toEqual([{ state: 'succeeded', captured: 3_000 }])
+      expect(await booksOf(orderId)).toEqual({ state: 'paid', transfers: 1 })
+      expect(await openOrphans(orderId)).toEqual([])
+    })
+
+    it('is not paid by its event any more once its money is being returned', async () => {
+      const { other, orderId, orphan } = await found()
+      const returned = await resolveBy(other, decisionOf(orphan, 'refund'), {
+        createRefund: async (...asked) => {
+          expect(await tell(other, orderId)).toBe('noted')
+          return (port as Gateway).createRefund(...asked)
+        },
+      })
+      expect(returned).toMatchObject({ kind: 'resolved', detail: 'refunded' })
+      expect(await paymentsOf(orderId)).toMatchObject([{ state: 'cancelled' }])
+      expect(await booksOf(orderId)).toEqual({ state: 'pending', transfers: 0 })
+      expect(await refundsAtGateway(shop, orderId)).toHaveLength(1)
+    })
+
+    it.each(['refund', 'dismiss'] as const)('keeps its money while an owner looks at it: %s', async (resolution) => {
+      const { other, orderId, orphan } = await found()
+      await shop.sql(
+        `UPDATE payments SET leased_until = now() + interval '1 hour', owner = gen_random_uuid() WHERE order_id = $1`,
+        [orderId],
+      )
+      expect(await resolveBy(other, decisionOf(orphan, resolution))).toMatchObject({ kind: 'left' })
+      expect(await refundsAtGateway(shop, orderId)).toEqual([])
+      expect(await paymentsOf(orderId)).toMatchObject([{ state: 'needs_review' }])
     })
 
     it('is not cancelled if the charges cannot be read', async () => {

@@ -1,10 +1,19 @@
-import { empty, type Orphan, type Refund as RefundRow, type RollBack, sql, type Tx } from '@seatbelt/database'
-import type { OrderPurpose } from '@seatbelt/domain'
+import {
+  empty,
+  type Orphan,
+  type Payment as PaymentRow,
+  type Refund as RefundRow,
+  type RollBack,
+  sql,
+  type Tx,
+} from '@seatbelt/database'
+import type { Money, OrderPurpose } from '@seatbelt/domain'
 import {
   type Gateway,
   type GatewayIntent,
   type GatewayRefund,
   idWithReference,
+  keyRememberedHours,
   readRefundOutcome,
   underLock,
 } from '@seatbelt/safety'
@@ -134,6 +143,10 @@ interface RowOfOrphan extends Omit<OrphanToDecide, 'order'>, Pick<Orphan, 'resol
   readonly isOwned: boolean
 }
 
+/** Nothing creates the intent of an older payment, which would wait for ever, once its owner's lease is over. */
+const mayStillCreate = sql`
+  (payments.created_at > now() - make_interval(hours => ${keyRememberedHours}::int) OR payments.leased_until > now())`
+
 function readState(tx: Tx, { id }: Orphan, gatewayId: string | null): Promise<RowOfOrphan[]> {
   return tx.read<RowOfOrphan>(sql`
     SELECT resolution, resolved_by, refund_claimed_at IS NOT NULL AS is_being_returned, ${isOpenOrphan} AS is_open,
@@ -144,7 +157,7 @@ function readState(tx: Tx, { id }: Orphan, gatewayId: string | null): Promise<Ro
              WHERE orphans.kind = 'payment' AND orphans.gateway_intent_id IS NOT NULL
                AND (orders.id = orphans.order_id OR orders.gateway_reference = orphans.order_reference)
                AND payments.gateway_key = orphans.gateway_key AND settled_at IS NULL
-               AND payments.gateway_intent_id IS NULL LIMIT 1) AS meeting_id
+               AND payments.gateway_intent_id IS NULL AND ${mayStillCreate} LIMIT 1) AS meeting_id
       FROM orphans WHERE id = ${id}::uuid`)
 }
 
@@ -192,8 +205,7 @@ async function adoptPayment(
     if (!order) return left('its order is not there: create it again with its creation key, or refund the money')
     const open = orphan.gatewayKey ? await findPaymentNamed(tx, order.orderId, orphan.gatewayKey) : null
     await tx.read(lockSubscriptionOf(order.orderId))
-    if (open && open.settledAt === null && open.gatewayIntentId === null && open.amountMinor === taken.amountMinor)
-      await settleUnowned(payments, tx, { ...open, purpose: order.purpose }, found)
+    if (open && waitsFor(open, taken)) await settleUnowned(payments, tx, { ...open, purpose: order.purpose }, found)
     else {
       const waiting = await readOrderToDecide(payments, tx, order.accountId, order.orderId)
       const gatewayKey = waiting ? nameOfIntent(waiting, orphan.gatewayKey) : ''
@@ -207,6 +219,12 @@ async function adoptPayment(
     const ending = { resolution: 'adopted', gatewayId: shown.id } as const
     return resolve(tx, orphan, decision, ending, `entered as the payment of order ${order.orderId}`)
   })
+}
+
+/** Its intent is not stored, and took its amount or a part of it. */
+function waitsFor(open: PaymentRow, taken: Money): boolean {
+  const isOpen = open.settledAt === null && open.gatewayIntentId === null
+  return isOpen && taken.amountMinor <= open.amountMinor && taken.currency === open.currency
 }
 
 /** What is left of the intent's money, refunds under way subtracted. Null: the gateway does not show it. */
@@ -225,7 +243,7 @@ async function returnMoney(
   decision: OrphanDecision,
   shown: GatewayIntent,
 ): Promise<OrphanResolved> {
-  const claimed = await claimReturn(parts, orphan, shown)
+  const claimed = await claimReturn(parts, orphan, decision, shown)
   if (claimed.kind === 'left') return claimed
   const { gateway } = parts
   if (shown.status === 'succeeded') {
@@ -241,12 +259,13 @@ async function returnMoney(
 }
 
 /**
- * Marks the orphan, which blocks its order, if no payment of ours has the intent or may meet it.
+ * Marks the orphan, which blocks its order, if no payment of ours has the intent or may meet it. It cancels the one
+ * that still waits under its name, because the gateway's event would settle it with the money.
  *
  * An order that is made meanwhile has another lock. Its payment may have been claimed before the mark was committed, so
  * that case is read again: what did not see the mark is seen then.
  */
-async function claimReturn(parts: Parts, orphan: Orphan, shown: GatewayIntent) {
+async function claimReturn(parts: Parts, orphan: Orphan, decision: OrphanDecision, shown: GatewayIntent) {
   const claim = () =>
     underOrphanLock(parts, orphan, shown.id, async (tx, { order, meetingId }) => {
       const isFree = meetingId === null
@@ -254,6 +273,7 @@ async function claimReturn(parts: Parts, orphan: Orphan, shown: GatewayIntent) {
         UPDATE orphans
            SET refund_claimed_at = CASE WHEN ${isFree} THEN COALESCE(refund_claimed_at, clock_timestamp()) END
          WHERE id = ${orphan.id}::uuid`)
+      if (isFree && order) await cancelPaymentNamed(parts.payments, tx, orphan, order, decision)
       return isFree ? ({ kind: 'claimed', hasOrder: order !== null } as const) : left(whyMet(meetingId))
     })
   const claimed = await claim()
@@ -338,7 +358,10 @@ function close(parts: Parts, orphan: Orphan, decision: OrphanDecision, ending: E
   })
 }
 
-/** The payment of ours whose creation the gateway refused, because it had another one under the key. */
+/**
+ * The payment of ours whose creation the gateway refused, because it had another one under the key; or which is older
+ * than its key, and lost its intent.
+ */
 async function cancelPaymentNamed(
   deps: PaymentDeps,
   tx: Tx,
