@@ -112,6 +112,9 @@ export interface OrderOfCharge {
     readonly gatewayChargeId: string
     readonly amountMinor: number
     readonly refundedMinor: number
+    /** The amount that disputes withdrew and did not reinstate. */
+    readonly disputedMinor: number
+    readonly isDisputeOpen: boolean
   } | null
   /** What became of an earlier repair of this very charge. */
   readonly repair: RefundState | null
@@ -208,6 +211,9 @@ function decideSecond(charge: ChargeSeen, { paidBy, repair }: OrderOfCharge): Ve
   if (!paidBy || paidBy.gatewayChargeId === charge.id) return twice('person', 'our books do not fit together')
   // Then this one is the only one that stands, and what was meant by giving back the other is not for us to guess.
   if (paidBy.refundedMinor >= paidBy.amountMinor) return twice('person', "the order's own payment was given back")
+  // The bank has returned it, or may: with a refund of this one, the customer would have paid nothing.
+  if (paidBy.isDisputeOpen || paidBy.refundedMinor + paidBy.disputedMinor >= paidBy.amountMinor)
+    return twice('person', "the order's own payment is disputed")
   return twice('refund')
 }
 

@@ -16,9 +16,13 @@ const charge = (overrides: Partial<ChargeSeen> = {}): ChargeSeen => ({
   currency: 'EUR',
   ...overrides,
 })
+const first = (overrides: Partial<NonNullable<OrderOfCharge['paidBy']>> = {}) => ({
+  ...{ gatewayChargeId: 'ch_first', amountMinor: 4_200, refundedMinor: 0, disputedMinor: 0, isDisputeOpen: false },
+  ...overrides,
+})
 const order = (overrides: Partial<OrderOfCharge> = {}): OrderOfCharge => ({
   ...{ state: 'paid', amountMinor: 4_200, currency: 'EUR', isQuiet: true, repair: null },
-  paidBy: { gatewayChargeId: 'ch_first', amountMinor: 4_200, refundedMinor: 0 },
+  paidBy: first(),
   ...overrides,
 })
 const owner = (state: PaymentState): NonNullable<ChargeInBooks['owner']> => ({
@@ -55,8 +59,10 @@ describe('money is given back', () => {
   const repairs = [null, 'processing', 'pending', 'succeeded', 'failed', 'needs_review'] as const
   const paidBys = [
     null,
-    { gatewayChargeId: 'ch_second', amountMinor: 4_200, refundedMinor: 0 },
-    ...[0, 1_000, 4_200].map((refundedMinor) => ({ gatewayChargeId: 'ch_first', amountMinor: 4_200, refundedMinor })),
+    first({ gatewayChargeId: 'ch_second' }),
+    ...[0, 1_000, 4_200].map((refundedMinor) => first({ refundedMinor })),
+    ...[3_200, 4_200].map((disputedMinor) => first({ refundedMinor: 1_000, disputedMinor })),
+    first({ isDisputeOpen: true }),
   ]
   const owners = [null, owner('succeeded'), owner('cancelled'), owner('processing')]
   const amounts = [0, 2_000, 4_200]
@@ -80,7 +86,8 @@ describe('money is given back', () => {
                   expect({ owned, isQuiet, repair, charge: paidBy?.gatewayChargeId }).toEqual({
                     ...{ owned: null, isQuiet: true, repair: null, charge: 'ch_first' },
                   })
-                  expect(paidBy?.refundedMinor).toBeLessThan(4_200)
+                  expect(paidBy?.isDisputeOpen).toBe(false)
+                  expect((paidBy?.refundedMinor ?? 0) + (paidBy?.disputedMinor ?? 0)).toBeLessThan(4_200)
                 }
     expect(given).toBeGreaterThan(0)
   })

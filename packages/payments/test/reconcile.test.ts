@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { judgedAfterMs, readStandingDifferences, reconcile } from '../src/index.ts'
 import { hoursFromNow, lead, openBillingShop } from './billing-shop.ts'
+import { dispute } from './dispute-support.ts'
 import {
   keptIn,
   openReconciler,
@@ -92,6 +93,42 @@ describe('a second charge that stands, by a zombie that confirmed an intent of i
       expect(await repairsOf(orderId)).toEqual([])
     },
   )
+})
+
+describe('a second charge of an order whose first is disputed', () => {
+  it.each(['open', 'lost'] as const)('is for a person while that dispute is %s', async (state) => {
+    const { orderId, paymentId } = await openPaid(api)
+    await stranger.charge(orderId)
+    const opened = await dispute(shop, { paymentId })
+    await opened.deliver(api, 'funds_withdrawn')
+    if (state === 'lost') {
+      await opened.step('lose')
+      await opened.deliver(api, 'closed')
+    }
+    expect((await reconciler.run('act')).about(orderId)).toMatchObject([{ kind: 'charged-twice', action: 'person' }])
+    expect(await repairsOf(orderId)).toEqual([])
+    expect(await keptFor(orderId)).toBe(8_400)
+  })
+
+  it('is for a person as well where only the same run learns of the dispute', async () => {
+    const { orderId, paymentId } = await openPaid(api)
+    await stranger.charge(orderId)
+    await dispute(shop, { paymentId })
+    const run = await reconciler.run('act')
+    expect(run.about(orderId)).toEqual(
+      expect.arrayContaining([expect.objectContaining({ kind: 'charged-twice', outcome: 'person' })]),
+    )
+    expect(await repairsOf(orderId)).toEqual([])
+  })
+
+  it('is refunded once that dispute was won', async () => {
+    const { orderId, paymentId } = await openPaid(api)
+    await stranger.charge(orderId)
+    const opened = await dispute(shop, { paymentId })
+    await opened.step('win')
+    await opened.deliver(api, 'closed')
+    expect((await reconciler.run('act')).about(orderId)).toMatchObject([{ kind: 'charged-twice', outcome: 'done' }])
+  })
 })
 
 describe('a charge for an order that nobody has paid', () => {

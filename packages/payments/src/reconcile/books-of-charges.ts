@@ -50,7 +50,8 @@ export function findBooksOfCharges(
              'paidBy', CASE WHEN paid_by.gateway_charge_id IS NOT NULL THEN json_build_object(
                'gatewayChargeId', paid_by.gateway_charge_id,
                'amountMinor', COALESCE(paid_by.captured_minor, paid_by.amount_minor),
-               'refundedMinor', paid_by.refunded_minor) END,
+               'refundedMinor', paid_by.refunded_minor, 'disputedMinor', paid_by.disputed_minor,
+               'isDisputeOpen', paid_by.dispute_state IS NOT DISTINCT FROM 'open') END,
              'repair', repair.state) END AS "order"
       FROM asked
       CROSS JOIN (SELECT clock_timestamp() - make_interval(secs => ${judgedAfterMs / 1000}::float8) AS bound) AS age

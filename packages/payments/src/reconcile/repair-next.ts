@@ -19,7 +19,8 @@ export async function repairNext(deps: ReconcileDeps, run: Run): Promise<'acted'
   const finding = await database.statement((client) =>
     client.reconciliationFinding.findFirst({
       where: { runId: run.id, outcome: null, action: { not: 'person' } },
-      orderBy: { id: 'asc' },
+      // By their names, what enters a dispute or a refund comes before what gives money back.
+      orderBy: [{ action: 'asc' }, { id: 'asc' }],
     }),
   )
   if (!finding) return 'nothing-left'
