@@ -317,12 +317,15 @@ export const booking = z.strictObject({
   ...held,
   capturedMinor: z.int().describe('What was taken for it'),
   refundedMinor: z.int().describe('What was refunded of that, also without a cancellation'),
-  disputeState: z.enum(disputeStates).nullable().describe('While it is open, the booking cannot be cancelled'),
+  disputeState: z
+    .enum(disputeStates)
+    .nullable()
+    .describe('While it is open, or won and its money not yet returned, the booking cannot be cancelled'),
   disputedMinor: z.int().describe('The amount that disputes withdrew of that and did not reinstate'),
   owedMinor: z
     .int()
     .describe(
-      'The customer must still receive this amount, because a refund failed after the cancellation: refund the payment',
+      'The customer must still receive this amount, because a refund failed, or a dispute was won, after the cancellation: refund the payment',
     ),
   createdAt: moment,
   confirmedAt: moment.nullable(),

@@ -72,6 +72,13 @@ export const disputeSteps = {
     from: ['needs_response', 'under_review'],
     facts: (draft, amountMinor) => [draft('dispute.funds_reinstated', amountMinor), draft('dispute.closed')],
   },
+  /** The gateway says that it was won, and gives the money back later. */
+  'win-unpaid': { from: ['needs_response', 'under_review'], facts: (draft) => [draft('dispute.closed')] },
+  /** What is still withdrawn: after `win-unpaid`, or when an appeal was won. */
+  reinstate: {
+    from: ['won', 'lost'],
+    facts: (draft, amountMinor) => (amountMinor === 0 ? [] : [draft('dispute.funds_reinstated', amountMinor)]),
+  },
   /** In part, where an amount is given: Stripe then reinstates so much, and the status is `lost` all the same. */
   lose: {
     from: ['needs_response', 'under_review'],
@@ -98,6 +105,8 @@ export type DisputeStep = keyof typeof disputeSteps
 const statusAfter: Readonly<Record<DisputeStep, DisputeStatus>> = {
   review: 'under_review',
   win: 'won',
+  'win-unpaid': 'won',
+  reinstate: 'won',
   lose: 'lost',
   escalate: 'needs_response',
   close: 'warning_closed',
@@ -114,8 +123,10 @@ export function stepDispute(
   const { from, facts }: Step = disputeSteps[step]
   if (!from.includes(dispute.status)) return null
   const { id, reason, amountMinor } = dispute
-  const movedMinor = step === 'win' ? withdrawnMinor(dispute) : step === 'lose' ? reinstatedMinor : amountMinor
-  return facts(draftOf({ id, charge, reason, at, status: statusAfter[step] }), movedMinor)
+  const givesAllBack = step === 'win' || step === 'reinstate'
+  const movedMinor = givesAllBack ? withdrawnMinor(dispute) : step === 'lose' ? reinstatedMinor : amountMinor
+  const drafts = facts(draftOf({ id, charge, reason, at, status: statusAfter[step] }), movedMinor)
+  return drafts.length === 0 ? null : drafts
 }
 
 type Draft = (type: LedgerEntryType, amountMinor?: number) => EntryDraft

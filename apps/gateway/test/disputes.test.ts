@@ -57,6 +57,21 @@ describe('a dispute', () => {
     await gateway.stripe.refunds.create({ payment_intent: intent.id })
   })
 
+  it('that is won may be closed before the money is returned, as may an appeal', async () => {
+    const gateway = await openGateway()
+    for (const end of ['win-unpaid', 'lose']) {
+      const { id, step, look } = await opened(gateway)
+      await step(end)
+      expect(movementsOf(await look())).toEqual([-1_999])
+      expect((await step('reinstate')).status).toBe(200)
+      const dispute = await look()
+      expect([dispute.status, ...movementsOf(dispute)]).toEqual(['won', -1_999, 1_999])
+      const told = (await eventsAbout(gateway, id)).slice(2)
+      expect(told).toEqual(['charge.dispute.closed', 'charge.dispute.funds_reinstated'])
+      expect((await step('reinstate')).status).toBe(409)
+    }
+  })
+
   it('that is lost keeps all of it, or in part what is not reinstated, and allows no refund', async () => {
     const gateway = await openGateway()
     for (const [given, movements] of [

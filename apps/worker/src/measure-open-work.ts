@@ -14,7 +14,7 @@ interface Measured<Label extends string> {
  * Shows what is open, and what waits for a person, whenever the metrics are read.
  *
  * The literals of the conditions are those of the partial indexes `payments_to_recover`, `refunds_to_recover` and
- * `refunds_failed`, so that no other row is read.
+ * `refunds_failed`, so that no other row is read; of disputes there are few.
  */
 export function measureOpenWork(database: Pick<Database, 'query'>, registry: Registry): void {
   measure(database, registry, {
@@ -48,10 +48,12 @@ export function measureOpenWork(database: Pick<Database, 'query'>, registry: Reg
   })
   measure(database, registry, {
     name: 'checkouts_owing_money',
-    help: 'Checkouts without seats whose refund failed: the customer has neither seats nor money. Refund the payment.',
+    help: 'Checkouts without seats whose refund failed, or whose dispute was won afterwards: the customer has neither seats nor money. Refund the payment.',
     labelNames: [],
     statement: sql`
-      SELECT json_build_object() AS labels, count(DISTINCT orders.id)::float8 AS value
+      SELECT json_build_object() AS labels, count(DISTINCT owing.order_id)::float8 AS value
+        FROM (
+      SELECT orders.id AS order_id
         FROM refunds
         JOIN orders ON orders.id = refunds.order_id AND orders.purpose = 'checkout'
         JOIN payments ON payments.id = refunds.payment_id
@@ -59,7 +61,17 @@ export function measureOpenWork(database: Pick<Database, 'query'>, registry: Reg
        WHERE refunds.state = 'failed'
          AND COALESCE(captured_minor, payments.amount_minor) > refunded_minor + refund_pending_minor + disputed_minor
          AND (bookings.id IS NULL OR (bookings.state = 'cancelled'
-              AND COALESCE(refunds.reversed_at, refunds.settled_at) > bookings.cancelled_at))`,
+              AND COALESCE(refunds.reversed_at, refunds.settled_at) > bookings.cancelled_at))
+      UNION ALL
+      SELECT bookings.order_id
+        FROM disputes
+        JOIN bookings ON bookings.payment_id = disputes.payment_id AND bookings.state = 'cancelled'
+        JOIN payments ON payments.id = disputes.payment_id
+        JOIN transfers ON transfers.payment_id = disputes.payment_id AND transfers.kind = 'dispute_reinstatement'
+                      AND transfers.created_at >= bookings.cancelled_at
+       WHERE disputes.reinstated_minor > 0
+         AND COALESCE(captured_minor, payments.amount_minor) > refunded_minor + refund_pending_minor + disputed_minor
+             ) AS owing`,
   })
 }
 

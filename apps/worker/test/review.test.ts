@@ -14,6 +14,8 @@ import {
 } from '@seatbelt/payments'
 import { Registry } from 'prom-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { bookingIn, insertHold, openBoxOffice } from '../../../packages/booking/test/box-office.ts'
+import { dispute } from '../../../packages/payments/test/dispute-support.ts'
 import { booksOf, letRefundsAge, openPaid, type Paid, refund } from '../../../packages/payments/test/refund-support.ts'
 import {
   accountId,
@@ -249,6 +251,27 @@ it('the metrics count the checkouts without seats whose refund failed, until the
   )
   expect(await owing()).toBe(1)
   await shop.sql('UPDATE payments SET refunded_minor = 4200 WHERE id = $1', [paid.paymentId])
+  expect(await owing()).toBe(0)
+})
+
+it('the metrics count a cancelled booking whose lost dispute was won by appeal, until it is refunded', async () => {
+  const office = await openBoxOffice()
+  others.push(() => office.close())
+  const api = await office.open('booking-api-1')
+  const registry = new Registry()
+  measureOpenWork(api.replica.database, registry)
+  const owing = async () => (await registry.getSingleMetric('checkouts_owing_money')?.get())?.values[0]?.value
+  const event = await office.newEvent()
+  const { id, paymentId } = bookingIn(await api.checkOut(await insertHold(office, event, { seatIds: event.seatIds })))
+  const opened = await dispute(office, { paymentId })
+  await opened.step('lose')
+  await opened.deliver(api.replica, 'closed')
+  await api.cancel(id)
+  expect(await owing()).toBe(0)
+  await opened.step('reinstate')
+  await opened.deliver(api.replica, 'funds_reinstated')
+  expect(await owing()).toBe(1)
+  expect(brief(await refund(api.replica, paymentId))).toBe('answered 201')
   expect(await owing()).toBe(0)
 })
 

@@ -114,7 +114,9 @@ export function decideToRefund(
   if (payment.state !== 'succeeded') return { code: 'payment-not-refundable', paymentId, state: payment.state }
   const { disputeState } = payment
   const leftMinor = refundableMinor(payment)
-  if (disputeState === 'open' || (disputeState === 'lost' && leftMinor === 0))
+  // The gateway may say that it was won before it has given the money back.
+  const isOnItsWay = disputeState === 'won' && payment.disputedMinor > 0
+  if (disputeState === 'open' || isOnItsWay || (disputeState === 'lost' && leftMinor === 0))
     return { code: 'payment-disputed', paymentId, disputeState }
   const amountMinor = askedMinor ?? leftMinor
   if (amountMinor > leftMinor || leftMinor === 0)

@@ -27,8 +27,8 @@ export type Refusal =
   /** Only what was taken can be given back. */
   | { readonly code: 'payment-not-refundable'; readonly paymentId: string; readonly state: PaymentState }
   | { readonly code: 'refund-exceeds-payment'; readonly paymentId: string; readonly refundableMinor: number }
-  /** The customer disputes it: the dispute decides about the money, or has returned it. */
-  | { readonly code: 'payment-disputed'; readonly paymentId: string; readonly disputeState: 'open' | 'lost' }
+  /** The customer disputes it: the dispute decides about the money, has returned it, or was won and holds it still. */
+  | { readonly code: 'payment-disputed'; readonly paymentId: string; readonly disputeState: 'open' | 'lost' | 'won' }
   /** The gateway returns only multiples of the currency's smallest unit. `nearestMinor`: what it would return. */
   | {
       readonly code: 'refund-between-units'

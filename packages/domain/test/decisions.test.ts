@@ -111,6 +111,24 @@ describe('a refund', () => {
     expect(decideToRefund(payment, askedMinor, 2).code).toBe(code)
   })
 
+  it.each([
+    ['open', 0],
+    ['lost', 2_250],
+    ['won', 2_250],
+    ['won', 100],
+  ] as const)(
+    'while its dispute is %s and %i stay withdrawn: is refused as disputed',
+    (disputeState, disputedMinor) => {
+      const refusal = { code: 'payment-disputed', paymentId: 'payment', disputeState }
+      expect(decideToRefund({ ...payment, disputeState, disputedMinor }, null, 2)).toEqual(refusal)
+    },
+  )
+
+  it('after a dispute that was won and has given the money back is of all that is left', () => {
+    const decision = decideToRefund({ ...payment, disputeState: 'won' }, null, 2)
+    expect(decision).toEqual({ code: 'refund', amountMinor: 2_250 })
+  })
+
   it('between two units names those that would be returned, and none that is not left', () => {
     const between = { code: 'refund-between-units', paymentId: 'payment', currency: 'ISK', unitMinor: 100 }
     expect(decideToRefund(payment, 150, 0)).toEqual({ ...between, nearestMinor: [100, 200] })

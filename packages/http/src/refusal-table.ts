@@ -91,7 +91,7 @@ export const refusalTable = {
     status: 409,
     title: 'The customer disputes the payment',
     detail:
-      'While a dispute is open, or after it returned the money to the customer, the payment is not refunded. Answer the dispute at the gateway; the payment shows how it ends.',
+      'While a dispute is open, or after it returned the money to the customer, the payment is not refunded. One that was won must have given the money back first. Answer the dispute at the gateway; the payment shows how it ends.',
     members: ['paymentId', 'disputeState'],
   },
   'refund-between-units': {

@@ -5,7 +5,7 @@ import type { Replica, Shop } from './shop.ts'
 
 /** Plays the customers and the banks at the simulator. */
 
-export type DisputeStep = 'review' | 'win' | 'lose' | 'escalate' | 'close'
+export type DisputeStep = 'review' | 'win' | 'win-unpaid' | 'reinstate' | 'lose' | 'escalate' | 'close'
 
 export interface OpenedDispute {
   readonly id: string

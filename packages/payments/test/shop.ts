@@ -242,6 +242,7 @@ export const noCheckouts: Purpose = {
   settling: () => Promise.reject(new Error('there are no checkouts')),
   refunded: async () => null,
   refundLost: async () => {},
+  reinstated: async () => {},
 }
 
 /** The house's answers are HTTP and made elsewhere; these say only what a test wants to see. */

@@ -18,8 +18,8 @@ const opened = z.strictObject({
 
 /**
  * Plays the customer and the banks. `POST /_control/disputes` opens a dispute of a captured charge;
- * `POST /_control/disputes/:id/review`, `/win`, `/lose`, `/escalate` and `/close` continue it. `/lose` with an `amount`
- * loses it in part: the gateway reinstates that amount.
+ * `POST /_control/disputes/:id/review`, `/win`, `/win-unpaid`, `/reinstate`, `/lose`, `/escalate` and `/close` continue
+ * it. `/lose` with an `amount` loses it in part: the gateway reinstates that amount.
  */
 export function controlDisputes(simulator: Simulator): Router {
   const router = Router()

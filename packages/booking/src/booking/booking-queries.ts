@@ -54,14 +54,19 @@ async function findOne(ask: (statement: Sql) => Promise<BookingRow[]>, which: Sq
 }
 
 /**
- * What is left of the money of a cancelled booking of which a refund failed after its seats were given up. An operator
- * who cancels after a refund has failed settles it with the customer in another way, so nothing is owed then.
+ * What is left of the money of a cancelled booking of which a refund failed, or a dispute gave money back to the
+ * merchant, after its seats were given up. An operator who cancels after that settles it with the customer in another
+ * way, so nothing is owed then.
  */
 const owedMinor = sql`
-  CASE WHEN booking.state = 'cancelled' AND EXISTS (
+  CASE WHEN booking.state = 'cancelled' AND (EXISTS (
     SELECT FROM refunds
      WHERE refunds.order_id = booking.order_id AND refunds.state = 'failed'
        AND COALESCE(refunds.reversed_at, refunds.settled_at) > booking.cancelled_at)
+    OR EXISTS (
+    SELECT FROM transfers
+     WHERE transfers.payment_id = booking.payment_id AND transfers.kind = 'dispute_reinstatement'
+       AND transfers.created_at >= booking.cancelled_at))
   THEN GREATEST(0, COALESCE(payment.captured_minor, payment.amount_minor) - payment.refunded_minor
                    - payment.refund_pending_minor - payment.disputed_minor)
   ELSE 0 END`

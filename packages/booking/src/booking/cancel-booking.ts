@@ -37,8 +37,8 @@ interface OwnedCancellation extends OwnedRefund {
  * reserve what they refund. The seats are free as soon as the gateway has accepted the refund, and stay booked if it
  * refunded nothing. If nothing is left to refund, because the bank has accepted all of it or a dispute was lost, the
  * booking is cancelled at once. If a part turns out to have been refunded at the gateway without us, the same
- * cancellation refunds the rest. While the outcome of another refund is unknown, or a dispute is open, it is refused.
- * `unsettled` means the same as for a checkout.
+ * cancellation refunds the rest. While the outcome of another refund is unknown, or a dispute is open, or was won
+ * and the gateway has not given the money back, it is refused. `unsettled` means the same as for a checkout.
  */
 export async function cancelBooking(deps: BookingDeps, call: Call, bookingId: string): Promise<CancellationResult> {
   const { payments } = deps
@@ -114,11 +114,12 @@ async function claim(
   if (decision.code !== 'cancel') return refuse(decision)
 
   const { paymentId } = booking
-  const { leftMinor, isOutcomeUnknown, isInReview, isDisputed } = await readRefundState(tx, paymentId)
+  const { leftMinor, isOutcomeUnknown, isInReview, isDisputed, disputeState } = await readRefundState(tx, paymentId)
   // A refund with an unknown outcome may still fail: then money would be owed for seats that were sold again.
   if (isOutcomeUnknown) return refuse(refuseWhileMoneyMoves(bookingId, isInReview))
-  // The merchant may win: then the money would be kept for seats that were sold again.
-  if (isDisputed) return refuse({ code: 'payment-disputed', paymentId, disputeState: 'open' })
+  // The merchant may win, or has won: then the money would be kept for seats that were sold again.
+  if (isDisputed)
+    return refuse({ code: 'payment-disputed', paymentId, disputeState: disputeState === 'won' ? 'won' : 'open' })
   if (leftMinor === 0) {
     const cancelled = freeBooking(deps, tx, booking)
     return { kind: 'done', answer: deps.renderings.cancellationEnded({ kind: 'cancelled', booking: cancelled }) }

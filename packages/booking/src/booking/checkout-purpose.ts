@@ -17,6 +17,7 @@ import {
   type RefundAnswer,
   type RefundableAmount,
   type RefundEnd,
+  type Reinstated,
 } from '@seatbelt/payments'
 import type { FinalOutcome } from '@seatbelt/safety'
 import { freeHolds } from '../hold/free-holds.ts'
@@ -59,6 +60,9 @@ export function createCheckoutPurpose(parts: Omit<SettlingDeps, 'payments'>): Pu
     refunded: (payments, tx, refund, end) => endCancellation({ ...parts, payments }, tx, refund, end),
     refundLost: async (payments, tx, refund) => {
       reportOwed(payments, tx, refund, await readBookingOfOrder(tx, refund.orderId))
+    },
+    reinstated: async (payments, tx, payment) => {
+      if (payment.leftMinor > 0) reportReinstated(payments, tx, payment, await readBookingOfOrder(tx, payment.orderId))
     },
   }
 }
@@ -191,6 +195,19 @@ function reportOwed(payments: PaymentDeps, tx: Tx, refund: Refund, booking: Book
     refund,
     `${seats}, and its refund ${refund.id} failed (${refund.failureCode}): refund it by hand`,
   )
+}
+
+/** The seats were given up because a dispute had taken the money, and now the merchant has it again. */
+function reportReinstated(
+  payments: PaymentDeps,
+  tx: Tx,
+  { gatewayDisputeId, leftMinor, ...payment }: Reinstated,
+  booking: BookingNow | null,
+): void {
+  if (booking !== null && booking.state !== 'cancelling' && booking.state !== 'cancelled') return
+  const seats = booking === null ? 'it has no booking' : `its booking ${booking.id} is ${booking.state}`
+  const what = `dispute ${gatewayDisputeId} gave money of payment ${payment.id} back to the merchant`
+  report(payments, tx, payment, `${seats}, and ${what}: refund the ${leftMinor} that are left by hand`)
 }
 
 /** Once it is committed, and not with each repetition of the transaction. */

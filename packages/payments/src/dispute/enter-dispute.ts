@@ -6,13 +6,15 @@ import {
   disputeAfter,
   isDisputeNews,
   type Moved,
+  type OrderPurpose,
+  refundableMinor,
 } from '@seatbelt/domain'
 import { changedOne, type GatewayDispute } from '@seatbelt/safety'
 import { enqueueMessages, type Topic } from '../messages/enqueue-messages.ts'
 import { appendHistory, type HistoryEntry } from '../shared/history.ts'
 import { orderLockName } from '../shared/order-lock.ts'
 import type { PaymentDeps } from '../shared/payment-deps.ts'
-import { toCurrency, toDispute } from '../shared/rows.ts'
+import { toCurrency, toDispute, toPayment } from '../shared/rows.ts'
 
 /**
  * `entered`: our books show it now. `known`: they had it. `must-wait`: the payment is open. `contradicts`: our payment
@@ -44,7 +46,7 @@ export async function enterDispute(
   tx: Tx,
   { paymentId, shown, seenAt, requestLog }: DisputeToEnter,
 ): Promise<EnteredDispute> {
-  const { payment, row } = await readDisputed(tx, paymentId, shown.id)
+  const { payment, purpose, row } = await readDisputed(tx, paymentId, shown.id)
   if (payment.settledAt === null) return 'must-wait'
   if (payment.state !== 'succeeded' || shown.currency !== payment.currency) return contradict(deps, tx, payment, shown)
   const known = row && toKnown(row)
@@ -60,6 +62,12 @@ export async function enterDispute(
   transfer(deps, tx, dispute, moved)
   note(deps, tx, payment, dispute, requestLog)
   announce(deps, tx, dispute, topicsOf(known, after, moved), row?.told ?? [])
+  if (moved.reinstatedMinor > 0) {
+    const disputedMinor = payment.disputedMinor + moved.withdrawnMinor - moved.reinstatedMinor
+    const leftMinor = refundableMinor({ ...toPayment(payment), disputedMinor })
+    const { id, accountId, orderId } = payment
+    await deps.purposes[purpose].reinstated(deps, tx, { id, accountId, orderId, gatewayDisputeId: shown.id, leftMinor })
+  }
   if (shown.moved === null)
     report(deps, tx, payment, `dispute ${shown.id} moved money in another currency: book it by hand`)
   return 'entered'
@@ -79,20 +87,23 @@ export function toKnown(row: DisputeRow): DisputeKnown {
 
 interface Disputed {
   readonly payment: PaymentRow
+  readonly purpose: OrderPurpose
   /** `told`: what the merchant was told about it. Null: our books do not have it. */
   readonly row: (DisputeRow & { readonly told: readonly string[] }) | null
 }
 
 async function readDisputed(tx: Tx, paymentId: string, gatewayDisputeId: string): Promise<Disputed> {
   const [[payment], [row]] = await Promise.all([
-    tx.read<PaymentRow>(sql`SELECT * FROM payments WHERE id = ${paymentId}::uuid`),
+    tx.read<PaymentRow & { readonly purpose: OrderPurpose }>(sql`
+      SELECT payments.*, (SELECT purpose FROM orders WHERE id = payments.order_id)
+        FROM payments WHERE id = ${paymentId}::uuid`),
     tx.read<NonNullable<Disputed['row']>>(sql`
       SELECT disputes.*,
              ARRAY(SELECT topic FROM outbox WHERE subject_id = disputes.id AND channel = 'webhook') AS told
         FROM disputes WHERE gateway_dispute_id = ${gatewayDisputeId}`),
   ])
   if (!payment) throw new Error(`payment ${paymentId} is gone`)
-  return { payment, row: row ?? null }
+  return { payment, purpose: payment.purpose, row: row ?? null }
 }
 
 function insert(
@@ -141,7 +152,10 @@ function movePayment(tx: Tx, payment: PaymentRow, { withdrawnMinor, reinstatedMi
     SELECT ${changedOne['payment-disputed']}`)
 }
 
-/** From what we owe the merchant to what the gateway owes us, or back. */
+/**
+ * From what we owe the merchant to what the gateway owes us, or back. The time is that under the order's lock, so
+ * that it tells whether a booking was cancelled before or after.
+ */
 function transfer(
   { runtime }: PaymentDeps,
   tx: Tx,
@@ -156,9 +170,10 @@ function transfer(
   ] as const) {
     if (amountMinor === 0) continue
     tx.write(sql`
-      INSERT INTO transfers (id, account_id, payment_id, dispute_id, kind, debit_account, credit_account, amount_minor, currency)
+      INSERT INTO transfers (id, account_id, payment_id, dispute_id, kind, debit_account, credit_account, amount_minor, currency,
+                             created_at)
       VALUES (${runtime.newId()}::uuid, ${accountId}::uuid, ${paymentId}::uuid, ${id}::uuid, ${kind}, ${debit}, ${credit},
-              ${amountMinor}, ${currency})`)
+              ${amountMinor}, ${currency}, clock_timestamp())`)
   }
 }
 

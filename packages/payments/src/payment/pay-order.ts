@@ -66,4 +66,5 @@ export const merchantPurpose: Purpose = {
   }),
   refunded: async () => null,
   refundLost: async () => {},
+  reinstated: async () => {},
 }

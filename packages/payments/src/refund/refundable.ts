@@ -6,7 +6,8 @@ export async function readRefundState(tx: Tx, paymentId: string): Promise<Refund
   const [row] = await tx.read<RefundableAmount>(sql`
     SELECT GREATEST(0, COALESCE(captured_minor, amount_minor) - refunded_minor - refund_pending_minor - disputed_minor)
              AS left_minor,
-           dispute_state IS NOT DISTINCT FROM 'open' AS is_disputed,
+           COALESCE(dispute_state = 'open' OR (dispute_state = 'won' AND disputed_minor > 0), false) AS is_disputed,
+           dispute_state,
            EXISTS (SELECT FROM refunds
                     WHERE payment_id = payments.id AND state IN ('processing', 'needs_review')) AS is_outcome_unknown,
            EXISTS (SELECT FROM refunds WHERE payment_id = payments.id AND state = 'needs_review') AS is_in_review

@@ -1,6 +1,7 @@
 import type { Database, Tx } from '@seatbelt/database'
 import type {
   DeclineLimits,
+  DisputeState,
   OrderPurpose,
   OrderState,
   Payment,
@@ -66,6 +67,13 @@ export interface Purpose {
   refunded(deps: PaymentDeps, tx: Tx, refund: Refund, end: RefundEnd): Promise<RefundAnswer>
   /** A refund has failed whose caller was answered that it was made: it was pending, or had succeeded. */
   refundLost(deps: PaymentDeps, tx: Tx, refund: Refund): Promise<void>
+  /** A dispute of the payment gave money back to the merchant. `leftMinor`: what can be refunded of it now. */
+  reinstated(deps: PaymentDeps, tx: Tx, payment: Reinstated): Promise<void>
+}
+
+export interface Reinstated extends Pick<Payment, 'id' | 'accountId' | 'orderId'> {
+  readonly gatewayDisputeId: string
+  readonly leftMinor: number
 }
 
 /** `next`: another refund that the caller waits for from here on. Null: the caller receives the refund itself. */
@@ -79,8 +87,9 @@ export interface RefundableAmount {
   readonly isOutcomeUnknown: boolean
   /** A refund of it waits for an operator. */
   readonly isInReview: boolean
-  /** A dispute is open. The merchant may still win, and keep the money. */
+  /** A dispute is open, and the merchant may still win; or it was won, and the gateway has not returned the money. */
   readonly isDisputed: boolean
+  readonly disputeState: DisputeState | null
 }
 
 export interface RefundEnd {

@@ -39,6 +39,7 @@ export const invoicePurpose: Purpose = {
   },
   refunded: async () => null,
   refundLost: async () => {},
+  reinstated: async () => {},
 }
 
 interface InvoiceToSettle extends InvoiceRow {
