@@ -608,6 +608,22 @@ describe('an event about a payment that our books do not have', () => {
       expect(await openOrphans(orderId)).toEqual([])
     })
 
+    it('is not taken for refunded because the gateway lists what a partial capture released', async () => {
+      const { other, orderId, orphan, intentId } = await found('authorize')
+      await atConsole(shop, intentId, 'capture', 1_000)
+      // The simulator does not list it, as Stripe does.
+      const listRefundsOf: Gateway['listRefundsOf'] = async (id) => {
+        const answer = await (port as Gateway).listRefundsOf(id)
+        if (answer.kind !== 'list') return answer
+        const names = { id: 're_release', intentId: id, chargeId: null, failureReason: null, metadata: {} }
+        const release = { ...names, status: 'succeeded', amountMinor: 3_200, currency: 'EUR' } as const
+        return { ...answer, items: [{ ...release, createdAt: new Date() }, ...answer.items] }
+      }
+      const resolved = await resolveBy(other, decisionOf(orphan, 'refund'), { listRefundsOf })
+      expect(resolved).toMatchObject({ kind: 'resolved', detail: 'refunded' })
+      expect(await refundsAtGateway(shop, orderId)).toMatchObject([{ amountMinor: 1_000 }])
+    })
+
     it('is not paid by its event any more once its money is being returned', async () => {
       const { other, orderId, orphan } = await found()
       const returned = await resolveBy(other, decisionOf(orphan, 'refund'), {

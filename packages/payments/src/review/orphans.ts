@@ -228,12 +228,23 @@ function waitsFor(open: PaymentRow, taken: Money): boolean {
 }
 
 /** What is left of the intent's money, refunds under way subtracted. Null: the gateway does not show it. */
-async function readRest({ gateway }: Parts, { id, receivedMinor }: GatewayIntent): Promise<number | null> {
-  const refunds = await gateway.listRefundsOf(id)
+async function readRest({ gateway }: Parts, intent: GatewayIntent): Promise<number | null> {
+  const refunds = await gateway.listRefundsOf(intent.id)
   if (refunds.kind !== 'list' || refunds.hasMore) return null
+  const release = findRelease(refunds.items, intent)
   return refunds.items
-    .filter((refund) => readRefundOutcome(refund).state !== 'failed')
-    .reduce((rest, { amountMinor }) => rest - amountMinor, receivedMinor)
+    .filter((refund) => refund !== release && readRefundOutcome(refund).state !== 'failed')
+    .reduce((rest, { amountMinor }) => rest - amountMinor, intent.receivedMinor)
+}
+
+/**
+ * Stripe also lists what a partial capture released, as a refund of that amount: the first of them. Where a refund is
+ * taken for it wrongly, the gateway refuses to return more than is there.
+ */
+function findRelease(refunds: readonly GatewayRefund[], { amountMinor, receivedMinor }: GatewayIntent) {
+  const releasedMinor = amountMinor - receivedMinor
+  const ofThatAmount = refunds.filter((refund) => releasedMinor > 0 && refund.amountMinor === releasedMinor)
+  return ofThatAmount.toSorted((one, other) => one.createdAt.getTime() - other.createdAt.getTime())[0]
 }
 
 /** The money is claimed first, so that no payment can meet it between the look at our books and the request. */
