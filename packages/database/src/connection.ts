@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import pg from 'pg'
 import { isPlanOutdated, isStatementError, readDatabaseError } from './database-error.ts'
@@ -91,7 +90,8 @@ export async function closePool(pool: pg.Pool): Promise<void> {
   const open = openConnections.get(pool) ?? new Set()
   const destroy = () => open.forEach((connection) => void socketOf(connection).destroy())
   const timer = setTimeout(destroy, closeTimeoutMs)
-  while (open.size > 0) await once(pool, 'remove')
+  // Not `events.once`, which rejects where an idle connection breaks meanwhile.
+  while (open.size > 0) await new Promise<void>((resolve) => pool.once('remove', () => resolve()))
   clearTimeout(timer)
 }
 

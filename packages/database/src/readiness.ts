@@ -39,6 +39,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   let asked: Promise<boolean> | null = null
   let answeredAtMs = Number.NEGATIVE_INFINITY
   let wasAnswered = false
+  let isClosed = false
 
   const drop = () => {
     connection?.connection.stream.destroy()
@@ -54,6 +55,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
   const ask = async (): Promise<boolean> => {
     try {
       connection ??= await connect(options, lose)
+      if (isClosed) throw new Error('it was closed while it connected')
       await connection.query('SELECT 1')
       wasAnswered = true
     } catch (fault) {
@@ -73,6 +75,7 @@ export function createReadiness(options: ReadinessOptions): Readiness {
       return within(patienceMs, asked, () => wasAnswered && now() - answeredAtMs < longestSilenceMs)
     },
     close: async () => {
+      isClosed = true
       const last = connection
       connection = null
       if (last === null) return

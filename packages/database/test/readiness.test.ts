@@ -78,6 +78,21 @@ describe('readiness', () => {
   })
 })
 
+it('leaves no connection that was being made when it was closed', async () => {
+  bench.proxy.hold('to-client')
+  try {
+    const before = bench.proxy.connections
+    const readiness = createReadiness({ ...connection, url: bench.proxy.through(bench.url), patienceMs: 10 })
+    expect(await readiness.isReady()).toBe(false)
+    await eventually('it connects', () => bench.proxy.connections > before)
+    await readiness.close()
+    bench.proxy.flow('to-client')
+    await eventually('the connection is closed', () => bench.proxy.connections === before)
+  } finally {
+    bench.proxy.flow('to-client')
+  }
+})
+
 it('one question is under way at a time, however many ask', async () => {
   const database: Database = bench.open()
   await database.isReady()
